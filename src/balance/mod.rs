@@ -1,0 +1,3 @@
+//! Balancing calls over the endpoints of one pool.
+
+pub mod error;

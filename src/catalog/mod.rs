@@ -1,0 +1,1 @@
+//! Lists, merged over all servers and answered here.

@@ -1,0 +1,177 @@
+//! The one place where a failure becomes an answer a client sees.
+//!
+//! There are two planes of failure. A JSON-RPC error *from the server* is an `Ok` [`Reply`](crate::Reply): the exchange
+//! worked. A [`BoxError`] means the gateway itself has no answer. Inside the stack such errors are small structs named
+//! for their condition, boxed upward by whatever layer; [`explain`] finds the cause and says what the client is told.
+
+use crate::{
+    balance,
+    json::Json,
+    route, timeout,
+    upstream::error::{Closed, Connect, NotStarted, Protocol, Refused, Replaced, SessionLost, Status, TooLarge},
+};
+use http::StatusCode;
+use std::{borrow::Cow, error::Error, fmt, time::Duration};
+use tower::load_shed::error::Overloaded;
+
+/// Any failure inside the stack.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A reply that ended without an outcome.
+#[derive(Debug, thiserror::Error)]
+#[error("the reply ended without an outcome")]
+pub struct Unfinished(());
+
+impl Unfinished {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+/// What a client is told about a failure.
+///
+/// It is an error itself, so a layer of your own can answer with one:
+///
+/// ```
+/// use tower_mcp_gateway::{BoxError, error::{explain, Problem}};
+///
+/// let error: BoxError = Problem::new(429, "rate_limited", "at most 5 calls per second").into();
+/// assert_eq!(explain(&*error).code, 429);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The HTTP status towards clients of 2026-07-28; earlier revisions get 200 with the same JSON.
+    pub status: StatusCode,
+    /// The JSON-RPC code. The gateway's own lie outside JSON-RPC's reserved range.
+    pub code: i64,
+    /// One sentence.
+    pub message: Cow<'static, str>,
+    /// The `data` member of the error object.
+    pub data: Option<Json>,
+    /// When to come again, in whole seconds on the wire.
+    pub retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A failure of the gateway's own: `status` is the HTTP status and the JSON-RPC code, `reason` the machine-readable
+    /// word in `data`.
+    ///
+    /// # Panics
+    ///
+    /// If `status` is no HTTP status.
+    pub fn new(status: u16, reason: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        let mut problem = Self::rpc(status, status.into(), message);
+        let data = serde_json::json!({"source": "gateway", "reason": reason});
+        problem.data = Json::from_value(&data).ok();
+        problem
+    }
+
+    /// A failure the protocol gives a code to.
+    ///
+    /// # Panics
+    ///
+    /// If `status` is no HTTP status.
+    pub fn rpc(status: u16, code: i64, message: impl Into<Cow<'static, str>>) -> Self {
+        let status = StatusCode::from_u16(status).expect("a valid HTTP status");
+        Self { status, code, message: message.into(), data: None, retry_after: None }
+    }
+
+    /// With this `data`.
+    #[must_use]
+    pub fn with_data<T: serde::Serialize + ?Sized>(mut self, data: &T) -> Self {
+        self.data = Json::from_value(data).ok();
+        self
+    }
+
+    /// With the hint to come again after `delay`.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// The JSON-RPC error object.
+    pub fn to_json(&self) -> Json {
+        let mut out = format!("{{\"code\":{},\"message\":", self.code).into_bytes();
+        crate::json::write::string(&mut out, &self.message);
+        if let Some(data) = &self.data {
+            crate::json::object::push_member(&mut out, "data", data.as_bytes());
+        }
+        out.push(b'}');
+        Json::trusted(out.into())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Problem {}
+
+/// The first cause of this type, from the outermost error inwards.
+pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Whether the call certainly did not reach a server, so that sending it to another runs nothing twice.
+pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
+    find::<Connect>(error).is_some()
+        || find::<Overloaded>(error).is_some()
+        || find::<Replaced>(error).is_some()
+        || find::<NotStarted>(error).is_some()
+        || find::<Refused>(error).is_some()
+        || find::<Closed>(error).is_some_and(|closed| !closed.sent)
+}
+
+/// Whether the connection to the server is what failed: such an endpoint is taken out of its pool at once.
+pub fn is_connection(error: &(dyn Error + 'static)) -> bool {
+    find::<Connect>(error).is_some() || find::<Closed>(error).is_some() || find::<NotStarted>(error).is_some()
+}
+
+/// What a client is told about `error`. Unknown causes become −32603 without detail, which belongs in the log.
+pub fn explain(error: &(dyn Error + 'static)) -> Problem {
+    if let Some(problem) = find::<Problem>(error) {
+        return problem.clone();
+    }
+    if find::<Overloaded>(error).is_some() {
+        let full = Problem::new(503, "overloaded", "too many calls are in flight");
+        return full.with_retry_after(Duration::from_secs(1));
+    }
+    if let Some(unknown) = find::<route::error::Unknown>(error) {
+        return unknown.problem();
+    }
+    if let Some(absent) = find::<balance::error::NoEndpoint>(error) {
+        let absent = Problem::new(503, "no_endpoint", absent.to_string());
+        return absent.with_retry_after(Duration::from_secs(1));
+    }
+    if let Some(elapsed) = find::<timeout::error::Elapsed>(error) {
+        return Problem::new(504, "timeout", elapsed.to_string());
+    }
+    upstream_problem(error).unwrap_or_else(|| Problem::rpc(500, -32603, "internal error"))
+}
+
+fn upstream_problem(error: &(dyn Error + 'static)) -> Option<Problem> {
+    fn bad_gateway<E: Error + 'static>(error: &(dyn Error + 'static), reason: &'static str) -> Option<Problem> {
+        find::<E>(error).map(|cause| Problem::new(502, reason, cause.to_string()))
+    }
+    bad_gateway::<Connect>(error, "connect")
+        .or_else(|| bad_gateway::<Closed>(error, "closed"))
+        .or_else(|| bad_gateway::<Replaced>(error, "closed"))
+        .or_else(|| bad_gateway::<SessionLost>(error, "session_lost"))
+        .or_else(|| bad_gateway::<Status>(error, "status"))
+        .or_else(|| bad_gateway::<Protocol>(error, "protocol"))
+        .or_else(|| bad_gateway::<TooLarge>(error, "too_large"))
+        .or_else(|| bad_gateway::<NotStarted>(error, "not_started"))
+        .or_else(|| bad_gateway::<Refused>(error, "handshake"))
+        .or_else(|| bad_gateway::<Unfinished>(error, "closed"))
+}

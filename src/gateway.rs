@@ -1,0 +1,1 @@
+//! The stack as one type, and its construction from a configuration.

@@ -1,0 +1,192 @@
+use super::{Fault, Id, Json, Malformed, object, text};
+use crate::Method;
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+/// One JSON-RPC 2.0 message; parameters and results are slices of the bytes it was parsed from.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// Wants an answer with the same id.
+    Request {
+        /// The sender's id.
+        id: Id,
+        /// What is asked.
+        method: Method,
+        /// The parameters: an object, `{}` where the sender left them out.
+        params: Json,
+    },
+    /// Wants none.
+    Notification {
+        /// What is told.
+        method: Method,
+        /// The parameters: an object, `{}` where the sender left them out.
+        params: Json,
+    },
+    /// Answers a request.
+    Response {
+        /// The request's id; `None` where the peer could not read it.
+        id: Option<Id>,
+        /// `Ok` the result, `Err` the error object.
+        outcome: Result<Json, Json>,
+    },
+}
+
+impl Message {
+    /// Parses one message in one borrowed pass.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`], with the request's id where it could be read: not JSON, a batch, a member that stands twice,
+    /// an id that is no string or integer, both a result and an error.
+    pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
+        text(&bytes)?;
+        let mut parts = Parts::default();
+        let walked = object::visit_members(&bytes, |key, value| parts.take(key, value));
+        let id = parts.id.map(|raw| Id::from_json(Json::trusted(bytes.slice_ref(raw.get().as_bytes()))));
+        let known = id.as_ref().and_then(|id| id.as_ref().ok()).cloned();
+        walked.and_then(|()| parts.finish(&bytes, id)).map_err(|error| error.with_id(known))
+    }
+}
+
+#[derive(Default)]
+struct Parts<'a> {
+    version: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    method: Option<&'a RawValue>,
+    params: Option<&'a RawValue>,
+    result: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
+}
+
+impl<'a> Parts<'a> {
+    fn take(&mut self, key: &str, value: &'a RawValue) -> Result<(), Malformed> {
+        let place = match key {
+            "jsonrpc" => &mut self.version,
+            "id" => &mut self.id,
+            "method" => &mut self.method,
+            "params" => &mut self.params,
+            "result" => &mut self.result,
+            "error" => &mut self.error,
+            _ => return Ok(()),
+        };
+        match place.replace(value) {
+            Some(_) => Err(Malformed::new(Fault::Duplicate(key.into()))),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(self, bytes: &Bytes, id: Option<Result<Id, Malformed>>) -> Result<Message, Malformed> {
+        if self.version.map(RawValue::get) != Some("\"2.0\"") {
+            return Err(Malformed::shape("\"jsonrpc\" must be \"2.0\""));
+        }
+        let json = |raw: &RawValue| Json::trusted(bytes.slice_ref(raw.get().as_bytes()));
+        match (self.method, self.result, self.error) {
+            (Some(method), None, None) => {
+                let method = Method::from_json(&json(method))?;
+                let params =
+                    self.params.map_or_else(|| Ok(Json::from_static("{}")), |raw| object_or_none(json(raw)))?;
+                Ok(match id.transpose()? {
+                    Some(id) => Message::Request { id, method, params },
+                    None => Message::Notification { method, params },
+                })
+            }
+            (None, Some(result), None) => {
+                let id = id.unwrap_or_else(|| Err(Malformed::shape("a result without an id")))?;
+                Ok(Message::Response { id: Some(id), outcome: Ok(json(result)) })
+            }
+            // An error that answers an unreadable request has a null id, or none.
+            (None, None, Some(error)) => {
+                Ok(Message::Response { id: id.and_then(Result::ok), outcome: Err(json(error)) })
+            }
+            (None, None, None) => Err(Malformed::shape("neither a method nor a result nor an error")),
+            _ => Err(Malformed::shape("more than one of method, result and error")),
+        }
+    }
+}
+
+/// Parameters must be an object; some senders write `null` for none.
+fn object_or_none(params: Json) -> Result<Json, Malformed> {
+    match params.as_bytes().first() {
+        Some(b'{') => Ok(params),
+        Some(b'n') => Ok(Json::from_static("{}")),
+        _ => Err(Malformed::shape("\"params\" must be an object")),
+    }
+}
+
+/// The elements of a JSON array, sharing its bytes; `None` if the text is no array. Revision 2025-03-26 sends batches.
+///
+/// # Errors
+///
+/// [`Malformed`] if the text is not JSON.
+pub fn elements(bytes: &Bytes) -> Result<Option<Vec<Bytes>>, Malformed> {
+    let text = text(bytes)?;
+    if !text.trim_ascii_start().starts_with('[') {
+        return Ok(None);
+    }
+    let raw: Vec<&RawValue> = serde_json::from_str(text)?;
+    Ok(Some(raw.into_iter().map(|value| bytes.slice_ref(value.get().as_bytes())).collect()))
+}
+
+/// The JSON documents of a text that holds several, separated by white space; some servers answer so in place of an
+/// event stream.
+///
+/// # Errors
+///
+/// [`Malformed`] where a document is not JSON.
+pub fn documents(bytes: &Bytes) -> Result<Vec<Bytes>, Malformed> {
+    let documents = serde_json::Deserializer::from_str(text(bytes)?).into_iter::<&RawValue>();
+    documents.map(|raw| Ok(bytes.slice_ref(raw?.get().as_bytes()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Message, Malformed> {
+        Message::parse(Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn the_three_kinds_are_told_apart() {
+        let request = parse(r#"{"jsonrpc":"2.0","id":"x","method":"tools/list"}"#).unwrap();
+        assert!(
+            matches!(request, Message::Request { id, params, .. } if id.as_str() == "\"x\"" && params.as_str() == "{}")
+        );
+        let note = parse(r#"{"method":"notifications/initialized","jsonrpc":"2.0","params":{"a":1}}"#).unwrap();
+        assert!(matches!(note, Message::Notification { params, .. } if params.as_str() == r#"{"a":1}"#));
+        let result = parse(r#"{"jsonrpc":"2.0","result":[1],"id":3}"#).unwrap();
+        assert!(matches!(result, Message::Response { id: Some(id), outcome: Ok(_) } if id.as_u64() == Some(3)));
+        let error = parse(r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":""}}"#).unwrap();
+        assert!(matches!(error, Message::Response { id: None, outcome: Err(_) }));
+    }
+
+    #[test]
+    fn a_faulty_message_is_refused_with_the_id_it_carries() {
+        for text in [
+            r#"{"id":5,"method":"a"}"#,
+            r#"{"jsonrpc":"2.0","id":5,"method":"a","method":"b"}"#,
+            r#"{"jsonrpc":"2.0","id":5,"method":"a","params":[]}"#,
+            r#"{"jsonrpc":"2.0","id":5,"method":7}"#,
+            r#"{"jsonrpc":"2.0","id":5,"result":1,"error":{}}"#,
+            r#"{"jsonrpc":"2.0","id":5}"#,
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.is_json(), "{text}: {error}");
+            assert_eq!(error.id().and_then(Id::as_u64), Some(5), "{text}: {error}");
+        }
+        for text in ["", "[]", "{", "nonsense", "{}}"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert!(parse(r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#).unwrap_err().is_json());
+        assert!(!parse(r#"{"jsonrpc":"2.0","id":1,"method":"a""#).unwrap_err().is_json());
+    }
+
+    #[test]
+    fn batches_and_runs_of_documents_are_split_without_copying() {
+        let body = Bytes::from_static(b" [ {\"a\":1} , 2 ]");
+        assert_eq!(elements(&body).unwrap().unwrap(), ["{\"a\":1}", "2"]);
+        assert_eq!(elements(&Bytes::from_static(b"{}")).unwrap(), None);
+        assert_eq!(documents(&Bytes::from_static(b"{\"a\":1}\n{\"b\":2}\n")).unwrap(), ["{\"a\":1}", "{\"b\":2}"]);
+        assert!(documents(&Bytes::from_static(b"{} oops")).is_err());
+    }
+}

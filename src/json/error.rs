@@ -1,0 +1,94 @@
+use super::Id;
+use std::fmt;
+
+/// A text that is not the JSON it should be, with the id of the request it belongs to where that could be read.
+#[derive(Debug)]
+pub struct Malformed {
+    fault: Fault,
+    id: Option<Id>,
+}
+
+/// What is wrong with a [`Malformed`] text.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Not UTF-8 from this byte on.
+    Utf8 {
+        /// Bytes before the fault.
+        offset: usize,
+    },
+    /// Nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
+    TooDeep {
+        /// Bytes before the fault.
+        offset: usize,
+    },
+    /// Not JSON, or a value of the wrong type.
+    Syntax(serde_json::Error),
+    /// A member that stands twice: two readers could disagree about which one counts.
+    Duplicate(Box<str>),
+    /// JSON, but no JSON-RPC 2.0 message; says why.
+    Shape(&'static str),
+}
+
+impl Malformed {
+    pub(crate) fn new(fault: Fault) -> Self {
+        Self { fault, id: None }
+    }
+
+    pub(crate) fn shape(reason: &'static str) -> Self {
+        Self::new(Fault::Shape(reason))
+    }
+
+    pub(crate) fn with_id(mut self, id: Option<Id>) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// What is wrong.
+    pub fn fault(&self) -> &Fault {
+        &self.fault
+    }
+
+    /// The id of the faulty request, where it could be read.
+    pub fn id(&self) -> Option<&Id> {
+        self.id.as_ref()
+    }
+
+    /// Whether the text is JSON at all: `false` is JSON-RPC's −32700, `true` its −32600.
+    pub fn is_json(&self) -> bool {
+        match &self.fault {
+            Fault::Utf8 { .. } | Fault::TooDeep { .. } => false,
+            Fault::Syntax(error) => error.is_data(),
+            Fault::Duplicate(_) | Fault::Shape(_) => true,
+        }
+    }
+}
+
+impl From<serde_json::Error> for Malformed {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(Fault::Syntax(error))
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.fault {
+            Fault::Utf8 { offset } => write!(f, "not UTF-8 at byte {offset}"),
+            Fault::TooDeep { offset } => {
+                write!(f, "nested deeper than {} levels at byte {offset}", super::MAX_DEPTH)
+            }
+            Fault::Syntax(error) => write!(f, "{error}"),
+            Fault::Duplicate(key) => write!(f, "the member {key:?} stands twice"),
+            Fault::Shape(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for Malformed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.fault {
+            Fault::Syntax(error) => Some(error),
+            _ => None,
+        }
+    }
+}

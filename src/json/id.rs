@@ -1,0 +1,83 @@
+use super::{Json, Malformed};
+use bytes::Bytes;
+use std::fmt;
+
+/// A JSON-RPC request id, as the text its sender wrote: a string or an integer.
+///
+/// Ids are hop-by-hop. The text is kept rather than the value, so that a client gets back exactly what it sent:
+/// `"1"` stays a string, and an integer beyond 2⁶⁴ loses no digit.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Id(Bytes);
+
+impl Id {
+    /// Takes a JSON value as an id.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] for anything but a string or an integer; `null` is no id in MCP.
+    pub fn from_json(json: Json) -> Result<Self, Malformed> {
+        let bytes = json.into_bytes();
+        let integer = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        match bytes.first() {
+            Some(b'"') => Ok(Self(bytes)),
+            Some(b'-') if integer(&bytes[1..]) => Ok(Self(bytes)),
+            Some(_) if integer(&bytes) => Ok(Self(bytes)),
+            _ => Err(Malformed::shape("the id must be a string or an integer")),
+        }
+    }
+
+    /// The id as JSON text, quotes included.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("taken from JSON")
+    }
+
+    /// The id as JSON.
+    pub fn to_json(&self) -> Json {
+        Json::trusted(self.0.clone())
+    }
+
+    /// The number, if this is one that fits; the gateway's own upstream ids always do. A string of digits counts as
+    /// well, because some servers turn ids into strings.
+    pub fn as_u64(&self) -> Option<u64> {
+        let digits = self.as_str();
+        let digits = digits.strip_prefix('"').and_then(|d| d.strip_suffix('"')).unwrap_or(digits);
+        digits.parse().ok()
+    }
+}
+
+impl From<u64> for Id {
+    fn from(id: u64) -> Self {
+        Self(Bytes::from(id.to_string()))
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_and_integers_are_ids_and_keep_their_text() {
+        for text in ["1", "-7", "0", "\"a\\u0041\"", "18446744073709551617", "\"\""] {
+            let id = Id::from_json(Json::parse(text).unwrap()).unwrap();
+            assert_eq!(id.as_str(), text);
+        }
+        for text in ["null", "1.0", "1e3", "{}", "[]", "true", "-"] {
+            if let Ok(json) = Json::parse(text) {
+                assert!(Id::from_json(json).is_err(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_own_id_is_found_again_also_as_a_string() {
+        assert_eq!(Id::from(41).as_u64(), Some(41));
+        assert_eq!(Id::from_json(Json::parse("\"41\"").unwrap()).unwrap().as_u64(), Some(41));
+        assert_eq!(Id::from_json(Json::parse("\"x\"").unwrap()).unwrap().as_u64(), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! JSON as bytes: validated once, sliced and spliced, never turned into a tree on the way of a call.
+//!
+//! A gateway looks at a handful of members of each message (`id`, `method`, `params.name`) and must hand on
+//! everything else exactly as it came: numbers beyond 2⁵³, key order, escapes. So a message stays the [`Bytes`] it
+//! arrived in. [`Message::parse`] makes one borrowed pass over the envelope, [`Params::parse`] one shallow pass over
+//! the parameters, and the edits a hop needs (a renamed tool, a minted progress token) are splices around the
+//! original slices.
+//!
+//! ```
+//! use tower_mcp_gateway::json::{Message, Params};
+//!
+//! let body = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"search","arguments":{"n":1e400}}}"#;
+//! let Message::Request { id, params, .. } = Message::parse(body.into())? else { unreachable!() };
+//! let params = Params::parse(params)?.with_name("search_v2");
+//! assert_eq!(id.as_str(), "7");
+//! assert_eq!(params.as_str(), r#"{"name":"search_v2","arguments":{"n":1e400}}"#);
+//! # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+//! ```
+
+mod envelope;
+mod error;
+mod id;
+pub mod object;
+mod params;
+pub mod write;
+
+pub use self::{
+    envelope::{Message, documents, elements},
+    error::{Fault, Malformed},
+    id::Id,
+    params::Params,
+};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The deepest nesting a message may have. serde skips over unread values iteratively, so nothing else would stop a
+/// body of a million `[` from reaching an upstream whose parser recurses.
+pub const MAX_DEPTH: usize = 128;
+
+/// A complete JSON value as the bytes it arrived in; cloning shares them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Json(Bytes);
+
+impl Json {
+    /// Checks that `bytes` are one JSON value (UTF-8, at most [`MAX_DEPTH`] deep) and wraps them.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] with the byte offset where the text stops being JSON.
+    pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, Malformed> {
+        let bytes = bytes.into();
+        let text = text(&bytes)?;
+        let value: &serde_json::value::RawValue = serde_json::from_str(text)?;
+        let value = bytes.slice_ref(value.get().as_bytes());
+        Ok(Self(value))
+    }
+
+    /// Serializes `value`; for the messages the gateway makes itself, not for those it hands on.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if `value` has no JSON form, such as a map whose keys are not strings.
+    pub fn from_value<T: Serialize + ?Sized>(value: &T) -> Result<Self, Malformed> {
+        Ok(Self(serde_json::to_vec(value)?.into()))
+    }
+
+    /// Wraps text that is known to be JSON at compile time.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, if it is not.
+    pub fn from_static(text: &'static str) -> Self {
+        debug_assert!(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(), "not JSON: {text}");
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// Wraps bytes that a parse of this module has already covered.
+    pub(crate) fn trusted(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// The JSON text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("checked when the value was made")
+    }
+
+    /// The JSON text as bytes.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The JSON text as owned bytes.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// Reads the value into a type, borrowing from it where the type allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the value has another shape.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Malformed> {
+        Ok(serde_json::from_slice(&self.0)?)
+    }
+
+    /// The member `key` of an object; `None` if there is none, or if this is no object.
+    pub fn member(&self, key: &str) -> Option<Json> {
+        object::get(&self.0, key).ok().flatten()
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Checks what serde does not: UTF-8 of the whole text and the depth of values that are skipped.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| Malformed::new(Fault::Utf8 { offset: error.valid_up_to() }))?;
+    check_depth(bytes)?;
+    Ok(text)
+}
+
+fn check_depth(bytes: &[u8]) -> Result<(), Malformed> {
+    // A text this short cannot nest deeper than the limit and still close.
+    if bytes.len() <= MAX_DEPTH {
+        return Ok(());
+    }
+    let (mut depth, mut at) = (0usize, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => at = end_of_string(bytes, at + 1),
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(Malformed::new(Fault::TooDeep { offset: at }));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// The index of the quote that ends the string whose content starts at `at`, or the end of an unterminated one.
+fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(step) = memchr::memchr2(b'"', b'\\', &bytes[at.min(bytes.len())..]) {
+        at += step;
+        if bytes[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_bounded_and_brackets_in_strings_do_not_count() {
+        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(Json::parse(nested(MAX_DEPTH)).is_ok());
+        let error = Json::parse(nested(MAX_DEPTH + 1)).unwrap_err();
+        assert!(matches!(error.fault(), Fault::TooDeep { offset: MAX_DEPTH }), "{error}");
+        assert!(Json::parse(format!(r#"["{}\"{}"]"#, "[".repeat(500), "{".repeat(500))).is_ok());
+        assert!(Json::parse("[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn a_value_keeps_its_bytes_and_loses_the_space_around_it() {
+        let json = Json::parse(" {\"a\": 1e400, \"b\":9007199254740993} \n").unwrap();
+        assert_eq!(json.as_str(), "{\"a\": 1e400, \"b\":9007199254740993}");
+        assert!(Json::parse("{} {}").is_err());
+        assert!(Json::parse(b"\"\xff\"".as_slice()).is_err());
+    }
+}

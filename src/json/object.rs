@@ -1,0 +1,213 @@
+//! Shallow reading and editing of JSON objects: members are found and replaced, their values are never entered.
+
+use super::{Fault, Json, Malformed};
+use bytes::Bytes;
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, fmt};
+
+/// One change of an object's members.
+#[derive(Clone, Copy, Debug)]
+pub enum Edit<'a> {
+    /// Gives the member this value: in its place if it stands there, at the end otherwise.
+    Set(&'a str, &'a [u8]),
+    /// Takes the member out, if it stands there.
+    Remove(&'a str),
+}
+
+impl Edit<'_> {
+    fn key(&self) -> &str {
+        match self {
+            Edit::Set(key, _) | Edit::Remove(key) => key,
+        }
+    }
+}
+
+/// Calls `visit` with the decoded key and the raw value of each member, in order.
+///
+/// # Errors
+///
+/// [`Malformed`] if `object` is no object, or a member stands twice.
+pub fn each_member<'a>(object: &'a [u8], mut visit: impl FnMut(&str, &'a RawValue)) -> Result<(), Malformed> {
+    let mut seen = Seen::default();
+    visit_members(object, |key, value| {
+        seen.note(key)?;
+        visit(key, value);
+        Ok(())
+    })
+}
+
+/// The value of one member, sharing the bytes of `object`.
+///
+/// # Errors
+///
+/// [`Malformed`] if `object` is no object, or a member stands twice.
+pub fn get(object: &Bytes, key: &str) -> Result<Option<Json>, Malformed> {
+    let mut found = None;
+    each_member(object, |name, value| {
+        if name == key {
+            found = Some(Json::trusted(object.slice_ref(value.get().as_bytes())));
+        }
+    })?;
+    Ok(found)
+}
+
+/// The object with its members changed; everything else keeps its bytes and its order, the white space between
+/// members apart.
+///
+/// ```
+/// use tower_mcp_gateway::json::object::{edit, Edit};
+///
+/// let edited = edit(br#"{"a":1.0,"b":[2]}"#, &[Edit::Set("a", b"9"), Edit::Remove("b"), Edit::Set("c", b"{}")])?;
+/// assert_eq!(&edited[..], br#"{"a":9,"c":{}}"#);
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Malformed`] if `object` is no object, or a member stands twice.
+pub fn edit(object: &[u8], edits: &[Edit<'_>]) -> Result<Bytes, Malformed> {
+    let grown: usize = edits.iter().map(|e| if let Edit::Set(k, v) = e { k.len() + v.len() + 4 } else { 0 }).sum();
+    let mut out = Vec::with_capacity(object.len() + grown);
+    let mut placed = vec![false; edits.len()];
+    out.push(b'{');
+    each_member(object, |key, value| match edits.iter().position(|e| e.key() == key) {
+        Some(at) => {
+            placed[at] = true;
+            if let Edit::Set(key, value) = edits[at] {
+                push_member(&mut out, key, value);
+            }
+        }
+        None => push_member(&mut out, key, value.get().as_bytes()),
+    })?;
+    for (edit, placed) in edits.iter().zip(placed) {
+        if let (Edit::Set(key, value), false) = (edit, placed) {
+            push_member(&mut out, key, value);
+        }
+    }
+    out.push(b'}');
+    Ok(out.into())
+}
+
+/// Appends `"key":value`, after a comma where something stands before it.
+pub(crate) fn push_member(out: &mut Vec<u8>, key: &str, value: &[u8]) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    super::write::string(out, key);
+    out.push(b':');
+    out.extend_from_slice(value);
+}
+
+/// The keys met so far. Objects of messages have few members, so the first ones are compared one by one and only a
+/// large object pays for a set.
+#[derive(Default)]
+struct Seen {
+    few: Vec<Box<str>>,
+    many: std::collections::HashSet<Box<str>>,
+}
+
+impl Seen {
+    const FEW: usize = 16;
+
+    fn note(&mut self, key: &str) -> Result<(), Malformed> {
+        let twice = self.few.iter().any(|k| &**k == key) || self.many.contains(key);
+        if twice {
+            return Err(Malformed::new(Fault::Duplicate(key.into())));
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(key.into());
+        } else {
+            self.many.insert(key.into());
+        }
+        Ok(())
+    }
+}
+
+/// Walks the members without a check for duplicates; `visit` may end the walk with an error.
+pub(crate) fn visit_members<'a>(
+    object: &'a [u8],
+    visit: impl FnMut(&str, &'a RawValue) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    let mut walk = Walk { visit, stopped: None };
+    let mut deserializer = serde_json::Deserializer::from_slice(object);
+    let walked = deserializer.deserialize_map(&mut walk).and_then(|()| deserializer.end());
+    match walk.stopped {
+        Some(stopped) => Err(stopped),
+        None => walked.map_err(Malformed::from),
+    }
+}
+
+struct Walk<F> {
+    visit: F,
+    stopped: Option<Malformed>,
+}
+
+impl<'a, F> Visitor<'a> for &mut Walk<F>
+where
+    F: FnMut(&str, &'a RawValue) -> Result<(), Malformed>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(key)) = map.next_key::<Key<'a>>()? {
+            if let Err(stopped) = (self.visit)(&key, map.next_value()?) {
+                self.stopped = Some(stopped);
+                return Err(serde::de::Error::custom("stopped"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A key, borrowed unless it holds escapes.
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    #[test]
+    fn a_member_that_stands_twice_is_refused_also_when_one_is_escaped() {
+        for text in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#] {
+            assert!(matches!(edit(text.as_bytes(), &[]).unwrap_err().fault(), Fault::Duplicate(_)));
+        }
+        let many: String = (0..40).map(|n| format!("\"k{n}\":0,")).collect();
+        assert!(edit(format!("{{{many}\"k39\":1}}").as_bytes(), &[]).is_err());
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for text in ["[]", "1", "null", "", "{", "{}x", r#"{"a"}"#] {
+            assert!(edit(text.as_bytes(), &[]).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        /// parse(splice(x)) = edit(parse(x)).
+        #[test]
+        fn an_edit_of_the_text_is_the_edit_of_the_value(
+            members in prop::collection::btree_map("[a-d\"\\\\é]{0,2}", any::<i64>(), 0..6),
+            key in "[a-d\"\\\\é]{0,2}",
+            set in prop::option::of(any::<i64>()),
+        ) {
+            let mut value: Map<String, Value> = members.into_iter().map(|(k, v)| (k, v.into())).collect();
+            let text = serde_json::to_string(&value).unwrap();
+            let raw = set.map(|n| n.to_string());
+            let change = raw.as_ref().map_or(Edit::Remove(&key), |raw| Edit::Set(&key, raw.as_bytes()));
+            let edited = edit(text.as_bytes(), &[change]).unwrap();
+            match set {
+                Some(n) => { value.insert(key.clone(), n.into()); }
+                None => { value.remove(&key); }
+            }
+            prop_assert_eq!(serde_json::from_slice::<Map<String, Value>>(&edited).unwrap(), value);
+        }
+    }
+}

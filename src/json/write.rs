@@ -1,0 +1,63 @@
+//! JSON-RPC frames written around the original slices of ids, parameters and results.
+
+use super::{Id, Json};
+use crate::Method;
+use bytes::Bytes;
+
+/// `{"jsonrpc":"2.0","id":…,"method":…,"params":…}`
+pub fn request(id: &Id, method: &Method, params: &[u8]) -> Bytes {
+    let mut out = open(id.as_str().len() + method.as_str().len() + params.len());
+    out.extend_from_slice(b",\"id\":");
+    out.extend_from_slice(id.as_str().as_bytes());
+    method_and_params(&mut out, method, params);
+    out.into()
+}
+
+/// `{"jsonrpc":"2.0","method":…,"params":…}`
+pub fn notification(method: &Method, params: &[u8]) -> Bytes {
+    let mut out = open(method.as_str().len() + params.len());
+    method_and_params(&mut out, method, params);
+    out.into()
+}
+
+/// `{"jsonrpc":"2.0","id":…,"result":…}`
+pub fn result(id: &Id, result: &Json) -> Bytes {
+    answer(id.as_str(), "result", result.as_bytes())
+}
+
+/// `{"jsonrpc":"2.0","id":…,"error":…}`, with a null id where the request's could not be read.
+pub fn error(id: Option<&Id>, error: &Json) -> Bytes {
+    answer(id.map_or("null", Id::as_str), "error", error.as_bytes())
+}
+
+/// Appends `text` as a JSON string.
+pub fn string(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(&mut *out, text).expect("a Vec takes every byte");
+}
+
+fn open(payload: usize) -> Vec<u8> {
+    // Room for the fixed members, so that a frame is one allocation.
+    let mut out = Vec::with_capacity(payload + 64);
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\"");
+    out
+}
+
+fn method_and_params(out: &mut Vec<u8>, method: &Method, params: &[u8]) {
+    out.extend_from_slice(b",\"method\":");
+    string(out, method.as_str());
+    out.extend_from_slice(b",\"params\":");
+    out.extend_from_slice(params);
+    out.push(b'}');
+}
+
+fn answer(id: &str, kind: &str, payload: &[u8]) -> Bytes {
+    let mut out = open(id.len() + payload.len());
+    out.extend_from_slice(b",\"id\":");
+    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\":");
+    out.extend_from_slice(payload);
+    out.push(b'}');
+    out.into()
+}

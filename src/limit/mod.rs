@@ -1,0 +1,1 @@
+//! Calls in flight, counted to the last event.

@@ -1,0 +1,1 @@
+//! What a balancer knows of an endpoint.

@@ -1,0 +1,3 @@
+//! The `tower-mcp-gateway` command.
+
+fn main() {}

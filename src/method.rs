@@ -1,0 +1,92 @@
+use crate::json::{Json, Malformed};
+use std::{borrow::Cow, fmt};
+
+/// The method of a request or notification: a constant for those the protocol defines, any other text as it came.
+///
+/// Like [`http::Method`], a known one costs nothing to make, copy or compare.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Method(Cow<'static, str>);
+
+macro_rules! methods {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        impl Method {
+            $(
+                #[doc = concat!("`", $text, "`")]
+                pub const $name: Method = Method(Cow::Borrowed($text));
+            )*
+
+            fn known(text: &str) -> Option<Self> {
+                match text {
+                    $($text => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    INITIALIZE = "initialize",
+    INITIALIZED = "notifications/initialized",
+    PING = "ping",
+    DISCOVER = "server/discover",
+    LISTEN = "subscriptions/listen",
+    LISTEN_ACKNOWLEDGED = "notifications/subscriptions/acknowledged",
+    TOOLS_LIST = "tools/list",
+    TOOLS_CALL = "tools/call",
+    TOOLS_LIST_CHANGED = "notifications/tools/list_changed",
+    PROMPTS_LIST = "prompts/list",
+    PROMPTS_GET = "prompts/get",
+    PROMPTS_LIST_CHANGED = "notifications/prompts/list_changed",
+    RESOURCES_LIST = "resources/list",
+    RESOURCES_TEMPLATES_LIST = "resources/templates/list",
+    RESOURCES_READ = "resources/read",
+    RESOURCES_SUBSCRIBE = "resources/subscribe",
+    RESOURCES_UNSUBSCRIBE = "resources/unsubscribe",
+    RESOURCES_LIST_CHANGED = "notifications/resources/list_changed",
+    RESOURCES_UPDATED = "notifications/resources/updated",
+    COMPLETE = "completion/complete",
+    SET_LEVEL = "logging/setLevel",
+    MESSAGE = "notifications/message",
+    PROGRESS = "notifications/progress",
+    CANCELLED = "notifications/cancelled",
+    ROOTS_LIST = "roots/list",
+    ROOTS_LIST_CHANGED = "notifications/roots/list_changed",
+    SAMPLE = "sampling/createMessage",
+    ELICIT = "elicitation/create",
+}
+
+impl Method {
+    /// Takes a method name as it came.
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        let text = text.into();
+        Self::known(&text).unwrap_or(Self(text))
+    }
+
+    pub(crate) fn from_json(json: &Json) -> Result<Self, Malformed> {
+        let text: Cow<'_, str> = json.read().map_err(|_| Malformed::shape("\"method\" must be a string"))?;
+        Ok(Self::known(&text).unwrap_or_else(|| Self(Cow::Owned(text.into_owned()))))
+    }
+
+    /// Whether messages of this method want no answer.
+    pub fn is_notification(&self) -> bool {
+        self.0.starts_with("notifications/")
+    }
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,5 @@
+//! Servers registered and unregistered at run time.
+
+mod server;
+
+pub use self::server::{Connection, InvalidServer, Server, Sessions};

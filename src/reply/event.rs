@@ -1,0 +1,68 @@
+use crate::{
+    Method,
+    json::{Json, Params},
+};
+
+/// One piece of a [`Reply`](super::Reply).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Something told on the way.
+    Note(Note),
+    /// How the call ended: exactly once, last.
+    Done(Outcome),
+}
+
+/// A notification that belongs to a call: progress, a log message, a changed list.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// What is told.
+    pub method: Method,
+    /// Its parameters. A progress note carries the progress token of the [`Call`](crate::Call) it answers.
+    pub params: Params,
+}
+
+impl Note {
+    /// A note with these parameters.
+    pub fn new(method: Method, params: Params) -> Self {
+        Self { method, params }
+    }
+}
+
+/// How a call ended. A JSON-RPC error *from the server* is an outcome too: the exchange worked.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The `result`.
+    Result(Json),
+    /// The `error` object.
+    Error(Json),
+    /// A notification was taken; there is nothing to say.
+    Accepted,
+}
+
+impl Outcome {
+    /// The code of an error outcome.
+    pub fn error_code(&self) -> Option<i64> {
+        match self {
+            Outcome::Error(error) => error.member("code")?.read().ok(),
+            _ => None,
+        }
+    }
+
+    /// The `result`, if this is one.
+    pub fn result(&self) -> Option<&Json> {
+        match self {
+            Outcome::Result(result) => Some(result),
+            _ => None,
+        }
+    }
+}
+
+impl From<Result<Json, Json>> for Outcome {
+    fn from(outcome: Result<Json, Json>) -> Self {
+        match outcome {
+            Ok(result) => Outcome::Result(result),
+            Err(error) => Outcome::Error(error),
+        }
+    }
+}

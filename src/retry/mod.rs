@@ -1,0 +1,1 @@
+//! Calls repeated where that runs nothing twice.

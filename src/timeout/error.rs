@@ -1,0 +1,8 @@
+//! How waiting ends.
+
+use std::time::Duration;
+
+/// The server was silent for too long, or the call took too long in all.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} ms", .0.as_millis())]
+pub struct Elapsed(pub(super) Duration);

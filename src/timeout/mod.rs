@@ -1,0 +1,3 @@
+//! Deadlines for the head, the silence and the whole of a reply.
+
+pub mod error;

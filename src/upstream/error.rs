@@ -1,0 +1,65 @@
+//! How an exchange with a server fails. Messages carry no address, command, header or secret: they reach clients.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// No connection could be made, so the call was never sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the server cannot be reached")]
+pub struct Connect(#[source] pub crate::BoxError);
+
+/// The connection ended before the outcome: a child that died, a cut stream.
+#[derive(Debug)]
+pub struct Closed {
+    /// Whether the call may have reached the server; if not, it can be sent elsewhere.
+    pub sent: bool,
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.sent {
+            "the server went away during the call"
+        } else {
+            "the server went away before the call"
+        })
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// The connection a call was prepared for has been replaced, so it was not sent; the handshake must be made again.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was replaced")]
+pub struct Replaced;
+
+/// The server does not know the session any more (HTTP 404 under a session id), so it did not execute the call.
+#[derive(Debug, thiserror::Error)]
+#[error("the server lost the session")]
+pub struct SessionLost;
+
+/// An HTTP status in place of an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the server answered with HTTP status {0}")]
+pub struct Status(pub http::StatusCode);
+
+/// An answer that is no MCP: wrong content type, wrong id, not JSON.
+#[derive(Debug, thiserror::Error)]
+#[error("the server broke the protocol: {0}")]
+pub struct Protocol(pub Cow<'static, str>);
+
+/// A message or event above the limit.
+#[derive(Debug, thiserror::Error)]
+#[error("the server's message is larger than {limit} bytes")]
+pub struct TooLarge {
+    /// The limit, in bytes.
+    pub limit: usize,
+}
+
+/// The server did not answer the handshake in time, so the call was never sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the server did not start within {} ms", .0.as_millis())]
+pub struct NotStarted(pub Duration);
+
+/// The server refused the handshake, so the call was never sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the server refused the handshake: {0}")]
+pub struct Refused(pub Cow<'static, str>);

@@ -1,0 +1,70 @@
+use crate::{BoxError, Call, Reply, Revision};
+use http::HeaderValue;
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+};
+use tower::Service;
+
+/// What one hop to a server has agreed on: the result of a handshake, shared by the calls made under it.
+///
+/// [`Era`](super::Era) makes it and transports read it. It is the only place where a session id of a server lives.
+#[derive(Debug)]
+pub struct Hop {
+    /// The revision spoken; `None` while it is not known, for `initialize` itself.
+    pub revision: Option<Revision>,
+    /// The connection this hop was made on; a transport refuses calls of an older one with
+    /// [`Replaced`](super::error::Replaced), because the server behind the new one knows nothing of it.
+    pub epoch: u64,
+    session_id: OnceLock<HeaderValue>,
+}
+
+impl Hop {
+    /// A hop on connection `epoch`.
+    pub fn new(revision: Option<Revision>, epoch: u64) -> Self {
+        Self { revision, epoch, session_id: OnceLock::new() }
+    }
+
+    /// Whether requests of this hop are self-contained.
+    pub fn is_modern(&self) -> bool {
+        self.revision.is_some_and(Revision::is_modern)
+    }
+
+    /// The session id the server gave out with its answer to `initialize`.
+    pub fn session_id(&self) -> Option<&HeaderValue> {
+        self.session_id.get()
+    }
+
+    /// Keeps the session id of the server's answer to `initialize`; later ones are ignored.
+    pub fn set_session_id(&self, id: HeaderValue) {
+        let _ = self.session_id.set(id);
+    }
+}
+
+/// A call on its last hop, with what the hop agreed on: what a transport takes.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    /// The call, in the wording of the server's era.
+    pub call: Call,
+    /// What was agreed on.
+    pub hop: Arc<Hop>,
+}
+
+/// Carries calls to one server in one way; knows ids, framing and tokens, but no handshake.
+///
+/// - `poll_ready` reserves a place for one message, `call` spends it.
+/// - Ids and progress tokens are minted here; progress notes come back with the call's own token.
+/// - A dropped reply cancels the call as its revision wants it.
+/// - [`Method::LISTEN`](crate::Method::LISTEN) under a legacy hop is answered here, with a stream of what the server
+///   says outside of calls.
+/// - A [notification](crate::Method::is_notification) is answered with [`Accepted`](crate::reply::Outcome::Accepted).
+pub trait Transport:
+    Service<Outbound, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static
+{
+    /// The number of the present connection, counted from 1; 0 while there is none. Transports whose calls are
+    /// independent of each other have one connection for ever.
+    fn epoch(&self) -> u64;
+
+    /// Waits for a connection and says its number.
+    fn connected(&self) -> impl Future<Output = Result<u64, BoxError>> + Send;
+}

@@ -1,0 +1,10 @@
+//! Servers: how each is reached, and how each era is spoken.
+
+pub mod error;
+mod hop;
+mod settings;
+
+pub use self::{
+    hop::{Hop, Outbound, Transport},
+    settings::Settings,
+};

@@ -1,0 +1,40 @@
+use crate::json::Json;
+use std::time::Duration;
+
+/// How the gateway deals with every server; one value per registry.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Longest wait for a connection, and for a stdio server that is being restarted: 2 s.
+    pub connect_timeout: Duration,
+    /// Longest wait for the first answer of a stdio server: 60 s, because `npx` downloads before it runs.
+    pub start_timeout: Duration,
+    /// Longest wait for the answer to `server/discover` that tells a server's era, before `initialize` is tried: 5 s.
+    pub era_timeout: Duration,
+    /// Largest message or event taken from a server: 8 MiB.
+    pub max_message_bytes: usize,
+    /// How long a child may take to leave after its stdin was closed, before SIGTERM: 2 s.
+    pub stop_grace: Duration,
+    /// How long a child may take to leave after SIGTERM, before SIGKILL: 3 s.
+    pub kill_grace: Duration,
+    /// The `clientInfo` servers are told where no client's own is at hand.
+    pub client_info: Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(2),
+            start_timeout: Duration::from_secs(60),
+            era_timeout: Duration::from_secs(5),
+            max_message_bytes: 8 << 20,
+            stop_grace: Duration::from_secs(2),
+            kill_grace: Duration::from_secs(3),
+            client_info: Json::from_static(concat!(
+                r#"{"name":"tower-mcp-gateway","version":""#,
+                env!("CARGO_PKG_VERSION"),
+                r#""}"#
+            )),
+        }
+    }
+}
