@@ -2,6 +2,7 @@
 
 pub mod error;
 mod hop;
+pub mod mux;
 mod settings;
 
 pub use self::{
