@@ -2,7 +2,10 @@
 
 pub mod error;
 mod hop;
+pub mod mux;
 mod settings;
+#[cfg(feature = "stdio")]
+pub mod stdio;
 
 pub use self::{
     hop::{Hop, Outbound, Transport},
