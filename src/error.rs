@@ -123,6 +123,22 @@ pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<
     None
 }
 
+/// The message of `error` and of all its causes, for logs and for operators; clients get [`explain`].
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // A wrapper that shows its cause itself would make it stand twice.
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Whether the call certainly did not reach a server, so that sending it to another runs nothing twice.
 pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
     find::<Connect>(error).is_some()

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     BoxError, Call, Reply,
-    balance::Strategy,
+    balance::policy::Strategy,
     catalog::Naming,
     health::Board,
     limit::{Limit, LimitLayer},
@@ -28,7 +28,7 @@ use tower::{Layer, Service};
 /// ```
 /// use std::time::Duration;
 /// use tower::ServiceBuilder;
-/// use tower_mcp_gateway::{balance::Strategy, limit::LimitLayer, registry::{Registry, Server}};
+/// use tower_mcp_gateway::{balance::policy::Strategy, limit::LimitLayer, registry::{Registry, Server}};
 ///
 /// let (registry, driver) = Registry::builder()
 ///     .strategy(Strategy::LeastConnections)
@@ -139,7 +139,7 @@ impl<C, E> Builder<C, E> {
             members: watch::Sender::new(Members::default()),
             changes: watch::Sender::new(0),
             tables: Tables::new(Table::default()),
-            board: Board::new(),
+            board: Board::default(),
             settings: Arc::new(self.settings),
         });
         let driver = Driver::new(&shared, self.name, self.strategy, self.naming, self.timing);

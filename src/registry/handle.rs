@@ -1,4 +1,4 @@
-use super::{Entry, RegisterError, Server, member::Member};
+use super::{Builder, Entry, RegisterError, Server, member::Member};
 use crate::{
     EndpointId,
     health::{Board, HealthCheck},
@@ -83,6 +83,11 @@ impl Registry {
     /// The most servers one registry takes, those included whose calls are still ending. Each costs two tasks and a
     /// connection, so a run-away script that registers is stopped here rather than by the operating system.
     pub const MAX_SERVERS: usize = 4096;
+
+    /// Begins a registry; see [`Builder`].
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
 
     /// Adds a server; it is reached in the background.
     ///

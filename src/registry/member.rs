@@ -1,5 +1,5 @@
 use super::{Entry, Server, Status};
-use crate::{catalog::Listing, health::Board, load::Meter, upstream};
+use crate::{BoxError, catalog::Listing, error::causes, health::{Board, Verdict}, upstream};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
@@ -10,8 +10,6 @@ use tokio_util::task::TaskTracker;
 pub(super) struct Member {
     pub(super) server: Server,
     pub(super) configured: bool,
-    /// Survives every change of membership in the pool, so an endpoint that returns keeps its load figures.
-    pub(super) meter: Arc<Meter>,
     begun: AtomicBool,
     offer: Mutex<Offer>,
 }
@@ -27,12 +25,15 @@ impl Member {
     pub(super) fn new(server: Server, configured: bool, settings: &Arc<upstream::Settings>) -> Self {
         // A tracker of its own: the registry can tell when this server's connection has ended.
         let server = server.attach(Arc::clone(settings), TaskTracker::new());
-        let meter = Arc::new(Meter::new(server.weight_of()));
-        Self { server, configured, meter, begun: AtomicBool::new(false), offer: Mutex::default() }
+        Self { server, configured, begun: AtomicBool::new(false), offer: Mutex::default() }
     }
 
     pub(super) fn begin(&self) {
         self.begun.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
     }
 
     fn offer(&self) -> Offer {
@@ -50,18 +51,18 @@ impl Member {
     }
 
     /// Takes a new listing; a failure keeps the last good one.
-    pub(super) fn offered(&self, result: Result<Listing, String>) {
+    pub(super) fn offered(&self, result: Result<Arc<Listing>, BoxError>) {
         let mut offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(listing) => *offer = Offer { listing: Some(Arc::new(listing)), error: None },
-            Err(error) => offer.error = Some(error),
+            Ok(listing) => *offer = Offer { listing: Some(listing), error: None },
+            Err(error) => offer.error = Some(causes(&*error)),
         }
     }
 
     pub(super) fn entry(&self, board: &Board, stopping: bool) -> Entry {
         let (id, offer) = (self.server.id(), self.offer());
         let verdict = board.verdict(id);
-        let status = match (stopping, self.begun.load(Ordering::Acquire)) {
+        let status = match (stopping, self.has_begun()) {
             (true, _) => Status::Stopped,
             (false, false) => Status::Registered,
             (false, true) => Status::of(&verdict),
@@ -71,7 +72,10 @@ impl Member {
             name: self.server.name().clone(),
             transport: self.server.connection().transport(),
             status,
-            error: verdict.reason().map(str::to_owned).or(offer.error),
+            error: match &verdict {
+                Verdict::Ill(reason) => Some(reason.to_string()),
+                _ => offer.error,
+            },
             listing: offer.listing,
             last_health_check: board.last_check(id),
             metadata: self.server.metadata_of().clone(),

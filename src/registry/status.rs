@@ -1,4 +1,4 @@
-use crate::{EndpointId, ServerName, catalog::Listing, health::{HealthCheck, Verdict}, json::Json};
+use crate::{EndpointId, ServerName, catalog::{Kind, Listing}, health::{HealthCheck, Verdict}, json::Json};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use std::{fmt, sync::Arc};
@@ -77,7 +77,8 @@ pub struct Entry {
 impl Entry {
     /// Its tools, each as the server sent it.
     pub fn tools(&self) -> impl ExactSizeIterator<Item = &Json> {
-        self.listing.as_ref().map_or(&[][..], |listing| listing.tools()).iter().map(|tool| tool.json())
+        let items = self.listing.as_ref().map_or(&[][..], |listing| &listing.list(Kind::Tools).items);
+        items.iter().map(|tool| &tool.json)
     }
 }
 
