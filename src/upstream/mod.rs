@@ -1,5 +1,6 @@
 //! Servers: how each is reached, and how each era is spoken.
 
+pub mod era;
 pub mod error;
 mod hop;
 pub mod mux;
