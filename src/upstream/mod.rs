@@ -4,6 +4,7 @@
 mod backoff;
 #[cfg(feature = "_client")]
 mod client;
+pub mod era;
 pub mod error;
 mod hop;
 #[cfg(feature = "http")]
