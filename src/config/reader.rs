@@ -60,7 +60,11 @@ impl<'e> Reader<'e> {
     }
 
     fn at(&mut self, field: String, line: usize, reason: impl Into<String>) {
-        self.mistakes.push(Mistake { field, line, reason: reason.into(), unknown: false });
+        let mistake = Mistake { field, line, reason: reason.into(), unknown: false };
+        // A weight is read by itself and once more as part of the metadata.
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
     }
 
     /// An object of known fields. Any other is a mistake; `hint` may know better than the closest name what to do then.
@@ -217,7 +221,8 @@ impl<'e> Reader<'e> {
         }
     }
 
-    fn mistype(&mut self, field: &Field<'_>, expected: &str) {
+    /// Notes that `field` is of another type than `expected`.
+    pub(super) fn mistype(&mut self, field: &Field<'_>, expected: &str) {
         let found = match field.node.shape() {
             None => "text with half a surrogate pair",
             Some(Shape::Null) => "null",

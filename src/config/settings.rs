@@ -98,7 +98,7 @@ fn settings(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {
     }
     let foreign = object.present(FOREIGN);
     if !foreign.is_empty() {
-        reader.notes.push(format!("ignored, because it concerns another program: {}", list(&foreign)));
+        reader.notes.push(format!("of no concern to a gateway; ignored: {}", list(&foreign)));
     }
 }
 

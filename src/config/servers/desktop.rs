@@ -72,7 +72,7 @@ fn entry(reader: &mut Reader<'_>, key: &str, field: &Field<'_>, taken: &mut Take
     claim(reader, field, key, &entry, taken);
     let foreign = entry.present(FOREIGN);
     if !foreign.is_empty() {
-        reader.notes.push(format!("{}: {} concerns another program; ignored", entry.path(), list(&foreign)));
+        reader.notes.push(format!("{}: {}: of no concern to a gateway; ignored", entry.path(), list(&foreign)));
     }
     let server = match kind(reader, &entry) {
         Some(kind) => connection::read(reader, &entry, kind, key, key),

@@ -137,7 +137,7 @@ fn options(reader: &mut Reader<'_>, entry: &Object<'_>, server: Option<Server>) 
 fn weight(reader: &mut Reader<'_>, metadata: &Field<'_>) -> Option<u32> {
     // Duplicates are noted when the whole of it is read.
     let Some(Shape::Object(members)) = metadata.node.shape() else {
-        reader.wrong(metadata, "must be an object in `{ }`");
+        reader.mistype(metadata, "an object in `{ }`");
         return None;
     };
     let Some(member) = members.into_iter().find(|member| member.key == "weight") else { return Some(1) };
