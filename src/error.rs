@@ -5,7 +5,7 @@
 //! for their condition, boxed upward by whatever layer; [`explain`] finds the cause and says what the client is told.
 
 use crate::{
-    balance,
+    balance, health,
     json::Json,
     route, timeout,
     upstream::error::{Closed, Connect, NotStarted, Protocol, Refused, Replaced, SessionLost, Status, TooLarge},
@@ -130,6 +130,7 @@ pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
         || find::<Replaced>(error).is_some()
         || find::<NotStarted>(error).is_some()
         || find::<Refused>(error).is_some()
+        || find::<health::error::Open>(error).is_some()
         || find::<Closed>(error).is_some_and(|closed| !closed.sent)
 }
 
@@ -153,6 +154,10 @@ pub fn explain(error: &(dyn Error + 'static)) -> Problem {
     if let Some(absent) = find::<balance::error::NoEndpoint>(error) {
         let absent = Problem::new(503, "no_endpoint", absent.to_string());
         return absent.with_retry_after(Duration::from_secs(1));
+    }
+    if let Some(open) = find::<health::error::Open>(error) {
+        let open = Problem::new(503, "recovering", open.to_string());
+        return open.with_retry_after(Duration::from_secs(1));
     }
     if let Some(elapsed) = find::<timeout::error::Elapsed>(error) {
         return Problem::new(504, "timeout", elapsed.to_string());

@@ -1,6 +1,6 @@
 //! How balancing fails.
 
-use crate::ServerName;
+use crate::{BoxError, EndpointId, ServerName};
 
 /// No endpoint of the pool can take the call.
 #[derive(Debug, thiserror::Error)]
@@ -8,4 +8,17 @@ use crate::ServerName;
 pub struct NoEndpoint {
     /// The pool.
     pub server: ServerName,
+}
+
+/// An endpoint's error, with the endpoint.
+///
+/// Its text is the cause's own: which replica it was belongs in the log, not in what a client reads.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct Failed {
+    /// Who failed.
+    pub endpoint: EndpointId,
+    /// How.
+    #[source]
+    pub source: BoxError,
 }

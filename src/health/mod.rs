@@ -1,1 +1,23 @@
 //! Which endpoints are well.
+//!
+//! Two witnesses decide: a [`Probe`] that asks each endpoint in turn, and [`Observe`](observe::Observe) that watches real
+//! calls. Both write to the endpoint's [`Vital`]; the [`Board`] tells everyone the [`Verdict`], and [`Healthy`] shows a
+//! balancer only the endpoints that are well. An endpoint is well when its last probes say so *and* its breaker admits
+//! calls, so a server that answers pings but hangs on calls is caught too.
+
+mod board;
+mod breaker;
+mod check;
+mod discover;
+pub mod error;
+pub mod observe;
+mod probe;
+mod vital;
+
+pub use self::{
+    board::{Board, Thresholds, Verdict, Verdicts},
+    check::HealthCheck,
+    discover::Healthy,
+    probe::Probe,
+    vital::Vital,
+};

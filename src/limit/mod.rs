@@ -1,1 +1,12 @@
 //! Calls in flight, counted to the last event.
+//!
+//! # Differences from `tower::limit::ConcurrencyLimit`
+//!
+//! tower gives the permit back with the head of the response. An MCP call is often a stream that has only begun then:
+//! here the permit rides in the [`Reply`](crate::Reply) and comes back once that is complete or abandoned.
+
+pub mod future;
+mod layer;
+mod service;
+
+pub use self::{layer::LimitLayer, service::Limit};

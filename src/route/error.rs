@@ -1,6 +1,10 @@
 //! How routing fails.
 
-use crate::error::Problem;
+use crate::{Method, ServerName, error::Problem};
+use std::time::Duration;
+
+/// When a client may ask again for a name that a server not yet listed may have.
+const NOT_LISTED_RETRY: Duration = Duration::from_secs(1);
 
 /// No server lists what the call names.
 #[derive(Debug, thiserror::Error)]
@@ -20,4 +24,21 @@ impl Unknown {
             _ => problem,
         }
     }
+
+    /// The same while a server could still turn out to have it: a client that is told −32602 may forget the name.
+    pub(super) fn not_listed(&self, server: &ServerName) -> Problem {
+        let message = format!("unknown {}, and a server has not been listed yet: {server}", self.kind);
+        let data = serde_json::json!({"source": "gateway", "reason": "not_listed", "server": server});
+        Problem::new(503, "not_listed", message).with_data(&data).with_retry_after(NOT_LISTED_RETRY)
+    }
+}
+
+/// The method is none that leads to a server.
+pub(super) fn no_method(method: &Method) -> Problem {
+    Problem::rpc(404, -32601, format!("method not found: {method}"))
+}
+
+/// The parameters do not say what the call is about.
+pub(super) fn no_name(member: &'static str) -> Problem {
+    Problem::rpc(200, -32602, format!("invalid params: {member:?} must say what is asked for"))
 }

@@ -1,6 +1,61 @@
 //! Calls to pools, by name.
+//!
+//! A [`Table`] is one immutable snapshot: what every server offers, to which pool each name leads, and the rendered
+//! lists that say so. [`Tables`] holds the current one. [`Route`] loads it once per call, so that a call sees one
+//! state of the world, and no client is listed a tool which the same snapshot cannot route.
+//!
+//! ```
+//! use tower::{Service, ServiceExt};
+//! use tower_mcp_gateway::{BoxError, Call, Method, json::Params, route::{Pool, Route, Table, Tables}};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let tables = Tables::new(Table::<Pool>::default());
+//! tables.settle();
+//! let mut route = Route::new(tables);
+//! let call = Call::new(Method::TOOLS_CALL, Params::from_value(&serde_json::json!({"name": "nowhere"}))?);
+//! let error = route.ready().await?.call(call).await.unwrap_err();
+//! assert_eq!(error.to_string(), "unknown tool: nowhere");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which pool
+//!
+//! | call | by |
+//! |---|---|
+//! | `tools/call`, `prompts/get` | `name`: as listed, or qualified as `{server}__{name}` |
+//! | `resources/read` | `uri`: listed exactly, then the [templates](Template) that match, in order; where one server has no such resource, the next is asked |
+//! | `completion/complete` | `ref`: the prompt's name, or the template or URI of the resource |
+//! | notifications | taken, and go nowhere |
+//! | anything else | −32601 |
+//!
+//! A name that nobody lists is forwarded all the same where there is but one server, because servers exist whose
+//! tools are callable and not listed. Otherwise it waits until every server had its chance at start, is then refused
+//! with 503 as long as a server has never been listed, and with −32602 after that.
 
+mod complete;
 pub mod error;
+pub mod future;
+mod read;
+mod service;
 mod table;
+mod tables;
+mod target;
+mod template;
+#[cfg(test)]
+mod tests;
 
-pub use self::table::{Tables, Versions};
+pub use self::{
+    service::Route,
+    table::Table,
+    tables::{Tables, Versions},
+    target::{Backend, Target},
+    template::Template,
+};
+
+use crate::{BoxError, Call, Reply};
+use tower::util::BoxCloneSyncService;
+
+/// What stands behind a server name: its replicas, balanced, with what an operator put in front of them.
+pub type Pool = BoxCloneSyncService<Call, Reply, BoxError>;

@@ -1,46 +1,106 @@
-use arc_swap::{ArcSwap, Guard};
-use std::sync::Arc;
-use tokio::sync::watch;
+use super::{Backend, Pool, Target, Template};
+use crate::{
+    ServerName,
+    catalog::{Merge, Notice, Rendered},
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
 
-/// The current routing table, read with one atomic load and replaced as a whole.
-#[derive(Debug)]
-pub struct Tables<T> {
-    current: ArcSwap<T>,
-    versions: watch::Sender<Versions>,
+/// One snapshot of what all servers offer: where each name leads, and the lists that show it.
+///
+/// [`Merge`] makes tables from what servers list. A lookup by name or URI costs one hash, however much is listed.
+pub struct Table<S = Pool> {
+    pub(crate) tools: HashMap<Box<str>, Target<S>>,
+    pub(crate) prompts: HashMap<Box<str>, Target<S>>,
+    /// All servers that list the URI, in order.
+    pub(crate) resources: HashMap<Box<str>, Vec<Target<S>>>,
+    pub(crate) templates: Vec<(Template, Target<S>)>,
+    pub(crate) backends: Vec<Arc<Backend<S>>>,
+    /// Servers of which no endpoint has ever been listed.
+    pub(crate) unlisted: Vec<ServerName>,
+    pub(crate) notices: BTreeSet<Notice>,
+    pub(crate) rendered: Rendered,
 }
 
-/// What of a table has changed how often; told after the table that shows the change is in place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Versions {
-    /// Changes of the list of tools.
-    pub tools: u64,
-    /// Changes of the list of prompts.
-    pub prompts: u64,
-    /// Changes of the lists of resources and of resource templates.
-    pub resources: u64,
-    /// Whether every server configured at start has answered or failed once, or their time was up.
-    pub settled: bool,
+impl<S> Table<S> {
+    /// The tool clients call by `name`, as listed or as `{server}__{tool}`.
+    pub fn tool(&self, name: &str) -> Option<&Target<S>> {
+        self.tools.get(name)
+    }
+
+    /// The prompt clients get by `name`, as listed or as `{server}__{prompt}`.
+    pub fn prompt(&self, name: &str) -> Option<&Target<S>> {
+        self.prompts.get(name)
+    }
+
+    /// Who may have the resource, in the order in which they are asked: those that list the URI, then those with a
+    /// template that it matches; each server once.
+    pub fn resource(&self, uri: &str) -> Vec<&Target<S>> {
+        let exact = self.resources.get(uri).into_iter().flatten();
+        let matching = self.templates.iter().filter(|(template, _)| template.matches(uri)).map(|(_, target)| target);
+        let mut found: Vec<&Target<S>> = Vec::new();
+        for target in exact.chain(matching) {
+            if found.len() < super::read::MAX_SERVERS && found.iter().all(|other| other.server() != target.server()) {
+                found.push(target);
+            }
+        }
+        found
+    }
+
+    /// Whose resource template this is, by its text.
+    pub fn template(&self, text: &str) -> Option<&Target<S>> {
+        self.templates.iter().find(|(template, _)| template.as_str() == text).map(|(_, target)| target)
+    }
+
+    /// The only server there is, which then gets calls of names it does not list as well.
+    pub fn sole(&self) -> Option<&Arc<Backend<S>>> {
+        match &self.backends[..] {
+            [backend] => Some(backend),
+            _ => None,
+        }
+    }
+
+    /// Whether any server completes arguments.
+    pub fn completes(&self) -> bool {
+        self.backends.iter().any(|backend| backend.completes)
+    }
+
+    /// The servers, in order.
+    pub fn backends(&self) -> &[Arc<Backend<S>>] {
+        &self.backends
+    }
+
+    /// The servers that have never been listed, so that nobody knows what they offer.
+    pub fn unlisted(&self) -> &[ServerName] {
+        &self.unlisted
+    }
+
+    /// The lists and `server/discover`, as clients get them.
+    pub fn rendered(&self) -> &Rendered {
+        &self.rendered
+    }
+
+    /// What an operator should know about how names were merged.
+    pub fn notices(&self) -> &BTreeSet<Notice> {
+        &self.notices
+    }
 }
 
-impl<T> Tables<T> {
-    /// Starts with `table`.
-    pub fn new(table: T) -> Arc<Self> {
-        Arc::new(Self { current: ArcSwap::from_pointee(table), versions: watch::Sender::default() })
+impl<S: Clone> Default for Table<S> {
+    /// A table of no servers, under this crate's name and version.
+    fn default() -> Self {
+        Merge::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).table(&[], None)
     }
+}
 
-    /// The current table.
-    pub fn load(&self) -> Guard<Arc<T>> {
-        self.current.load()
-    }
-
-    /// Puts `table` in place, then tells of the change.
-    pub fn publish(&self, table: T, versions: Versions) {
-        self.current.store(Arc::new(table));
-        self.versions.send_replace(versions);
-    }
-
-    /// The versions, now and whenever they change.
-    pub fn versions(&self) -> watch::Receiver<Versions> {
-        self.versions.subscribe()
+impl<S> fmt::Debug for Table<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = f.debug_struct("Table");
+        table.field("backends", &self.backends).field("tools", &self.tools.len()).field("prompts", &self.prompts.len());
+        table.field("resources", &self.resources.len()).field("templates", &self.templates.len());
+        table.finish_non_exhaustive()
     }
 }

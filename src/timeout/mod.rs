@@ -1,3 +1,19 @@
 //! Deadlines for the head, the silence and the whole of a reply.
+//!
+//! # Differences from `tower::timeout`
+//!
+//! tower's deadline ends with the head of the response. Here it goes on to the outcome, and there are two: `idle` is the
+//! longest silence (before the head, then between whole events), `total` the longest duration of all. A call that tells
+//! of its progress may take long; one that says nothing may not.
+//!
+//! `subscriptions/listen` is quiet by nature and never times out.
 
 pub mod error;
+pub mod future;
+mod lapse;
+mod layer;
+mod service;
+mod stream;
+mod watch;
+
+pub use self::{lapse::Lapse, layer::TimeoutLayer, service::Timeout};

@@ -1,0 +1,26 @@
+use std::time::Duration;
+
+/// How long a call waits for a pool without an eligible endpoint to get one.
+///
+/// A pool that has just been made has none until its first health check, and calls should not fail for that. Later on an
+/// empty pool is one that is down, and saying so at once is better than a queue of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Counted from the making of the pool, until it first has a member: 2 s.
+    pub start: Duration,
+    /// Counted from the call, once that is over: none.
+    pub later: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { start: Duration::from_secs(2), later: Duration::ZERO }
+    }
+}
+
+impl From<Duration> for Patience {
+    /// This long at the start, and none later.
+    fn from(start: Duration) -> Self {
+        Self { start, ..Self::default() }
+    }
+}

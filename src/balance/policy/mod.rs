@@ -1,0 +1,58 @@
+//! How an endpoint is picked.
+//!
+//! [`Strategy`] names the five that come with the gateway and is itself a [`Policy`], for programs that are configured.
+//! Write one of your own by implementing the trait:
+//!
+//! ```
+//! use tower_mcp_gateway::{Call, balance::{Candidates, Member, policy::Policy}};
+//!
+//! /// The first one by id; the others are only there for when it is not.
+//! struct Primary;
+//!
+//! impl Policy for Primary {
+//!     type Plan = ();
+//!
+//!     fn plan(&self, _: &[Member]) {}
+//!
+//!     fn pick((): &(), candidates: &Candidates<'_>, _: &Call) -> usize {
+//!         candidates.nth(0)
+//!     }
+//! }
+//! ```
+
+mod least_connections;
+mod peak_ewma;
+mod random;
+mod round_robin;
+mod strategy;
+mod turn;
+mod weighted;
+
+pub use self::{
+    least_connections::LeastConnections,
+    peak_ewma::PeakEwma,
+    random::Random,
+    round_robin::RoundRobin,
+    strategy::{Plan, Strategy, UnknownStrategy},
+    turn::Turn,
+    weighted::{Schedule, Weighted},
+};
+
+use super::{Candidates, Member};
+use crate::Call;
+
+/// Picks one of the eligible endpoints for a call.
+///
+/// What can be prepared is prepared by [`plan`](Policy::plan), once per membership and off the path of calls;
+/// [`pick`](Policy::pick) runs for each call and should not allocate, lock or wait. Eligibility comes as [`Candidates`], a
+/// set of bits over all members, rather than as a list of the eligible ones, which would have to be made for each call.
+pub trait Policy: Send + Sync + 'static {
+    /// What is prepared once per membership.
+    type Plan: Send + Sync + 'static;
+
+    /// Prepares for these members.
+    fn plan(&self, members: &[Member]) -> Self::Plan;
+
+    /// The index of the member that gets `call`: one of `candidates`, which is never empty.
+    fn pick(plan: &Self::Plan, candidates: &Candidates<'_>, call: &Call) -> usize;
+}

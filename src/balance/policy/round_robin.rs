@@ -1,0 +1,21 @@
+use super::{Policy, Turn};
+use crate::{
+    Call,
+    balance::{Candidates, Member},
+};
+
+/// One after the other, for each tool.
+#[derive(Clone, Debug, Default)]
+pub struct RoundRobin(Turn);
+
+impl Policy for RoundRobin {
+    type Plan = Turn;
+
+    fn plan(&self, _: &[Member]) -> Turn {
+        self.0.clone()
+    }
+
+    fn pick(turn: &Turn, candidates: &Candidates<'_>, call: &Call) -> usize {
+        candidates.nth(turn.next(call) % candidates.len())
+    }
+}

@@ -1,0 +1,143 @@
+use super::{Driver, Patience, future::ResponseFuture, members::Snapshot, policy::Policy};
+use crate::{BoxError, Call, EndpointId, Reply, ServerName, load::Metered};
+use arc_swap::ArcSwap;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{sync::watch, time::Instant};
+use tower::{Service, discover::Discover};
+
+/// A pool of the endpoints that `discover` finds, and the driver that follows it.
+///
+/// ```
+/// use tower_mcp_gateway::{BoxError, Call, Method, Reply, json::Params, load::{Meter, Metered}, reply::Outcome};
+/// use tower_mcp_gateway::balance::{Patience, balance, policy::Strategy};
+/// use futures_util::stream;
+/// use tower::{ServiceExt, discover::Change, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let server = service_fn(async |_: Call| Ok::<_, BoxError>(Reply::single(Outcome::Accepted)));
+/// let found = Change::Insert("search-1".into(), Metered::new(server, Meter::new(1)));
+/// let discover = stream::iter([Ok::<_, BoxError>(found)]);
+///
+/// let (pool, driver) = balance("search".into(), discover, Strategy::RoundRobin, Patience::default());
+/// tokio::spawn(driver);
+/// assert!(pool.oneshot(Call::new(Method::TOOLS_CALL, Params::empty())).await.is_ok());
+/// # }
+/// ```
+pub fn balance<D, S, P>(
+    server: ServerName,
+    discover: D,
+    policy: P,
+    patience: impl Into<Patience>,
+) -> (Balance<S, P>, Driver<D, S, P>)
+where
+    D: Discover<Key = EndpointId, Service = Metered<S>>,
+    S: Clone,
+    P: Policy,
+{
+    let empty = Snapshot::new(&policy, std::iter::empty());
+    let shared = Arc::new(Shared {
+        server,
+        patience: patience.into(),
+        born: Instant::now(),
+        settled: AtomicBool::new(false),
+        snapshot: ArcSwap::from_pointee(empty),
+    });
+    let (publisher, published) = watch::channel(0);
+    let driver = Driver::new(discover, policy, shared.clone(), publisher);
+    (Balance { shared, published }, driver)
+}
+
+/// Sends each call to an eligible endpoint of a pool.
+///
+/// Eligible is an endpoint that is in the current snapshot, is well at this very moment ([`Meter::is_well`]), is one of
+/// [`Call::providers`], and has not failed this call already, as long as others are left. A call with a
+/// [`pin`](Call::pin) goes to that endpoint or to none.
+///
+/// It is always ready: which endpoint a call waits for is known only with the call, so readiness is awaited in the
+/// future. Put [`LoadShed`](tower::load_shed::LoadShed) into each endpoint's stack, so that a full one answers at once
+/// and the call can be [sent elsewhere](crate::retry).
+///
+/// # Errors
+///
+/// [`Failed`](super::error::Failed) around what the endpoint said, or [`NoEndpoint`](super::error::NoEndpoint) after at
+/// most the pool's [`Patience`].
+///
+/// [`Meter::is_well`]: crate::load::Meter::is_well
+pub struct Balance<S, P: Policy> {
+    shared: Arc<Shared<S, P>>,
+    // Changes after each new snapshot. That it exists keeps the driver going.
+    published: watch::Receiver<u64>,
+}
+
+pub(super) struct Shared<S, P: Policy> {
+    server: ServerName,
+    patience: Patience,
+    born: Instant,
+    // Whether there ever was a member.
+    settled: AtomicBool,
+    snapshot: ArcSwap<Snapshot<S, P>>,
+}
+
+impl<S: Clone, P: Policy> Shared<S, P> {
+    pub(super) fn store(&self, snapshot: Snapshot<S, P>) {
+        if !snapshot.is_empty() {
+            self.settled.store(true, Ordering::Relaxed);
+        }
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    pub(super) fn pick(&self, call: &Call) -> Option<(EndpointId, Metered<S>)> {
+        self.snapshot.load().pick(call)
+    }
+
+    pub(super) fn server(&self) -> &ServerName {
+        &self.server
+    }
+
+    /// How long a call may wait from now.
+    pub(super) fn patience(&self) -> Duration {
+        if self.settled.load(Ordering::Relaxed) {
+            return self.patience.later;
+        }
+        self.patience.start.saturating_sub(self.born.elapsed()).max(self.patience.later)
+    }
+}
+
+impl<S, P> Service<Call> for Balance<S, P>
+where
+    S: Service<Call, Response = Reply> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    P: Policy,
+{
+    type Response = Reply;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, P>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        ResponseFuture::new(self.shared.clone(), self.published.clone(), call)
+    }
+}
+
+impl<S, P: Policy> Clone for Balance<S, P> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), published: self.published.clone() }
+    }
+}
+
+impl<S, P: Policy> fmt::Debug for Balance<S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balance").field("server", &self.shared.server).finish_non_exhaustive()
+    }
+}

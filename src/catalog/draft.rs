@@ -1,0 +1,278 @@
+use super::{
+    Item, Kind, Merge, Naming, Part, Rendered,
+    render::{self, Array},
+};
+use crate::{
+    EndpointId, Providers, ServerName,
+    json::{
+        Json,
+        object::{self, Edit},
+        write,
+    },
+    route::{Backend, Table, Target, Template},
+};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
+
+/// What an operator should know about a merged table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Its name belongs to another server, so clients see another one.
+    Renamed {
+        /// `tool` or `prompt`.
+        kind: &'static str,
+        /// Whose it is.
+        server: ServerName,
+        /// The server's own name for it.
+        name: Box<str>,
+        /// What clients see.
+        exposed: Box<str>,
+    },
+    /// Its name, its qualified name or its URI belongs to another server, so clients do not see it.
+    Hidden {
+        /// `tool`, `prompt`, `resource` or `resource template`.
+        kind: &'static str,
+        /// Whose it is.
+        server: ServerName,
+        /// Its name or URI.
+        name: Box<str>,
+    },
+    /// A tool that can only be called as a task, so clients do not see it.
+    NeedsTask {
+        /// Whose it is.
+        server: ServerName,
+        /// Its name.
+        name: Box<str>,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::Renamed { kind, server, name, exposed } => {
+                write!(f, "the {kind} {name:?} of {server} appears as {exposed:?}: another server has that name")
+            }
+            Notice::Hidden { kind, server, name } => {
+                write!(f, "the {kind} {name:?} of {server} does not appear: another server has it")
+            }
+            Notice::NeedsTask { server, name } => {
+                write!(f, "the tool {name:?} of {server} does not appear: it can only be called as a task")
+            }
+        }
+    }
+}
+
+/// A table in the making.
+pub(super) struct Draft<'a, S> {
+    merge: &'a Merge,
+    parts: &'a [Part<S>],
+    previous: Option<&'a Table<S>>,
+    backends: Vec<Arc<Backend<S>>>,
+    prefixes: HashSet<Box<str>>,
+    notices: BTreeSet<Notice>,
+}
+
+/// An item of a server with the replicas that list it.
+struct Offer<'a> {
+    item: &'a Item,
+    endpoints: Vec<EndpointId>,
+}
+
+type Named<S> = HashMap<Box<str>, Target<S>>;
+
+impl<'a, S: Clone> Draft<'a, S> {
+    pub(super) fn new(merge: &'a Merge, parts: &'a [Part<S>], previous: Option<&'a Table<S>>) -> Self {
+        let (backends, prefixes) = backends(parts);
+        Self { merge, parts, previous, backends, prefixes, notices: BTreeSet::new() }
+    }
+
+    pub(super) fn finish(mut self) -> Table<S> {
+        let previous = self.previous;
+        let (tools, tools_list) = self.named(Kind::Tools, previous.map(|table| &table.tools));
+        let (prompts, prompts_list) = self.named(Kind::Prompts, previous.map(|table| &table.prompts));
+        let (resources, resources_list) = self.resources();
+        let (templates, templates_list) = self.templates();
+        let lists = [tools_list, prompts_list, resources_list, templates_list];
+        let discover = render::discover(self.merge, self.parts);
+        for notice in self.notices.iter().filter(|notice| !previous.is_some_and(|old| old.notices.contains(notice))) {
+            tracing::warn!("{notice}");
+        }
+        let unlisted = self.parts.iter().filter(|part| part.listings().next().is_none());
+        Table {
+            tools,
+            prompts,
+            resources,
+            templates,
+            unlisted: unlisted.map(|part| part.server.clone()).collect(),
+            backends: self.backends,
+            notices: self.notices,
+            rendered: Rendered { lists, discover },
+        }
+    }
+
+    /// Tools and prompts: found by a name that the gateway may change.
+    fn named(&mut self, kind: Kind, previous: Option<&Named<S>>) -> (Named<S>, Json) {
+        let (mut named, mut array) = (HashMap::new(), Array::new(kind));
+        let mut qualified = Vec::new();
+        for (part, backend) in self.parts.iter().zip(self.backends.clone()) {
+            for offer in union(part, kind, &mut array) {
+                let name = &offer.item.key;
+                if kind == Kind::Tools && offer.item.needs_task() {
+                    self.notices.insert(Notice::NeedsTask { server: part.server.clone(), name: name.clone() });
+                    continue;
+                }
+                let Some(exposed) = self.expose(kind, &named, &backend, name) else {
+                    continue;
+                };
+                let old = previous.and_then(|old| old.get(&*exposed));
+                let mut target = Target::new(backend.clone()).providers(offer.providers(&part.server, old));
+                if exposed != *name {
+                    target = target.upstream(&**name);
+                    array.push(&renamed(&offer.item.json, &exposed));
+                } else {
+                    array.push(offer.item.json.as_bytes());
+                    qualified.push((backend.qualified(name), target.clone().upstream(&**name)));
+                }
+                named.insert(exposed, target);
+            }
+        }
+        for (name, target) in qualified {
+            named.entry(name.into()).or_insert(target);
+        }
+        (named, array.finish())
+    }
+
+    /// The name clients see; `None` if there is none left.
+    fn expose(&mut self, kind: Kind, taken: &Named<S>, backend: &Backend<S>, name: &str) -> Option<Box<str>> {
+        let (kind, server) = (kind.word(), backend.server.clone());
+        let prefixed = self.merge.naming == Naming::Prefixed;
+        if !prefixed && !taken.contains_key(name) && !self.is_foreign(name, backend) {
+            return Some(name.into());
+        }
+        let exposed: Box<str> = backend.qualified(name).into();
+        if taken.contains_key(&exposed) {
+            self.notices.insert(Notice::Hidden { kind, server, name: name.into() });
+            return None;
+        }
+        if !prefixed {
+            self.notices.insert(Notice::Renamed { kind, server, name: name.into(), exposed: exposed.clone() });
+        }
+        Some(exposed)
+    }
+
+    /// Whether a name begins with the prefix of another server.
+    fn is_foreign(&self, name: &str, backend: &Backend<S>) -> bool {
+        let separators = name.as_bytes().windows(2).enumerate().filter(|(_, pair)| pair == b"__");
+        let mut prefixes = separators.map(|(at, _)| &name[..at]);
+        prefixes.any(|prefix| *prefix != *backend.prefix && self.prefixes.contains(prefix))
+    }
+
+    fn resources(&mut self) -> (HashMap<Box<str>, Vec<Target<S>>>, Json) {
+        let mut found: HashMap<Box<str>, Vec<Target<S>>> = HashMap::new();
+        let mut array = Array::new(Kind::Resources);
+        for (part, backend) in self.parts.iter().zip(self.backends.clone()) {
+            for offer in union(part, Kind::Resources, &mut array) {
+                let uri = &offer.item.key;
+                let old = self.previous.and_then(|table| table.resources.get(uri));
+                let old = old.and_then(|targets| targets.iter().find(|target| *target.server() == part.server));
+                let target = Target::new(backend.clone()).providers(offer.providers(&part.server, old));
+                let targets = found.entry(uri.clone()).or_default();
+                if targets.is_empty() {
+                    array.push(offer.item.json.as_bytes());
+                } else {
+                    self.hidden(Kind::Resources, &part.server, uri);
+                }
+                targets.push(target);
+            }
+        }
+        (found, array.finish())
+    }
+
+    fn templates(&mut self) -> (Vec<(Template, Target<S>)>, Json) {
+        let known = self.previous.map(|table| &table.templates[..]).unwrap_or_default();
+        let known: HashMap<_, _> = known.iter().map(|(t, target)| ((t.as_str(), target.server()), target)).collect();
+        let (mut found, mut array, mut seen) = (Vec::new(), Array::new(Kind::Templates), HashSet::new());
+        for (part, backend) in self.parts.iter().zip(self.backends.clone()) {
+            for offer in union(part, Kind::Templates, &mut array) {
+                let text = &offer.item.key;
+                let old = known.get(&(&**text, &part.server)).copied();
+                let target = Target::new(backend.clone()).providers(offer.providers(&part.server, old));
+                if seen.insert(text.clone()) {
+                    array.push(offer.item.json.as_bytes());
+                } else {
+                    self.hidden(Kind::Templates, &part.server, text);
+                }
+                found.push((Template::new(text.clone()), target));
+            }
+        }
+        (found, array.finish())
+    }
+
+    fn hidden(&mut self, kind: Kind, server: &ServerName, name: &str) {
+        self.notices.insert(Notice::Hidden { kind: kind.word(), server: server.clone(), name: name.into() });
+    }
+}
+
+impl Offer<'_> {
+    /// Those of the target this item had before, if they are the same: their turn goes on.
+    fn providers<S>(&self, server: &ServerName, old: Option<&Target<S>>) -> Arc<Providers> {
+        let old = old.filter(|target| target.server() == server).and_then(Target::providers_of);
+        match old {
+            Some(old) if *old.endpoints() == *self.endpoints => old.clone(),
+            _ => Arc::new(Providers::new(self.endpoints.iter().cloned())),
+        }
+    }
+}
+
+/// What the replicas of a server list: each item as the first that lists it has it.
+fn union<'a, S>(part: &'a Part<S>, kind: Kind, array: &mut Array) -> Vec<Offer<'a>> {
+    let mut offers: Vec<Offer<'a>> = Vec::new();
+    let mut places = HashMap::new();
+    for (endpoint, listing) in part.listings() {
+        let list = listing.list(kind);
+        array.part(list.freshness);
+        for item in &list.items {
+            let place = *places.entry(&*item.key).or_insert(offers.len());
+            match offers.get_mut(place) {
+                None => offers.push(Offer { item, endpoints: vec![endpoint.clone()] }),
+                // A name that stands twice in one list is still one provider.
+                Some(offer) if offer.endpoints.last() == Some(endpoint) => {}
+                Some(offer) => offer.endpoints.push(endpoint.clone()),
+            }
+        }
+    }
+    offers
+}
+
+fn renamed(item: &Json, name: &str) -> Vec<u8> {
+    let mut quoted = Vec::new();
+    write::string(&mut quoted, name);
+    let edited = object::edit(item.as_bytes(), &[Edit::Set("name", &quoted)]);
+    edited.map_or_else(|_| item.as_bytes().to_vec(), |edited| edited.to_vec())
+}
+
+type Backends<S> = (Vec<Arc<Backend<S>>>, HashSet<Box<str>>);
+
+fn backends<S: Clone>(parts: &[Part<S>]) -> Backends<S> {
+    let mut prefixes = HashSet::new();
+    let backends = parts.iter().map(|part| {
+        let prefix = prefix(part.server.as_str(), &prefixes);
+        prefixes.insert(prefix.clone());
+        let completes = part.listings().any(|(_, listing)| listing.has("completions"));
+        Arc::new(Backend { server: part.server.clone(), prefix, pool: part.pool.clone(), completes })
+    });
+    (backends.collect(), prefixes)
+}
+
+/// The server's name in the characters that tool names may have; numbered if another server has the same by then.
+fn prefix(server: &str, taken: &HashSet<Box<str>>) -> Box<str> {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
+    let plain: String = server.chars().map(allowed).collect();
+    let numbered = (2..).map(|number| format!("{plain}-{number}"));
+    let mut candidates = std::iter::once(plain.clone()).chain(numbered);
+    candidates.find(|candidate| !taken.contains(&**candidate)).expect("numbers do not end").into()
+}

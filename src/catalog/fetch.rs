@@ -1,0 +1,166 @@
+use super::{
+    Freshness, Item, Kind, List, Listing,
+    error::{NoList, Refused, Silent},
+};
+use crate::{
+    BoxError, Call, Method, Reply, Revision,
+    json::{Json, Params, elements, object::Edit},
+    meta,
+    reply::Outcome,
+};
+use std::{collections::HashSet, time::Duration};
+use tower::{Service, ServiceExt};
+
+/// On what terms a server is listed: who asks, how long for, and how much is taken.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Terms {
+    /// The `clientInfo` of the calls.
+    pub client_info: Json,
+    /// The longest wait for one answer: 60 s, because a stdio server may still be downloading itself.
+    pub timeout: Duration,
+    /// The most pages of one list: 1000. Beyond it the server is making them up.
+    pub max_pages: usize,
+    /// The most items of one list: 100 000. They are all in memory, and in every client's answer.
+    pub max_items: usize,
+}
+
+impl Terms {
+    /// The usual terms, asked for by this `clientInfo`.
+    pub fn new(client_info: Json) -> Self {
+        Self { client_info, timeout: Duration::from_secs(60), max_pages: 1000, max_items: 100_000 }
+    }
+
+    /// Parameters of a call of the gateway's own, with the `_meta` every modern request has.
+    pub(super) fn params(&self, edits: &[Edit<'_>]) -> Params {
+        let version = format!("\"{}\"", Revision::LATEST_MODERN);
+        Params::empty().edit(edits).edit_meta(&[
+            Edit::Set(meta::PROTOCOL_VERSION, version.as_bytes()),
+            Edit::Set(meta::CLIENT_INFO, self.client_info.as_bytes()),
+            Edit::Set(meta::CLIENT_CAPABILITIES, b"{}"),
+        ])
+    }
+}
+
+impl Default for Terms {
+    /// Asked for by this crate.
+    fn default() -> Self {
+        Self::new(crate::upstream::Settings::default().client_info)
+    }
+}
+
+/// Asks a server for everything it offers: `server/discover`, then each list it declares, to its last page.
+///
+/// A list that fails does not take the others with it: what `previous` has of it stands, with a warning. What cannot
+/// be used is left out with a warning too: an item without a name, and everything beyond the bounds of `terms` or
+/// after a cursor that came before.
+///
+/// # Errors
+///
+/// If `server/discover` fails, and if the connection does: then nobody was there to ask, and the last good listing
+/// should stand as a whole.
+pub async fn fetch<S>(service: S, terms: &Terms, previous: Option<&Listing>) -> Result<Listing, BoxError>
+where
+    S: Service<Call, Response = Reply> + Clone,
+    S::Error: Into<BoxError>,
+{
+    let asker = Asker { service, terms };
+    let found = asker.ask(Method::DISCOVER, terms.params(&[])).await?;
+    let server_info = found.member(meta::META).and_then(|meta| meta.member(meta::SERVER_INFO));
+    let mut listing = Listing {
+        instructions: found.member("instructions").and_then(|text| text.read::<String>().ok()).map(Into::into),
+        server_info: server_info.or_else(|| found.member("serverInfo")),
+        freshness: Some(Freshness::of(&found)),
+        capabilities: found.member("capabilities"),
+        ..Listing::default()
+    };
+    for kind in Kind::ALL.into_iter().filter(|kind| found_capability(&found, *kind)) {
+        let list = match asker.list(kind).await {
+            Ok(list) => list,
+            Err(error) if crate::error::is_connection(&*error) => return Err(error),
+            // A server with resources need not have templates, and some say so with an error.
+            Err(error) if is_no_method(&*error) => List::default(),
+            Err(error) => {
+                tracing::warn!(method = %kind.method(), error = %error, "a list could not be fetched; the last one stands");
+                previous.map(|listing| listing.list(kind).clone()).unwrap_or_default()
+            }
+        };
+        listing.lists[kind as usize] = list;
+    }
+    Ok(listing)
+}
+
+fn found_capability(discovered: &Json, kind: Kind) -> bool {
+    let declared = discovered.member("capabilities").and_then(|all| all.member(kind.capability()));
+    declared.is_some_and(|declared| declared.as_bytes().starts_with(b"{"))
+}
+
+fn is_no_method(error: &(dyn std::error::Error + 'static)) -> bool {
+    crate::error::find::<Refused>(error).is_some_and(|refused| refused.code == -32601)
+}
+
+struct Asker<'a, S> {
+    service: S,
+    terms: &'a Terms,
+}
+
+impl<S> Asker<'_, S>
+where
+    S: Service<Call, Response = Reply> + Clone,
+    S::Error: Into<BoxError>,
+{
+    async fn ask(&self, method: Method, params: Params) -> Result<Json, BoxError> {
+        let limit = self.terms.timeout;
+        let call = Call::new(method.clone(), params);
+        let answer = async { self.service.clone().oneshot(call).await.map_err(Into::into)?.outcome().await };
+        match tokio::time::timeout(limit, answer).await {
+            Err(_) => Err(Silent { method, limit }.into()),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(Outcome::Result(result))) => Ok(result),
+            Ok(Ok(outcome)) => Err(Refused { method, code: outcome.error_code().unwrap_or(0) }.into()),
+        }
+    }
+
+    async fn list(&self, kind: Kind) -> Result<List, BoxError> {
+        let mut list = List::default();
+        let mut cursors = HashSet::new();
+        let mut cursor: Option<Json> = None;
+        for page in 0..self.terms.max_pages {
+            let edit = cursor.as_ref().map(|cursor| Edit::Set("cursor", cursor.as_bytes()));
+            let result = self.ask(kind.method(), self.terms.params(edit.as_slice())).await?;
+            let freshness = Freshness::of(&result);
+            list.freshness = if page == 0 { freshness } else { list.freshness.and(freshness) };
+            if !self.take(kind, &result, &mut list)? {
+                return Ok(list);
+            }
+            // The empty string is a cursor like any other.
+            let Some(next) = result.member("nextCursor").filter(|next| next.as_str() != "null") else {
+                return Ok(list);
+            };
+            if !cursors.insert(next.as_bytes().clone()) {
+                tracing::warn!(method = %kind.method(), page, "the pages go in a circle; the list ends here");
+                return Ok(list);
+            }
+            cursor = Some(next);
+        }
+        tracing::warn!(method = %kind.method(), pages = self.terms.max_pages, "the list has more pages than are taken");
+        Ok(list)
+    }
+
+    /// Takes the items of one page; `false` once there are as many as are taken.
+    fn take(&self, kind: Kind, result: &Json, list: &mut List) -> Result<bool, BoxError> {
+        let array = result.member(kind.member()).ok_or(NoList { method: kind.method() })?;
+        for item in elements(array.as_bytes())?.ok_or(NoList { method: kind.method() })? {
+            if list.items.len() == self.terms.max_items {
+                let items = self.terms.max_items;
+                tracing::warn!(method = %kind.method(), items, "the list has more items than are taken");
+                return Ok(false);
+            }
+            match Item::new(kind, Json::trusted(item)) {
+                Some(item) => list.items.push(item),
+                None => tracing::warn!(method = %kind.method(), "an item without a usable name is left out"),
+            }
+        }
+        Ok(true)
+    }
+}

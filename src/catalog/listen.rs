@@ -1,0 +1,76 @@
+//! The upstream `subscriptions/listen` of one endpoint.
+
+use super::Terms;
+use crate::{
+    BoxError, Call, Method, Reply,
+    json::object::Edit,
+    reply::{Event, Events, Outcome},
+};
+use futures_util::{StreamExt, future::BoxFuture};
+use tower::{Service, ServiceExt};
+
+const FILTER: &[u8] = br#"{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}"#;
+
+const CHANGES: [Method; 3] = [Method::TOOLS_LIST_CHANGED, Method::PROMPTS_LIST_CHANGED, Method::RESOURCES_LIST_CHANGED];
+
+/// What a server says of its lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It will tell; changes up to here were not told.
+    Acknowledged,
+    /// A list changed.
+    Changed,
+    /// It stopped telling.
+    Ended,
+    /// It never tells.
+    Refused,
+}
+
+/// Hears what a server says, as long as it is kept.
+pub(super) enum Ear {
+    Opening(BoxFuture<'static, Result<Reply, BoxError>>),
+    Open { events: Events, acknowledged: bool },
+    Deaf,
+}
+
+impl Ear {
+    pub(super) fn open<S>(service: S, terms: &Terms) -> Self
+    where
+        S: Service<Call, Response = Reply> + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+    {
+        let call = Call::new(Method::LISTEN, terms.params(&[Edit::Set("notifications", FILTER)]));
+        Self::Opening(Box::pin(async move { service.oneshot(call).await.map_err(Into::into) }))
+    }
+
+    /// The next thing heard; pending for ever after the last. Dropping the future loses nothing.
+    pub(super) async fn hear(&mut self) -> Heard {
+        loop {
+            match self {
+                Ear::Opening(reply) => match reply.await {
+                    Ok(reply) => *self = Ear::Open { events: reply.into_events(), acknowledged: false },
+                    Err(_) => return self.deafen(Heard::Ended),
+                },
+                Ear::Open { events, acknowledged } => match events.next().await {
+                    Some(Ok(Event::Note(note))) if note.method == Method::LISTEN_ACKNOWLEDGED => {
+                        *acknowledged = true;
+                        return Heard::Acknowledged;
+                    }
+                    Some(Ok(Event::Note(note))) if CHANGES.contains(&note.method) => return Heard::Changed,
+                    Some(Ok(Event::Note(_))) => {}
+                    Some(Ok(Event::Done(Outcome::Error(_)))) if !*acknowledged => {
+                        return self.deafen(Heard::Refused);
+                    }
+                    _ => return self.deafen(Heard::Ended),
+                },
+                Ear::Deaf => std::future::pending().await,
+            }
+        }
+    }
+
+    fn deafen(&mut self, heard: Heard) -> Heard {
+        *self = Ear::Deaf;
+        heard
+    }
+}

@@ -1,0 +1,184 @@
+use crate::{
+    Method,
+    json::{Json, elements},
+};
+
+/// The four lists of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `tools/list`
+    Tools,
+    /// `prompts/list`
+    Prompts,
+    /// `resources/list`
+    Resources,
+    /// `resources/templates/list`
+    Templates,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates];
+
+    /// The method that asks for the list.
+    pub const fn method(self) -> Method {
+        match self {
+            Kind::Tools => Method::TOOLS_LIST,
+            Kind::Prompts => Method::PROMPTS_LIST,
+            Kind::Resources => Method::RESOURCES_LIST,
+            Kind::Templates => Method::RESOURCES_TEMPLATES_LIST,
+        }
+    }
+
+    /// The list a method asks for.
+    pub fn of(method: &Method) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.method() == *method)
+    }
+
+    /// The member of the result that holds the list.
+    pub const fn member(self) -> &'static str {
+        match self {
+            Kind::Tools => "tools",
+            Kind::Prompts => "prompts",
+            Kind::Resources => "resources",
+            Kind::Templates => "resourceTemplates",
+        }
+    }
+
+    /// The member of an item that names it.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Kind::Tools | Kind::Prompts => "name",
+            Kind::Resources => "uri",
+            Kind::Templates => "uriTemplate",
+        }
+    }
+
+    /// The capability of a server that has such a list.
+    pub const fn capability(self) -> &'static str {
+        match self {
+            Kind::Tools => "tools",
+            Kind::Prompts => "prompts",
+            Kind::Resources | Kind::Templates => "resources",
+        }
+    }
+
+    /// One item, in words.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::Tools => "tool",
+            Kind::Prompts => "prompt",
+            Kind::Resources => "resource",
+            Kind::Templates => "resource template",
+        }
+    }
+}
+
+/// One tool, prompt, resource or resource template, as its server sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its name, URI or URI template.
+    pub key: Box<str>,
+    /// All of it.
+    pub json: Json,
+}
+
+impl Item {
+    /// Takes an item; `None` if it has no usable name.
+    pub fn new(kind: Kind, json: Json) -> Option<Self> {
+        let key: String = json.member(kind.key())?.read().ok()?;
+        (!key.is_empty()).then(|| Self { key: key.into(), json })
+    }
+
+    /// Whether a tool can only be called as a task of 2025-11-25 (`execution.taskSupport`), which the gateway does not
+    /// offer.
+    pub fn needs_task(&self) -> bool {
+        let support = self.json.member("execution").and_then(|execution| execution.member("taskSupport"));
+        support.is_some_and(|support| support.as_str() == "\"required\"")
+    }
+}
+
+/// For how long, and by whom, a result may be cached (2026-07-28, "server/utilities/caching").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// `ttlMs`
+    pub ttl_ms: u64,
+    /// Whether `cacheScope` is `public`.
+    pub public: bool,
+}
+
+impl Freshness {
+    /// What a server that says nothing allows: nothing.
+    pub const NONE: Self = Self { ttl_ms: 0, public: false };
+
+    /// What `result` allows.
+    pub fn of(result: &Json) -> Self {
+        let ttl_ms = result.member("ttlMs").and_then(|ttl| ttl.read().ok()).unwrap_or(0);
+        let public = result.member("cacheScope").is_some_and(|scope| scope.as_str() == "\"public\"");
+        Self { ttl_ms, public }
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { ttl_ms: self.ttl_ms.min(other.ttl_ms), public: self.public && other.public }
+    }
+}
+
+/// One list of a server, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// The items.
+    pub items: Vec<Item>,
+    /// How long they are good for.
+    pub freshness: Freshness,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self { items: Vec::new(), freshness: Freshness::NONE }
+    }
+}
+
+/// What one endpoint offers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    pub(super) lists: [List; 4],
+    /// The `capabilities` of its `server/discover`.
+    pub capabilities: Option<Json>,
+    /// Its `instructions`.
+    pub instructions: Option<Box<str>>,
+    /// Its `serverInfo`: for display, never for decisions.
+    pub server_info: Option<Json>,
+    /// How long its `server/discover` is good for.
+    pub freshness: Option<Freshness>,
+}
+
+impl Listing {
+    /// One of its lists.
+    pub fn list(&self, kind: Kind) -> &List {
+        &self.lists[kind as usize]
+    }
+
+    /// The listing with this array as one of its lists; elements without a usable name are left out.
+    #[must_use]
+    pub fn with(mut self, kind: Kind, array: Json) -> Self {
+        let items = elements(array.as_bytes()).ok().flatten().unwrap_or_default();
+        self.lists[kind as usize].items =
+            items.into_iter().filter_map(|item| Item::new(kind, Json::trusted(item))).collect();
+        self
+    }
+
+    /// The listing with these capabilities.
+    #[must_use]
+    pub fn capable(mut self, capabilities: Json) -> Self {
+        self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// Whether it declares a capability.
+    pub fn has(&self, capability: &str) -> bool {
+        let declared = self.capabilities.as_ref().and_then(|capabilities| capabilities.member(capability));
+        declared.is_some_and(|value| value.as_str() != "null" && value.as_str() != "false")
+    }
+}

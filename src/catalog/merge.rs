@@ -1,0 +1,82 @@
+use super::{Listing, draft::Draft};
+use crate::{EndpointId, ServerName, route::Table};
+use std::sync::Arc;
+
+/// Which names clients see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Naming {
+    /// The server's own; `{server}__{name}` only where two servers have one name.
+    #[default]
+    Auto,
+    /// `{server}__{name}` for all tools and prompts.
+    Prefixed,
+}
+
+/// One server name with its replicas: what a table is merged from.
+#[derive(Clone, Debug)]
+pub struct Part<S> {
+    /// The name.
+    pub server: ServerName,
+    /// Where calls to it go.
+    pub pool: S,
+    /// Its endpoints in order, with the last good listing of each that was ever listed.
+    pub endpoints: Vec<(EndpointId, Option<Arc<Listing>>)>,
+}
+
+impl<S> Part<S> {
+    /// A server without endpoints.
+    pub fn new(server: impl Into<ServerName>, pool: S) -> Self {
+        Self { server: server.into(), pool, endpoints: Vec::new() }
+    }
+
+    /// With an endpoint that offers this.
+    #[must_use]
+    pub fn listed(mut self, endpoint: impl Into<EndpointId>, listing: Arc<Listing>) -> Self {
+        self.endpoints.push((endpoint.into(), Some(listing)));
+        self
+    }
+
+    /// With an endpoint that has never been listed.
+    #[must_use]
+    pub fn unlisted(mut self, endpoint: impl Into<EndpointId>) -> Self {
+        self.endpoints.push((endpoint.into(), None));
+        self
+    }
+
+    /// What its endpoints offer, in order, those never listed left out.
+    pub(super) fn listings(&self) -> impl Iterator<Item = (&EndpointId, &Listing)> {
+        self.endpoints.iter().filter_map(|(endpoint, listing)| Some((endpoint, &**listing.as_ref()?)))
+    }
+}
+
+/// Makes a [`Table`] of what all servers list: who it speaks as, and how it names things.
+#[derive(Clone, Debug)]
+pub struct Merge {
+    pub(super) name: Box<str>,
+    pub(super) version: Box<str>,
+    pub(super) naming: Naming,
+}
+
+impl Merge {
+    /// Speaks as `name` and `version` (`serverInfo`), with [`Naming::Auto`].
+    pub fn new(name: impl Into<Box<str>>, version: impl Into<Box<str>>) -> Self {
+        Self { name: name.into(), version: version.into(), naming: Naming::default() }
+    }
+
+    /// With this naming.
+    #[must_use]
+    pub fn naming(mut self, naming: Naming) -> Self {
+        self.naming = naming;
+        self
+    }
+
+    /// The table of these servers, in this order; endpoints of one server offer the union of what each lists.
+    ///
+    /// Of the `previous` table it takes over the turn counters of everything whose providers are the same, so that
+    /// round-robin goes on where it was. What an operator should know is in [`Table::notices`], and is logged unless
+    /// the previous table had it too.
+    pub fn table<S: Clone>(&self, parts: &[Part<S>], previous: Option<&Table<S>>) -> Table<S> {
+        Draft::new(self, parts, previous).finish()
+    }
+}

@@ -1,0 +1,194 @@
+use super::{
+    Listing, Terms, fetch,
+    listen::{Ear, Heard},
+};
+use crate::{BoxError, Call, EndpointId, Reply};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tower::Service;
+
+/// How long the first listing waits for the server's promise to tell of changes. Listed before the promise, a change
+/// between the two would stay unseen; but a server that never answers must not stay unlisted.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(1);
+/// The shortest time between two listings of an endpoint, however often it says that it changed.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// When an endpoint that tells of no changes is listed again.
+const SLOW_INTERVAL: Duration = Duration::from_secs(300);
+/// The first pause after a failure or a lost stream; it doubles up to [`MAX_BACKOFF`].
+const MIN_BACKOFF: Duration = Duration::from_millis(500);
+/// The longest pause after a failure. An endpoint that recovers is woken before that, if someone watches its health.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+
+/// What an endpoint offers, or why that is not known at present.
+#[derive(Debug)]
+pub struct Update {
+    /// Which endpoint.
+    pub endpoint: EndpointId,
+    /// All that it offers; a failure leaves standing what it offered before.
+    pub result: Result<Arc<Listing>, BoxError>,
+}
+
+/// Keeps the listing of one endpoint up to date: a future that ends when nobody takes its updates any more.
+///
+/// It lists the endpoint, follows `subscriptions/listen` and lists it again on every change, at most once a second.
+/// When that stream ends, it is opened again after a pause, and the lists count as changed; an endpoint that refuses
+/// it is listed every five minutes. A failure is told too, then tried again with growing pauses. All pauses have
+/// jitter, so that a thousand gateways do not ask one server in step.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokio::sync::{Notify, mpsc};
+/// use tower_mcp_gateway::{BoxError, Call, Reply, catalog::{Kind, Refresh}, json::Json, reply::Outcome};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let server = tower::service_fn(|call: Call| async move {
+///     Ok::<Reply, BoxError>(match call.method.as_str() {
+///         "server/discover" => Outcome::Result(Json::from_static(r#"{"capabilities":{"tools":{}}}"#)).into(),
+///         "tools/list" => Outcome::Result(Json::from_static(r#"{"tools":[{"name":"search"}]}"#)).into(),
+///         _ => Outcome::Error(Json::from_static(r#"{"code":-32601,"message":"no such method"}"#)).into(),
+///     })
+/// });
+/// let (updates, mut arriving) = mpsc::channel(16);
+/// let recovered = Arc::new(Notify::new());
+/// tokio::spawn(Refresh::new("search-1", server, updates).wake(recovered).run());
+/// let listing = arriving.recv().await.unwrap().result.unwrap();
+/// assert_eq!(&*listing.list(Kind::Tools).items[0].key, "search");
+/// # }
+/// ```
+#[must_use = "nothing is listed unless it is run"]
+pub struct Refresh<S> {
+    endpoint: EndpointId,
+    service: S,
+    terms: Terms,
+    updates: mpsc::Sender<Update>,
+    wake: Arc<Notify>,
+    last: Option<Arc<Listing>>,
+    listed_at: Instant,
+}
+
+/// Why following an endpoint stopped.
+enum Stopped {
+    /// Nobody takes updates.
+    Unwanted,
+    /// The stream ended or a listing failed.
+    Lost,
+}
+
+impl<S> Refresh<S>
+where
+    S: Service<Call, Response = Reply> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+{
+    /// Lists `service`, which is `endpoint`, and sends what it finds to `updates`.
+    pub fn new(endpoint: impl Into<EndpointId>, service: S, updates: mpsc::Sender<Update>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            service,
+            terms: Terms::default(),
+            updates,
+            wake: Arc::new(Notify::new()),
+            last: None,
+            listed_at: Instant::now(),
+        }
+    }
+
+    /// On these terms.
+    pub fn terms(mut self, terms: Terms) -> Self {
+        self.terms = terms;
+        self
+    }
+
+    /// Lists the endpoint whenever `wake` is notified, pauses included: it recovered, or somebody wants to know.
+    pub fn wake(mut self, wake: Arc<Notify>) -> Self {
+        self.wake = wake;
+        self
+    }
+
+    /// Goes on until the receiver of the updates is gone.
+    pub async fn run(mut self) {
+        let mut backoff = MIN_BACKOFF;
+        loop {
+            let started = Instant::now();
+            match self.follow().await {
+                Stopped::Unwanted => return,
+                Stopped::Lost if started.elapsed() > MAX_BACKOFF => backoff = MIN_BACKOFF,
+                Stopped::Lost => {}
+            }
+            let wake = self.wake.clone();
+            tokio::select! {
+                () = sleep(jittered(backoff)) => backoff = (backoff * 2).min(MAX_BACKOFF),
+                () = wake.notified() => backoff = MIN_BACKOFF,
+                () = self.updates.closed() => return,
+            }
+        }
+    }
+
+    async fn follow(&mut self) -> Stopped {
+        let mut ear = Ear::open(self.service.clone(), &self.terms);
+        let mut heard = timeout(LISTEN_PATIENCE, ear.hear()).await.ok();
+        if let Err(stopped) = self.list().await {
+            return stopped;
+        }
+        let slow = || Instant::now() + jittered(SLOW_INTERVAL);
+        let mut due = (heard == Some(Heard::Refused)).then(slow);
+        let wake = self.wake.clone();
+        loop {
+            match heard.take() {
+                Some(Heard::Ended) => return Stopped::Lost,
+                Some(Heard::Refused) => due = Some(due.unwrap_or_else(slow)),
+                _ => {}
+            }
+            tokio::select! {
+                news = ear.hear() => {
+                    heard = Some(news);
+                    if matches!(news, Heard::Changed | Heard::Acknowledged) {
+                        due = Some(self.soon(due));
+                    }
+                }
+                () = wake.notified() => due = Some(self.soon(due)),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    if let Err(stopped) = self.list().await {
+                        return stopped;
+                    }
+                    due = matches!(ear, Ear::Deaf).then(slow);
+                }
+                () = self.updates.closed() => return Stopped::Unwanted,
+            }
+        }
+    }
+
+    /// When a change that was just told is looked at.
+    fn soon(&self, due: Option<Instant>) -> Instant {
+        let earliest = Instant::now().max(self.listed_at + MIN_INTERVAL);
+        due.map_or(earliest, |due| due.min(earliest))
+    }
+
+    /// Lists once and tells the result; changes told from here on are looked at again.
+    async fn list(&mut self) -> Result<(), Stopped> {
+        self.listed_at = Instant::now();
+        let result = fetch(self.service.clone(), &self.terms, self.last.as_deref()).await.map(Arc::new);
+        let failed = result.is_err();
+        if let Ok(listing) = &result {
+            self.last = Some(listing.clone());
+        }
+        let update = Update { endpoint: self.endpoint.clone(), result };
+        self.updates.send(update).await.map_err(|_| Stopped::Unwanted)?;
+        if failed { Err(Stopped::Lost) } else { Ok(()) }
+    }
+}
+
+/// Between nine and eleven tenths.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+impl<S> fmt::Debug for Refresh<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refresh").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}

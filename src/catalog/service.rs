@@ -1,0 +1,108 @@
+use super::future::ResponseFuture;
+use crate::{
+    BoxError, Call, Reply,
+    error::Problem,
+    reply::Outcome,
+    route::{Pool, Table, Tables},
+};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower::Service;
+
+/// Answers `tools/list`, `prompts/list`, `resources/list`, `resources/templates/list` and `server/discover`; everything
+/// else goes on.
+///
+/// No list is ever behind a slow server, and none is made per call: all clients share the bytes of the table. Each
+/// list is one page. Until the table is [settled](crate::route::Versions::settled) lists wait, because a client that
+/// asks once and is told "nothing" may never ask again.
+///
+/// It forwards readiness, so it stands outside the layers that shed and limit calls.
+///
+/// # Errors
+///
+/// −32602 for a cursor: no list gives one out. Otherwise what the inner service fails with.
+pub struct Catalog<S, P = Pool> {
+    inner: S,
+    tables: Arc<Tables<Table<P>>>,
+}
+
+impl<S, P> Catalog<S, P> {
+    /// Answers from `tables`, and asks `inner` everything else.
+    pub const fn new(inner: S, tables: Arc<Tables<Table<P>>>) -> Self {
+        Self { inner, tables }
+    }
+
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    fn answer(&self, call: &Call) -> Option<Result<Reply, Problem>> {
+        let table = self.tables.load();
+        let result = table.rendered().result(&call.method)?;
+        let cursor = call.params.member("cursor").filter(|cursor| cursor.as_str() != "null");
+        Some(match cursor {
+            Some(_) => Err(Problem::rpc(200, -32602, "invalid params: unknown cursor")),
+            None => Ok(Outcome::Result(result.clone()).into()),
+        })
+    }
+}
+
+impl<S, P> Service<Call> for Catalog<S, P>
+where
+    S: Service<Call, Response = Reply>,
+    S::Error: Into<BoxError>,
+    P: Send + Sync + 'static,
+{
+    type Response = Reply;
+    type Error = BoxError;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, call: Call) -> ResponseFuture<S::Future> {
+        // Read before the table: a settled version is told after the table it speaks of is in place.
+        let settled = self.tables.is_settled();
+        match self.answer(&call) {
+            None => ResponseFuture::inner(self.inner.call(call)),
+            Some(Err(problem)) => ResponseFuture::ready(Err(problem.into())),
+            Some(Ok(reply)) if settled => ResponseFuture::ready(Ok(reply)),
+            Some(Ok(_)) => {
+                let tables = self.tables.clone();
+                ResponseFuture::waiting(async move {
+                    tables.settled().await;
+                    let table = tables.load();
+                    let result = table.rendered().result(&call.method).expect("it had one when the call came");
+                    Ok(Outcome::Result(result.clone()).into())
+                })
+            }
+        }
+    }
+}
+
+impl<S: Clone, P> Clone for Catalog<S, P> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), tables: self.tables.clone() }
+    }
+}
+
+impl<S: fmt::Debug, P> fmt::Debug for Catalog<S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

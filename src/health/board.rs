@@ -1,0 +1,148 @@
+use super::{HealthCheck, Vital};
+use crate::EndpointId;
+use std::{
+    collections::HashMap,
+    fmt,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::watch;
+
+/// The verdicts on all endpoints of a registry.
+///
+/// It holds one entry per endpoint, from [`endpoint`](Board::endpoint) to [`forget`](Board::forget), and nothing else, so
+/// it is as large as the registry. Clones are the same board.
+///
+/// ```
+/// use tower_mcp_gateway::health::{Board, Verdict};
+///
+/// let board = Board::default();
+/// let vital = board.endpoint(&"search-1".into());
+/// assert_eq!(board.verdict("search-1"), Verdict::Unknown);
+/// assert!(!vital.is_well());
+/// ```
+#[derive(Clone, Default)]
+pub struct Board {
+    thresholds: Thresholds,
+    vitals: Arc<Mutex<HashMap<EndpointId, Vital>>>,
+    verdicts: Arc<watch::Sender<Verdicts>>,
+}
+
+/// How many probes in a row change a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Failures after which a healthy endpoint is not any more: 1, so that the next check notices.
+    pub fall: NonZeroU32,
+    /// Successes after which an unhealthy endpoint is healthy again: 1.
+    pub rise: NonZeroU32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { fall: NonZeroU32::MIN, rise: NonZeroU32::MIN }
+    }
+}
+
+/// Whether an endpoint gets calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nobody has been able to ask it yet.
+    #[default]
+    Unknown,
+    /// It does.
+    Well,
+    /// It does not, for this reason.
+    Ill(Arc<str>),
+}
+
+impl Verdict {
+    /// Whether it is [`Well`](Verdict::Well).
+    pub fn is_well(&self) -> bool {
+        *self == Verdict::Well
+    }
+}
+
+/// The verdict on each endpoint of a board.
+#[derive(Clone, Debug, Default)]
+pub struct Verdicts(HashMap<EndpointId, Verdict>);
+
+impl Verdicts {
+    /// The verdict on `endpoint`; unknown if the board has no such entry.
+    pub fn get(&self, endpoint: &str) -> Verdict {
+        self.0.get(endpoint).cloned().unwrap_or_default()
+    }
+
+    /// Whether `endpoint` is well.
+    pub fn is_well(&self, endpoint: &str) -> bool {
+        self.0.get(endpoint).is_some_and(Verdict::is_well)
+    }
+
+    /// Each endpoint with its verdict, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&EndpointId, &Verdict)> {
+        self.0.iter()
+    }
+
+    /// Sets a verdict and tells whether that changed anything. Only endpoints that have an entry get one.
+    pub(super) fn set(&mut self, endpoint: &EndpointId, verdict: &Verdict) -> bool {
+        match self.0.get_mut(endpoint) {
+            Some(known) if known != verdict => {
+                *known = verdict.clone();
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Board {
+    /// A board without entries, whose verdicts change by these thresholds.
+    pub fn new(thresholds: Thresholds) -> Self {
+        Self { thresholds, ..Self::default() }
+    }
+
+    /// The entry of `id`, made if there is none.
+    pub fn endpoint(&self, id: &EndpointId) -> Vital {
+        let mut vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            self.verdicts.send_modify(|verdicts| {
+                verdicts.0.insert(id.clone(), Verdict::Unknown);
+            });
+            Vital::new(id.clone(), self.thresholds, self.verdicts.clone())
+        };
+        vitals.entry(id.clone()).or_insert_with(make).clone()
+    }
+
+    /// Frees the entry of `id`. Its [`Vital`] is not well from then on, its [`Probe`](super::Probe) ends, and a later
+    /// [`endpoint`](Board::endpoint) of the same id begins anew.
+    pub fn forget(&self, id: &EndpointId) {
+        let mut vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(vital) = vitals.remove(id) {
+            vital.close();
+            self.verdicts.send_modify(|verdicts| {
+                verdicts.0.remove(id);
+            });
+        }
+    }
+
+    /// The verdict on `id`; unknown if there is no entry.
+    pub fn verdict(&self, id: &str) -> Verdict {
+        self.verdicts.borrow().get(id)
+    }
+
+    /// The last probe of `id`.
+    pub fn last_check(&self, id: &str) -> Option<HealthCheck> {
+        let vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        vitals.get(id)?.last_check()
+    }
+
+    /// All verdicts, now and whenever one changes.
+    pub fn subscribe(&self) -> watch::Receiver<Verdicts> {
+        self.verdicts.subscribe()
+    }
+}
+
+impl fmt::Debug for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Board").field(&self.verdicts.borrow().0).finish()
+    }
+}

@@ -1,0 +1,92 @@
+use super::future::ResponseFuture;
+use crate::{Call, Reply};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::PollSemaphore;
+use tower::Service;
+
+/// Holds a permit for each call until its reply is complete or abandoned.
+///
+/// It is not ready while all permits are out, so put [`LoadShed`](tower::load_shed::LoadShed) before it to refuse calls
+/// rather than let them wait. Waiting services get permits in the order they asked.
+///
+/// A service that was made ready and is never called keeps its permit from others, as with every reservation in tower:
+/// drop it or call it.
+pub struct Limit<S> {
+    inner: S,
+    semaphore: PollSemaphore,
+    // Some from a successful `poll_ready` until `call` spends it.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<S> Limit<S> {
+    /// At most `max` calls in flight over all clones.
+    pub fn new(inner: S, max: usize) -> Self {
+        let semaphore = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
+        Self { inner, semaphore: PollSemaphore::new(semaphore), permit: None }
+    }
+
+    /// The wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The wrapped service, without the bound.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// Permits that are free.
+    pub fn available(&self) -> usize {
+        self.semaphore.available_permits()
+    }
+}
+
+impl<S> Service<Call> for Limit<S>
+where
+    S: Service<Call, Response = Reply>,
+{
+    type Response = Reply;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.permit.is_none() {
+            self.permit = ready!(self.semaphore.poll_acquire(cx));
+            debug_assert!(self.permit.is_some(), "the semaphore is never closed");
+        }
+        let ready = ready!(self.inner.poll_ready(cx));
+        if ready.is_err() {
+            // A service that failed is thrown away by its owner, perhaps later: others need not wait for that.
+            self.permit = None;
+        }
+        Poll::Ready(ready)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let permit = self.permit.take().expect("poll_ready must return Ready before call");
+        ResponseFuture::new(self.inner.call(call), permit)
+    }
+}
+
+impl<S: Clone> Clone for Limit<S> {
+    fn clone(&self) -> Self {
+        // Readiness belongs to the service that was polled: a copied permit would be a second one.
+        Self { inner: self.inner.clone(), semaphore: self.semaphore.clone(), permit: None }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Limit<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limit").field("inner", &self.inner).field("available", &self.available()).finish()
+    }
+}

@@ -1,0 +1,111 @@
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// After this long without a call, a remembered latency has faded to a third.
+const DECAY: Duration = Duration::from_secs(10);
+
+/// A peak-sensitive moving average of latencies: it jumps up to a slow one at once and comes down slowly.
+///
+/// Value and time share one word, so a reader never sees one without the other and nobody waits: microseconds as `f32`
+/// in the upper half, milliseconds since `base` in the lower. The clock wraps after 49 days without a call, where at
+/// worst a faded value is taken for fresh once.
+#[derive(Debug)]
+pub(super) struct Ewma {
+    base: Instant,
+    state: AtomicU64,
+}
+
+impl Ewma {
+    pub(super) fn new() -> Self {
+        Self { base: Instant::now(), state: AtomicU64::new(0) }
+    }
+
+    /// Takes a latency into account.
+    pub(super) fn record(&self, latency: Duration) {
+        let sample = micros(latency);
+        self.update(
+            |average, weight| {
+                if sample > average { sample } else { average * weight + sample * (1.0 - weight) }
+            },
+        );
+    }
+
+    /// Takes into account that an answer takes at least this long.
+    pub(super) fn record_at_least(&self, latency: Duration) {
+        let sample = micros(latency);
+        self.update(|average, weight| sample.max(average * weight));
+    }
+
+    /// The average, in microseconds, faded by the time since the last call; 0 before the first.
+    pub(super) fn micros(&self) -> f32 {
+        let (average, stamp) = unpack(self.state.load(Ordering::Relaxed));
+        average * fade(self.now(), stamp)
+    }
+
+    fn update(&self, edit: impl Fn(f32, f32) -> f32) {
+        let now = self.now();
+        let updated = |state| {
+            let (average, stamp) = unpack(state);
+            Some(pack(edit(average, fade(now, stamp)), now))
+        };
+        let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, updated);
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn now(&self) -> u32 {
+        self.base.elapsed().as_millis() as u32
+    }
+}
+
+fn micros(latency: Duration) -> f32 {
+    latency.as_secs_f32() * 1e6
+}
+
+fn fade(now: u32, stamp: u32) -> f32 {
+    let elapsed = now.wrapping_sub(stamp);
+    // Another thread's stamp may be a little ahead of the `now` read before it.
+    let elapsed = if elapsed > u32::MAX / 2 { 0 } else { elapsed };
+    (-(elapsed as f32) / DECAY.as_millis() as f32).exp()
+}
+
+fn pack(average: f32, stamp: u32) -> u64 {
+    u64::from(average.to_bits()) << 32 | u64::from(stamp)
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn unpack(state: u64) -> (f32, u32) {
+    (f32::from_bits((state >> 32) as u32), state as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_jumps_up_comes_down_slowly_and_fades_when_idle() {
+        let ewma = Ewma::new();
+        assert_eq!(ewma.micros(), 0.0);
+        ewma.record(Duration::from_millis(100));
+        assert_eq!(ewma.micros(), 100_000.0);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        ewma.record(Duration::from_millis(1));
+        assert!((85_000.0..95_000.0).contains(&ewma.micros()), "{}", ewma.micros());
+        tokio::time::advance(DECAY * 3).await;
+        assert!(ewma.micros() < 5_000.0);
+        ewma.record(Duration::from_millis(300));
+        assert_eq!(ewma.micros(), 300_000.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lower_bound_never_lowers_it() {
+        let ewma = Ewma::new();
+        ewma.record(Duration::from_millis(100));
+        ewma.record_at_least(Duration::from_millis(1));
+        assert_eq!(ewma.micros(), 100_000.0);
+        ewma.record_at_least(Duration::from_millis(200));
+        assert_eq!(ewma.micros(), 200_000.0);
+    }
+}

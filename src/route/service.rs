@@ -1,0 +1,189 @@
+use super::{Pool, Table, Tables, Target, complete, error, error::Unknown, future::ResponseFuture, read};
+use crate::{BoxError, Call, Method, Reply, reply::Outcome};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower::{Service, ServiceExt};
+
+/// Sends each call to the pool of a server that lists what it names.
+///
+/// It is always ready, and the pool is awaited in the response future. A router that waited for all its pools, as
+/// `tower::steer` does, would let one dead server stall the calls of all the others.
+///
+/// # Errors
+///
+/// [`Unknown`] and [`Problem`](crate::error::Problem)s of its own, beside what the pool fails with.
+pub struct Route<S = Pool> {
+    tables: Arc<Tables<Table<S>>>,
+}
+
+impl<S> Route<S> {
+    /// Routes by the current one of `tables`.
+    pub const fn new(tables: Arc<Tables<Table<S>>>) -> Self {
+        Self { tables }
+    }
+}
+
+impl<S> Service<Call> for Route<S>
+where
+    S: Service<Call, Response = Reply> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+{
+    type Response = Reply;
+    type Error = BoxError;
+    type Future = ResponseFuture<S>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> ResponseFuture<S> {
+        let found = find(&self.tables.load(), call);
+        match found {
+            Found::One(target, call) => ResponseFuture::pool(target.backend().pool.clone().oneshot(call)),
+            Found::Several(targets, call) => ResponseFuture::boxed(read::first_that_has_it(targets, call)),
+            Found::Answer(answer) => ResponseFuture::ready(answer),
+            Found::Nobody(call, _) => ResponseFuture::boxed(once_listed(self.tables.clone(), call)),
+        }
+    }
+}
+
+/// Where a call goes.
+pub(super) enum Found<S> {
+    /// To this pool, addressed already.
+    One(Target<S>, Call),
+    /// To the first of these that has the resource.
+    Several(Vec<Target<S>>, Call),
+    /// Nowhere: this is the answer.
+    Answer(Result<Reply, BoxError>),
+    /// Nobody lists it; gives the call back.
+    Nobody(Call, Unknown),
+}
+
+impl<S> Found<S> {
+    fn one(target: Target<S>, call: Call) -> Self {
+        let call = target.address(call);
+        Found::One(target, call)
+    }
+
+    pub(super) fn refuse(problem: impl Into<BoxError>) -> Self {
+        Found::Answer(Err(problem.into()))
+    }
+}
+
+fn find<S>(table: &Table<S>, call: Call) -> Found<S> {
+    if call.method.is_notification() {
+        return Found::Answer(Ok(Reply::single(Outcome::Accepted)));
+    }
+    if call.method == Method::TOOLS_CALL {
+        by_name(table, "tool", &table.tools, call)
+    } else if call.method == Method::PROMPTS_GET {
+        by_name(table, "prompt", &table.prompts, call)
+    } else if call.method == Method::RESOURCES_READ {
+        by_uri(table, call)
+    } else if call.method == Method::COMPLETE {
+        complete::find(table, call)
+    } else {
+        Found::refuse(error::no_method(&call.method))
+    }
+}
+
+type Named<S> = HashMap<Box<str>, Target<S>>;
+
+fn by_name<S>(table: &Table<S>, kind: &'static str, named: &Named<S>, call: Call) -> Found<S> {
+    let Some(name) = call.params.name() else {
+        return Found::refuse(error::no_name("name"));
+    };
+    match named.get(&*name).cloned().or_else(|| unlisted_target(table, &name)) {
+        Some(target) => Found::one(target, call),
+        None => {
+            let name = Box::from(&*name);
+            Found::Nobody(call, Unknown { kind, name })
+        }
+    }
+}
+
+/// The only server, under the name without its prefix if the client used one.
+fn unlisted_target<S>(table: &Table<S>, name: &str) -> Option<Target<S>> {
+    let target = Target::new(table.sole()?.clone());
+    let bare = name.strip_prefix(&*target.backend().prefix).and_then(|rest| rest.strip_prefix("__"));
+    Some(match bare {
+        Some(bare) if !bare.is_empty() => target.upstream(bare),
+        _ => target,
+    })
+}
+
+fn by_uri<S>(table: &Table<S>, call: Call) -> Found<S> {
+    let Some(uri) = call.params.uri() else {
+        return Found::refuse(error::no_name("uri"));
+    };
+    let mut targets: Vec<Target<S>> = table.resource(&uri).into_iter().cloned().collect();
+    if targets.is_empty() {
+        targets.extend(table.sole().cloned().map(Target::new));
+    }
+    match targets.pop() {
+        None => {
+            let name = Box::from(&*uri);
+            Found::Nobody(call, Unknown { kind: "resource", name })
+        }
+        Some(target) if targets.is_empty() => Found::one(target, call),
+        Some(last) => {
+            targets.push(last);
+            Found::Several(targets, call)
+        }
+    }
+}
+
+/// Looks again whenever more is listed, until every server had its chance at start.
+async fn once_listed<S>(tables: Arc<Tables<Table<S>>>, mut call: Call) -> Result<Reply, BoxError>
+where
+    S: Service<Call, Response = Reply> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+{
+    let mut versions = tables.versions();
+    loop {
+        // Read before the table: a settled version is told after the table it speaks of is in place.
+        let settled = versions.borrow_and_update().settled;
+        let table = tables.load_full();
+        match find(&table, call) {
+            Found::One(target, call) => {
+                return target.backend().pool.clone().oneshot(call).await.map_err(Into::into);
+            }
+            Found::Several(targets, call) => return read::first_that_has_it(targets, call).await,
+            Found::Answer(answer) => return answer,
+            Found::Nobody(back, unknown) if settled => return Err(refusal(&table, &back, unknown)),
+            Found::Nobody(back, _) => call = back,
+        }
+        drop(table);
+        if versions.changed().await.is_err() {
+            return Err(error::no_method(&call.method).into());
+        }
+    }
+}
+
+fn refusal<S>(table: &Table<S>, call: &Call, unknown: Unknown) -> BoxError {
+    if let Some(server) = table.unlisted().first() {
+        return unknown.not_listed(server).into();
+    }
+    if call.method == Method::COMPLETE && !table.completes() {
+        return error::no_method(&call.method).into();
+    }
+    unknown.into()
+}
+
+impl<S> Clone for Route<S> {
+    fn clone(&self) -> Self {
+        Self { tables: self.tables.clone() }
+    }
+}
+
+impl<S> fmt::Debug for Route<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route").field("table", &*self.tables.load()).finish()
+    }
+}

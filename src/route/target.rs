@@ -1,0 +1,98 @@
+use crate::{Call, Providers, ServerName};
+use std::{fmt, sync::Arc};
+
+/// One server name: its pool, shared by everything the server lists.
+pub struct Backend<S> {
+    /// The name its replicas share.
+    pub server: ServerName,
+    /// What stands before `__` in its qualified names: the server's name in the characters that names may have.
+    pub prefix: Box<str>,
+    /// The replicas.
+    pub pool: S,
+    /// Whether it completes arguments (`completion/complete`).
+    pub completes: bool,
+}
+
+impl<S> Backend<S> {
+    /// The name `name` of this server has wherever servers must be told apart.
+    pub fn qualified(&self, name: &str) -> String {
+        format!("{}__{name}", self.prefix)
+    }
+}
+
+/// Where a listed name leads.
+pub struct Target<S> {
+    backend: Arc<Backend<S>>,
+    upstream: Option<Arc<str>>,
+    providers: Option<Arc<Providers>>,
+}
+
+impl<S> Target<S> {
+    /// Leads to whatever endpoint of `backend`, under the name the client used.
+    pub fn new(backend: Arc<Backend<S>>) -> Self {
+        Self { backend, upstream: None, providers: None }
+    }
+
+    /// Leads only to these endpoints.
+    #[must_use]
+    pub fn providers(mut self, providers: Arc<Providers>) -> Self {
+        self.providers = Some(providers);
+        self
+    }
+
+    /// Leads there under the name the server itself uses.
+    #[must_use]
+    pub fn upstream(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.upstream = Some(name.into());
+        self
+    }
+
+    /// The server name.
+    pub fn server(&self) -> &ServerName {
+        &self.backend.server
+    }
+
+    /// The server.
+    pub fn backend(&self) -> &Arc<Backend<S>> {
+        &self.backend
+    }
+
+    /// The name at the server, if it is not the one clients see.
+    pub fn upstream_name(&self) -> Option<&str> {
+        self.upstream.as_deref()
+    }
+
+    /// The endpoints that list it; `None` for what nobody lists.
+    pub fn providers_of(&self) -> Option<&Arc<Providers>> {
+        self.providers.as_ref()
+    }
+
+    /// Makes `call` one of this target: with its providers, and under the server's own name.
+    pub(super) fn address(&self, mut call: Call) -> Call {
+        call.providers = self.providers.clone();
+        if let Some(name) = self.upstream_name() {
+            call.params = call.params.with_name(name);
+        }
+        call
+    }
+}
+
+impl<S> Clone for Target<S> {
+    fn clone(&self) -> Self {
+        Self { backend: self.backend.clone(), upstream: self.upstream.clone(), providers: self.providers.clone() }
+    }
+}
+
+impl<S> fmt::Debug for Target<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut target = f.debug_struct("Target");
+        target.field("server", self.server()).field("upstream", &self.upstream).field("providers", &self.providers);
+        target.finish()
+    }
+}
+
+impl<S> fmt::Debug for Backend<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").field("server", &self.server).finish_non_exhaustive()
+    }
+}

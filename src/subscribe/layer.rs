@@ -1,0 +1,50 @@
+use super::Subscribe;
+use crate::route::Versions;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tower::Layer;
+
+/// Answers `subscriptions/listen`; see [`Subscribe`].
+///
+/// All services of one layer, and all their clones, share its bound.
+#[derive(Clone, Debug)]
+pub struct SubscribeLayer {
+    pub(super) versions: watch::Receiver<Versions>,
+    pub(super) places: Arc<Semaphore>,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl SubscribeLayer {
+    /// How many streams there may be at once unless set: enough for ten thousand idle clients and some that are just
+    /// coming back, at some hundred bytes each.
+    pub const MAX_STREAMS: usize = 16_384;
+
+    /// Tells of changes of `versions`: those of the [`Tables`](crate::route::Tables) that are listed from.
+    pub fn new(versions: watch::Receiver<Versions>) -> Self {
+        let places = Arc::new(Semaphore::new(Self::MAX_STREAMS));
+        Self { versions, places, shutdown: CancellationToken::new() }
+    }
+
+    /// Allows at most `limit` streams at once; one more is refused with 503.
+    #[must_use]
+    pub fn max_streams(mut self, limit: usize) -> Self {
+        self.places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        self
+    }
+
+    /// Ends all streams with a result once `shutdown` is cancelled: a client that is told so comes back elsewhere.
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: CancellationToken) -> Self {
+        self.shutdown = shutdown;
+        self
+    }
+}
+
+impl<S> Layer<S> for SubscribeLayer {
+    type Service = Subscribe<S>;
+
+    fn layer(&self, inner: S) -> Subscribe<S> {
+        Subscribe::new(inner, self.clone())
+    }
+}

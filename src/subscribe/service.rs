@@ -1,0 +1,88 @@
+use super::{
+    SubscribeLayer,
+    future::ResponseFuture,
+    stream::{Wishes, changes},
+};
+use crate::{BoxError, Call, Method, Reply, error::Problem, json::Params};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+use tower::Service;
+
+/// When a client that found no place may try again.
+const FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// Answers `subscriptions/listen` with a stream of what changes; everything else goes on.
+///
+/// Honoured are `toolsListChanged`, `promptsListChanged` and `resourcesListChanged` where they are `true`. Of each kind
+/// a change is told at most once a second per stream, and the latest change always is. A stream ends with a result
+/// when the gateway shuts down, or when the tables it tells of are gone.
+///
+/// It forwards readiness and stands outside the layers that shed and limit calls: a listening client is no call in
+/// flight.
+///
+/// # Errors
+///
+/// −32602 if the parameters have no object `notifications`, 503 if there are
+/// [too many streams](SubscribeLayer::max_streams). Otherwise what the inner service fails with.
+#[derive(Clone, Debug)]
+pub struct Subscribe<S> {
+    inner: S,
+    layer: SubscribeLayer,
+}
+
+impl<S> Subscribe<S> {
+    pub(super) const fn new(inner: S, layer: SubscribeLayer) -> Self {
+        Self { inner, layer }
+    }
+
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    fn listen(&self, params: &Params) -> Result<Reply, Problem> {
+        let wishes = params.member("notifications").as_ref().and_then(Wishes::parse);
+        let wishes = wishes.ok_or_else(|| {
+            Problem::rpc(200, -32602, "invalid params: \"notifications\" must be an object of wishes")
+        })?;
+        let SubscribeLayer { versions, places, shutdown } = self.layer.clone();
+        let place = places.try_acquire_owned().map_err(|_| {
+            Problem::new(503, "too_many_streams", "too many clients are listening").with_retry_after(FULL_RETRY)
+        })?;
+        Ok(Reply::stream(changes(wishes, versions, shutdown)).hold(place))
+    }
+}
+
+impl<S> Service<Call> for Subscribe<S>
+where
+    S: Service<Call, Response = Reply>,
+    S::Error: Into<BoxError>,
+{
+    type Response = Reply;
+    type Error = BoxError;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, call: Call) -> ResponseFuture<S::Future> {
+        if call.method == Method::LISTEN {
+            ResponseFuture::ready(self.listen(&call.params))
+        } else {
+            ResponseFuture::inner(self.inner.call(call))
+        }
+    }
+}

@@ -1,0 +1,63 @@
+use super::{Lapse, future::ResponseFuture};
+use crate::{BoxError, Call, Method, Reply};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+use tower::Service;
+
+/// Ends a call with [`Elapsed`](super::error::Elapsed): as its error before the head, as the last event after it.
+///
+/// The clock starts with `call`; waiting for readiness is not counted. Whatever the layers behind do (retries, a wait
+/// for an endpoint) happens within the same deadline.
+#[derive(Clone, Debug)]
+pub struct Timeout<S> {
+    inner: S,
+    idle: Duration,
+    total: Duration,
+}
+
+impl<S> Timeout<S> {
+    /// At most `idle` of silence and `total` in all.
+    pub const fn new(inner: S, idle: Duration, total: Duration) -> Self {
+        Self { inner, idle, total }
+    }
+
+    /// The wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The wrapped service, without deadlines.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S> Service<Call> for Timeout<S>
+where
+    S: Service<Call, Response = Reply>,
+    S::Error: Into<BoxError>,
+{
+    type Response = Reply;
+    type Error = BoxError;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut call: Call) -> Self::Future {
+        if call.method == Method::LISTEN {
+            return ResponseFuture::unbounded(self.inner.call(call));
+        }
+        let lapse = Lapse::default();
+        call.extensions.insert(lapse.clone());
+        ResponseFuture::new(self.inner.call(call), self.idle, self.total, lapse)
+    }
+}
