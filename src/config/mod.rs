@@ -72,12 +72,10 @@ mod node;
 mod reader;
 mod servers;
 mod settings;
-mod standin;
 
 pub use self::error::{ConfigError, Mistake};
-pub use self::standin::{Naming, Strategy};
 
-use crate::registry::Server;
+use crate::{balance::policy::Strategy, catalog::Naming, registry::Server};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,

@@ -5,7 +5,9 @@ mod mistakes;
 
 use std::time::Duration;
 use tower_mcp_gateway::{
-    config::{Config, ConfigError, Naming, Strategy},
+    balance::policy::Strategy,
+    catalog::Naming,
+    config::{Config, ConfigError},
     registry::{Connection, Sessions},
 };
 
