@@ -3,6 +3,8 @@
 pub mod balance;
 mod call;
 pub mod catalog;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
 pub mod edge;
 pub mod error;

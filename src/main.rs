@@ -1,3 +1,7 @@
 //! The `tower-mcp-gateway` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tower_mcp_gateway::cli::run()
+}

@@ -1,0 +1,81 @@
+use super::{
+    Limits,
+    phase::{Busy, Phase, Watched},
+};
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
+use std::{
+    convert::Infallible,
+    error::Error,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt};
+
+/// Serves one connection to its end. When `closing` is cancelled, the answer in flight is the last one.
+pub(super) async fn serve<S, B>(stream: TcpStream, service: S, limits: Limits, closing: CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    // Answers are written whole; waiting for more to send would only delay their last segment.
+    let _ = stream.set_nodelay(true);
+    let phase = Phase::default();
+    let io = TokioIo::new(Watched::new(stream, phase.clone(), limits));
+    let requests = phase.clone();
+    let answers = hyper::service::service_fn(move |request| {
+        let busy = requests.busy();
+        let answer = service.clone().oneshot(request);
+        async move { answer.await.map(|response| response.map(|body| Answer { body, _busy: busy })) }
+    });
+    let connection =
+        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(limits.idle).serve_connection(io, answers);
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = closing.cancelled() => {
+            // hyper closes an idle connection now and a busy one after its answer, but takes one that has not
+            // said anything yet for busy.
+            if phase.is_fresh() {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(error = &error as &dyn Error, "connection ended");
+    }
+}
+
+pin_project! {
+    /// A response body that keeps its connection busy until it is complete or given up.
+    struct Answer<B> {
+        #[pin]
+        body: B,
+        _busy: Busy,
+    }
+}
+
+impl<B: Body> Body for Answer<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,136 @@
+//! A listener that serves any tower service over HTTP/1.1, with deadlines for clients that dawdle and an end that
+//! waits for the answers in flight.
+//!
+//! `axum::serve` bounds neither a slow request head nor an idle connection, and a gateway stands before clients nobody
+//! vetted: whoever opens connections and says nothing would hold them, and their descriptors, for ever.
+
+mod connection;
+mod phase;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, time::Duration};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service;
+
+/// Pause after the system had no descriptor or no memory for a connection. Trying again at once would take the time
+/// from the connections whose end frees one.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
+
+/// Accepts connections and serves them.
+///
+/// ```
+/// use http::{Request, Response};
+/// use std::convert::Infallible;
+/// use tokio::net::TcpListener;
+/// use tower::service_fn;
+/// use tower_mcp_gateway::cli::accept::Accept;
+///
+/// # tokio_test::block_on(async {
+/// let service = service_fn(|_: Request<_>| async { Ok::<_, Infallible>(Response::new(String::from("hello"))) });
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let stop = async { /* a signal, most likely */ };
+/// Accept::new(listener).serve(service, stop).await;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Accept {
+    listener: TcpListener,
+    limits: Limits,
+    grace: Duration,
+}
+
+/// How long a connection may take for what.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    head: Duration,
+    idle: Duration,
+}
+
+impl Accept {
+    /// Serves the connections of `listener`: 10 s for a request head, 60 s of idleness, 30 s for the end.
+    pub fn new(listener: TcpListener) -> Self {
+        let limits = Limits { head: Duration::from_secs(10), idle: Duration::from_secs(60) };
+        Self { listener, limits, grace: Duration::from_secs(30) }
+    }
+
+    /// Sets how long a client may take to send a request head, from its first byte (or from the connection's
+    /// beginning) to the last, however steadily the bytes drip.
+    #[must_use]
+    pub fn head_timeout(mut self, limit: Duration) -> Self {
+        self.limits.head = limit;
+        self
+    }
+
+    /// Sets how long a connection is kept after an answer without the next request.
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.limits.idle = limit;
+        self
+    }
+
+    /// Sets how long answers in flight may go on after the end began, before their connections are cut.
+    #[must_use]
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.grace = limit;
+        self
+    }
+
+    /// Serves until `stop` ends, then closes the listener, lets the answers in flight finish, closes idle
+    /// connections, and returns when none is left.
+    ///
+    /// Nothing that goes wrong on a connection ends the loop. Out of descriptors, it pauses and tries again while the
+    /// open connections go on. Dropping the future stops accepting and leaves the open connections to themselves.
+    pub async fn serve<S, B>(self, service: S, stop: impl Future<Output = ()>)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let Self { listener, limits, grace } = self;
+        let (connections, closing, cut) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        tokio::pin!(stop);
+        loop {
+            let (stream, peer) = tokio::select! {
+                () = &mut stop => break,
+                accepted = next(&listener) => accepted,
+            };
+            tracing::debug!(%peer, "connection accepted");
+            let connection = connection::serve(stream, service.clone(), limits, closing.clone());
+            let cut = cut.clone();
+            connections.spawn(async move { cut.run_until_cancelled(connection).await });
+        }
+        drop(listener);
+        closing.cancel();
+        connections.close();
+        if tokio::time::timeout(grace, connections.wait()).await.is_err() {
+            tracing::warn!(connections = connections.len(), "answers still in flight are cut");
+            cut.cancel();
+            connections.wait().await;
+        }
+    }
+}
+
+/// The next connection; errors are waited out.
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(%error, "a connection ended before it was accepted")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted, trying again");
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether only the connection that was about to be accepted is concerned, and the next may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

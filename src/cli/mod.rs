@@ -1,0 +1,71 @@
+//! The standalone program: the gateway, a listener, and an operator who reads what it prints.
+//!
+//! [`accept`] and [`routes`] know nothing of MCP; they serve any tower service, and a program of one's own can use them
+//! in place of a web framework.
+
+pub mod accept;
+mod args;
+mod find;
+mod report;
+pub mod routes;
+mod serve;
+mod signal;
+mod standin;
+
+use self::args::Args;
+use crate::config::Config;
+use clap::Parser;
+use std::process::ExitCode;
+
+/// The configuration or the command line cannot be used.
+const USAGE: u8 = 2;
+
+/// The gateway could not start or go on.
+const FAILURE: u8 = 1;
+
+/// Runs the command: reads its arguments, serves until it is told to stop, and answers with its exit code.
+///
+/// 0 after a stop that was asked for, 1 if the gateway could not start or go on, 2 for a wrong command line or a wrong
+/// configuration. What goes wrong is said on stderr.
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    log();
+    let config = match configure(&args) {
+        Ok(config) => config,
+        Err(reason) => return fail(USAGE, &reason),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILURE, &format!("no runtime could be started: {error}")),
+    };
+    match runtime.block_on(serve::serve(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => fail(FAILURE, &reason.to_string()),
+    }
+}
+
+/// The configuration of the file, overridden by the command line.
+fn configure(args: &Args) -> Result<Config, String> {
+    let file = match &args.config {
+        Some(file) => file.clone(),
+        None => find::file(|variable| std::env::var_os(variable)).map_err(|absent| absent.to_string())?,
+    };
+    let mut config = Config::from_file(&file).map_err(|error| error.to_string())?;
+    config.host = args.host.unwrap_or(config.host);
+    config.port = args.port.unwrap_or(config.port);
+    Ok(config)
+}
+
+fn log() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // Fails only if a subscriber is there already, which then is the one to use.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+fn fail(code: u8, reason: &str) -> ExitCode {
+    use std::io::Write;
+    // Nobody can be told that stderr is closed.
+    let _ = writeln!(std::io::stderr(), "{reason}");
+    ExitCode::from(code)
+}

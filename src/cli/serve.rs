@@ -1,0 +1,141 @@
+use super::{
+    accept::Accept,
+    report::{Report, Row},
+    routes::Routes,
+    signal::Stop,
+    standin::{Entry, Gateway, Registry},
+};
+use crate::config::Config;
+use std::{
+    error::Error,
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How long calls in flight may take after the gateway was asked to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long connections may take to deliver what the drain has finished.
+const DELIVERY: Duration = Duration::from_secs(1);
+
+/// How long children may take to leave if calls did not end in time: a little more than asking, telling and killing.
+const CHILDREN: Duration = Duration::from_secs(6);
+
+/// Serves until a signal asks to stop and everything has ended.
+pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
+    // Before anything is printed: whoever reads the first line may send a signal at once.
+    let stop = Stop::listen()?;
+    let listener = bind((config.host, config.port).into()).await?;
+    greet(&config, listener.local_addr()?);
+    let (gateway, driver) = Gateway::from_config(config)?;
+    let mut driver = tokio::spawn(driver);
+    let draining = Arc::new(AtomicBool::new(false));
+    let ready = {
+        let (draining, registry) = (Arc::clone(&draining), gateway.registry().clone());
+        move || !draining.load(Ordering::Relaxed) && registry.is_settled()
+    };
+    let drained = CancellationToken::new();
+    // The listener stays open during the drain, so that probes are told 503 and not left to guess from a refusal.
+    let accept = Accept::new(listener).grace(DELIVERY);
+    let accept = accept.serve(Routes::new(gateway.clone(), ready), drained.clone().cancelled_owned());
+    let end = end(stop, &gateway, &draining, drained);
+    tokio::select! {
+        _ = async { tokio::join!(accept, end) } => Ok(()),
+        never = announce(gateway.registry()) => match never {},
+        ended = &mut driver, if !draining.load(Ordering::Relaxed) => Err(match ended {
+            Ok(()) => "the gateway's driver ended by itself".into(),
+            Err(error) => error.into(),
+        }),
+    }
+}
+
+/// Waits for a signal and ends everything in order; a second signal ends the process where it stands.
+async fn end(mut stop: Stop, gateway: &Gateway, draining: &AtomicBool, drained: CancellationToken) {
+    stop.next().await;
+    draining.store(true, Ordering::Relaxed);
+    say("stopping: calls in flight may finish; a second signal ends at once");
+    let orderly = async {
+        let in_time = timeout(DRAIN, gateway.drain()).await.is_ok();
+        drained.cancel();
+        // The calls that hung are cut with their connections; their servers are then told to stop like the others.
+        if !in_time && timeout(CHILDREN, gateway.registry().close()).await.is_err() {
+            tracing::warn!("some servers did not end");
+        }
+    };
+    tokio::select! {
+        () = orderly => {}
+        code = stop.next() => std::process::exit(code),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let (host, port) = (address.ip(), address.port());
+        match error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "port {port} on {host} is in use: stop the program that uses it, or choose another port with --port or \
+                 `port` in the configuration"
+            ),
+            io::ErrorKind::PermissionDenied => {
+                format!("port {port} on {host} may not be used by this user: choose one above 1023 with --port")
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                format!(
+                    "{host} is no address of this machine: set `host` to 127.0.0.1, or to 0.0.0.0 for every network"
+                )
+            }
+            _ => format!("port {port} on {host} cannot be listened on: {error}"),
+        }
+    })
+}
+
+fn greet(config: &Config, address: SocketAddr) {
+    for note in &config.notes {
+        say(&format!("note: {note}"));
+    }
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    say(&format!("{} listens on http://{}/mcp", config.name, SocketAddr::new(host, address.port())));
+}
+
+/// Prints a line for each server whose fate becomes known, and whenever it changes.
+async fn announce(registry: &Registry) -> std::convert::Infallible {
+    let mut changes = registry.changes();
+    let mut report = Report::default();
+    loop {
+        changes.borrow_and_update();
+        for row in report.news(registry.list().iter().map(row).collect()) {
+            say(&row.to_string());
+        }
+        if changes.changed().await.is_err() {
+            // The registry is gone, and no news will come of it.
+            return std::future::pending().await;
+        }
+    }
+}
+
+fn row(entry: &Entry) -> Row {
+    Row {
+        id: entry.id.to_string(),
+        name: entry.name.to_string(),
+        transport: entry.transport,
+        status: entry.status.to_string(),
+        tools: entry.listing.as_ref().map(|_| entry.tools().len()),
+        latency: entry.last_health_check.as_ref().map(|check| check.latency),
+        error: entry.error.clone(),
+    }
+}
+
+/// Prints a line. A reader that has gone is no reason to stop serving.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}

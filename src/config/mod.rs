@@ -1,0 +1,186 @@
+//! What a gateway is told by its operator: a JSON file, or the same in code.
+//!
+//! The file is JSON with comments and trailing commas. This is a complete one:
+//!
+//! ```
+//! use tower_mcp_gateway::config::Config;
+//!
+//! let text = r#"{
+//!     "name": "my-gateway",
+//!     "port": 4000,                        // http://127.0.0.1:4000/mcp
+//!     "balancer": "least-connections",     // among servers of one name
+//!     "servers": [
+//!         {
+//!             "id": "search-1", "name": "search", "transport": "sse",
+//!             "connection": { "type": "sse", "url": "http://localhost:3510" },
+//!             "metadata": { "weight": 2 },
+//!         },
+//!     ],
+//!     // The map that desktop clients keep can be pasted as it is.
+//!     "mcpServers": {
+//!         "files": { "command": "files-server", "env": { "TOKEN": "${FILES_TOKEN}" } },
+//!     },
+//! }"#;
+//! let config = Config::parse(text, |variable| (variable == "FILES_TOKEN").then(|| "secret".into()))?;
+//! assert_eq!(config.servers.len(), 2);
+//! # Ok::<(), tower_mcp_gateway::config::ConfigError>(())
+//! ```
+//!
+//! # Fields
+//!
+//! | field | meaning | default |
+//! |---|---|---|
+//! | `name` | the gateway's name, told to clients in `serverInfo` | `tower-mcp-gateway` |
+//! | `host` | the address to listen on, or `localhost` | `127.0.0.1` |
+//! | `port` | the port to listen on; 0 takes a free one | 4000 |
+//! | `balancer` | `round-robin` · `least-connections` · `weighted` · `random` · `peak-ewma` | `round-robin` |
+//! | `naming` | `auto` (a tool keeps its name unless two pools share it) · `prefixed` | `auto` |
+//! | `healthCheckInterval` | ms between two checks of a server | 15000 |
+//! | `requestTimeout` | ms a call may stay silent | 30000 |
+//! | `connectTimeout` | ms to connect to a server | 2000 |
+//! | `startTimeout` | ms to the first answer of a child process | 60000 |
+//! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
+//! | `servers` | a list of server entries | none |
+//! | `mcpServers` | the map that Claude, Cursor and others keep | none |
+//! | `$schema` | for editors | |
+//!
+//! An entry of `servers` has `id` (unique), `name` (entries of one name are replicas), `transport` (`stdio`, `sse` or
+//! `http`), `connection` (whose `type` repeats the transport; then `command`, `args`, `cwd`, `env`, or `url`,
+//! `headers`), and perhaps `metadata` (free; `metadata.weight` is 1 to 1000) and `sessions` (`shared` or `per-client`).
+//! `tools`, `status` and `lastHealthCheck`, which the gateway finds out itself, are taken and ignored with a note.
+//!
+//! # Files of other programs
+//!
+//! In `mcpServers` (and in `servers` where that is a map, as VS Code writes it) the key is both id and name. `type` may
+//! be `stdio`, `http`, `streamable-http`, `streamableHttp` or `sse`; without it, `command` means a child process, a `url`
+//! whose path ends in `/sse` the old transport, any other `url` Streamable HTTP. `serverUrl` and `httpUrl` are taken for
+//! `url`. An entry with `"disabled": true` or `"enabled": false` is skipped with a note. Fields that only concern the
+//! program the file comes from (`autoApprove`, `alwaysAllow`, `timeout`, `description` and such) are ignored with a note;
+//! one that would change how the server is started (`envFile`) is refused.
+//!
+//! # Variables
+//!
+//! `${NAME}` (or `${env:NAME}`) in a string stands for an environment variable, `${NAME:-text}` for `text` where there is
+//! none. `$${` writes a plain `${`. What a variable holds is not looked into again. A missing variable is an error. A
+//! number may be written as a string that is a variable: `"port": "${PORT}"`. What is ignored is not looked into at all.
+
+mod error;
+mod expand;
+mod jsonc;
+mod nearest;
+mod node;
+mod reader;
+mod servers;
+mod settings;
+
+pub use self::error::{ConfigError, Mistake};
+
+use crate::{balance::policy::Strategy, catalog::Naming, registry::Server};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    time::Duration,
+};
+
+/// The largest configuration file that is read: far beyond any real one, so that `--config /dev/zero` ends.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// What a gateway is told by its operator.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_mcp_gateway::{config::Config, registry::Server};
+///
+/// let mut config = Config::new("my-gateway");
+/// config.request_timeout = Duration::from_secs(10);
+/// config.servers.push(Server::sse("search-1", "search", "http://localhost:3510")?);
+/// assert_eq!(config.port, 4000);
+/// # Ok::<(), tower_mcp_gateway::registry::InvalidServer>(())
+/// ```
+///
+/// A value made in code is not checked here: a server entry that cannot be used is refused when it is registered.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The gateway's name, told to clients in `serverInfo`.
+    pub name: String,
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// The time between two checks of one server.
+    pub health_check_interval: Duration,
+    /// How a call chooses among servers of one name.
+    pub balancer: Strategy,
+    /// The longest silence of a call.
+    pub request_timeout: Duration,
+    /// The longest wait for a connection to a server.
+    pub connect_timeout: Duration,
+    /// The longest wait for the first answer of a child process.
+    pub start_timeout: Duration,
+    /// The longest a client's first list waits for servers that are still starting.
+    pub start_patience: Duration,
+    /// The names under which clients see the tools of several servers.
+    pub naming: Naming,
+    /// The servers, in the order of the file: those of `servers` before those of `mcpServers`.
+    pub servers: Vec<Server>,
+    /// What was ignored, one sentence each, for the operator to read.
+    pub notes: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: env!("CARGO_PKG_NAME").into(),
+            host: Ipv4Addr::LOCALHOST.into(),
+            port: 4000,
+            health_check_interval: Duration::from_secs(15),
+            balancer: Strategy::RoundRobin,
+            request_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(2),
+            start_timeout: Duration::from_secs(60),
+            start_patience: Duration::from_secs(5),
+            naming: Naming::Auto,
+            servers: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults under this name, without servers.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Reads a file, with variables from the environment of the process.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the file cannot be read, and for everything [`parse`](Self::parse) refuses.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let text = read(path).map_err(|error| ConfigError::unreadable(path, error))?;
+        Self::parse(&text, |variable| std::env::var(variable).ok()).map_err(|error| error.in_file(path))
+    }
+
+    /// Reads the text of a file; `env` answers for the environment, so that a test needs none.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with every mistake in it: each names the field, the line and what to write instead. Values that
+    /// may be secret (`env`, `headers`, `url`, `args`) are never part of it.
+    pub fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        settings::read(text, &env)
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    use std::io::{Error, ErrorKind, Read};
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(Error::new(ErrorKind::FileTooLarge, "larger than 16 MiB"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,133 @@
+use super::{
+    Config, ConfigError,
+    error::Mistake,
+    jsonc,
+    node::Node,
+    reader::{Field, Object, Reader, list},
+    servers,
+};
+use crate::{balance::policy::Strategy, catalog::Naming};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+const FIELDS: &[&str] = &[
+    "name",
+    "host",
+    "port",
+    "balancer",
+    "naming",
+    "healthCheckInterval",
+    "requestTimeout",
+    "connectTimeout",
+    "startTimeout",
+    "startPatience",
+    "servers",
+    "mcpServers",
+    "$schema",
+    "inputs",
+    "globalShortcut",
+    "preferences",
+];
+
+/// What the files of other programs hold beside the map of servers.
+const FOREIGN: &[&str] = &["inputs", "globalShortcut", "preferences"];
+
+/// The longest time that can be set: a day. Beyond it a number was most likely meant in another unit.
+const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Reads a whole file.
+pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    let json = jsonc::blank(text).map_err(|jsonc::Unclosed(at)| {
+        let line = 1 + text[..at].matches('\n').count();
+        unreadable(line, "a comment begins with `/*` and never ends with `*/`")
+    })?;
+    if json.trim().is_empty() {
+        return Err(unreadable(1, "the file is empty: the least it needs is `{ }`"));
+    }
+    let node = Node::root(&json).map_err(|error| unreadable(error.line(), format!("no valid JSON: {error}")))?;
+    let mut reader = Reader::new(env);
+    let mut config = Config::default();
+    let root = Field { path: String::new(), node };
+    if let Some(object) = reader.object(&root, FIELDS, hint) {
+        settings(&mut reader, &object, &mut config);
+        times(&mut reader, &object, &mut config);
+        config.servers = servers::read(&mut reader, &object);
+    }
+    if !reader.mistakes.is_empty() {
+        return Err(ConfigError::mistakes(reader.mistakes));
+    }
+    config.notes = reader.notes;
+    if config.servers.is_empty() {
+        config.notes.push("no server is configured: add entries to `servers` or `mcpServers`".into());
+    }
+    Ok(config)
+}
+
+fn unreadable(line: usize, reason: impl Into<String>) -> ConfigError {
+    ConfigError::mistakes(vec![Mistake { field: String::new(), line, reason: reason.into(), unknown: false }])
+}
+
+fn hint(key: &str) -> Option<&'static str> {
+    match key {
+        "command" | "args" | "env" | "url" | "headers" | "transport" | "connection" => {
+            Some("it belongs to a server: write it inside an entry of `servers` or `mcpServers`")
+        }
+        "mcp" => Some("write its `servers` here, as `mcpServers`"),
+        _ => None,
+    }
+}
+
+fn settings(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {
+    if let Some(name) = object.get("name").and_then(|field| reader.text(field)) {
+        config.name = name;
+    }
+    if let Some(host) = object.get("host").and_then(|field| host(reader, field)) {
+        config.host = host;
+    }
+    if let Some(port) = object.get("port").and_then(|field| reader.integer(field, 0..=u16::MAX.into(), "")) {
+        config.port = port.try_into().expect("in the range of a port");
+    }
+    if let Some(word) =
+        object.get("balancer").and_then(|field| reader.word(field, &Strategy::ALL.map(Strategy::as_str)))
+    {
+        config.balancer = Strategy::ALL.into_iter().find(|strategy| strategy.as_str() == word).unwrap_or_default();
+    }
+    if let Some(word) = object.get("naming").and_then(|field| reader.word(field, &["auto", "prefixed"])) {
+        config.naming = if word == "prefixed" { Naming::Prefixed } else { Naming::Auto };
+    }
+    let foreign = object.present(FOREIGN);
+    if !foreign.is_empty() {
+        reader.notes.push(format!("of no concern to a gateway; ignored: {}", list(&foreign)));
+    }
+}
+
+fn host(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<IpAddr> {
+    let text = reader.text(field)?;
+    if text == "localhost" {
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    let host = text.parse().ok();
+    if host.is_none() {
+        let reason = "must be an IP address without a port: 127.0.0.1 for this machine only, 0.0.0.0 for every network";
+        reader.wrong(field, reason);
+    }
+    host
+}
+
+fn times(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {
+    let times = [
+        ("healthCheckInterval", &mut config.health_check_interval),
+        ("requestTimeout", &mut config.request_timeout),
+        ("connectTimeout", &mut config.connect_timeout),
+        ("startTimeout", &mut config.start_timeout),
+        ("startPatience", &mut config.start_patience),
+    ];
+    for (key, time) in times {
+        let Some(field) = object.get(key) else { continue };
+        if let Some(ms) = reader.integer(field, 1..=LONGEST_MS, " (milliseconds)") {
+            *time = Duration::from_millis(ms);
+        }
+    }
+}

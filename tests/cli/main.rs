@@ -1,0 +1,87 @@
+//! The command as a user meets it: what it prints and how it ends.
+#![cfg(feature = "cli")]
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+/// An empty folder of its own, in which the command finds no configuration.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn command(folder: &PathBuf) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));
+    command.current_dir(folder).env("HOME", folder).env_remove("XDG_CONFIG_HOME").env_remove("RUST_LOG");
+    command
+}
+
+#[track_caller]
+fn ends(output: &Output, code: i32, stdout: &[&str], stderr: &[&str]) {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
+    for part in stdout {
+        assert!(out.contains(part), "{part:?} is not in\n{out}");
+    }
+    for part in stderr {
+        assert!(err.contains(part), "{part:?} is not in\n{err}");
+    }
+    assert_eq!((stdout.is_empty(), stderr.is_empty()), (out.is_empty(), err.is_empty()), "{out}\n{err}");
+}
+
+#[test]
+fn help_and_version() {
+    let folder = folder("help");
+    let help = command(&folder).arg("--help").output().unwrap();
+    ends(&help, 0, &["--config", "--host", "--port", "serve", "mcpServers", "/readyz", "RUST_LOG", "Exit codes"], &[]);
+    let version = command(&folder).arg("--version").output().unwrap();
+    ends(&version, 0, &[concat!("tower-mcp-gateway ", env!("CARGO_PKG_VERSION"))], &[]);
+}
+
+#[test]
+fn without_a_configuration_it_says_what_to_write() {
+    let folder = folder("missing");
+    let home = folder.join(".config/tower-mcp-gateway/tower-mcp-gateway.json");
+    let output = command(&folder).output().unwrap();
+    ends(&output, 2, &[], &["no configuration file", &home.display().to_string(), "\"mcpServers\": {"]);
+    let output = command(&folder).args(["serve", "--config", "nowhere.json"]).output().unwrap();
+    ends(&output, 2, &[], &["nowhere.json: cannot be read"]);
+    let output = command(&folder).arg("fly").output().unwrap();
+    ends(&output, 2, &[], &["fly"]);
+}
+
+#[test]
+fn every_mistake_of_a_configuration_is_told() {
+    let folder = folder("mistakes");
+    std::fs::write(folder.join("tower-mcp-gateway.json"), "{\n\"prot\": 1,\n\"balancer\": \"fair\",\n}").unwrap();
+    let output = command(&folder).output().unwrap();
+    let lines = [
+        "tower-mcp-gateway.json: unknown field `prot` at line 2: did you mean `port`?",
+        "tower-mcp-gateway.json: `balancer` at line 3: unknown value `fair`",
+    ];
+    ends(&output, 2, &[], &lines);
+}
+
+#[test]
+fn the_file_in_the_users_folder_is_found() {
+    let folder = folder("home");
+    let home = folder.join("xdg/tower-mcp-gateway");
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join("tower-mcp-gateway.json"), "{\"prot\": 1}").unwrap();
+    let output = command(&folder).env("XDG_CONFIG_HOME", folder.join("xdg")).output().unwrap();
+    ends(&output, 2, &[], &["did you mean `port`?"]);
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_remedy() {
+    let folder = folder("port");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    std::fs::write(folder.join("tower-mcp-gateway.json"), "{}").unwrap();
+    let output = command(&folder).args(["--port", &port]).output().unwrap();
+    ends(&output, 1, &[], &[&format!("port {port} on 127.0.0.1 is in use"), "--port"]);
+}

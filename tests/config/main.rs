@@ -1,0 +1,145 @@
+//! Configuration files: what is read from them, and how each mistake in one is named.
+
+mod desktop;
+mod mistakes;
+
+use std::time::Duration;
+use tower_mcp_gateway::{
+    balance::policy::Strategy,
+    catalog::Naming,
+    config::{Config, ConfigError},
+    registry::{Connection, Sessions},
+};
+
+/// Parses with the variables `TOKEN`, `PORT` and `EMPTY` set.
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, |name| match name {
+        "TOKEN" => Some("hunter2".into()),
+        "PORT" => Some("4100".into()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    })
+}
+
+#[test]
+fn an_empty_object_is_the_documented_defaults() {
+    let config = parse("{}").unwrap();
+    assert_eq!((config.host.to_string().as_str(), config.port), ("127.0.0.1", 4000));
+    assert_eq!(config.balancer, Strategy::RoundRobin);
+    assert_eq!(config.naming, Naming::Auto);
+    let ms = Duration::from_millis;
+    assert_eq!((config.health_check_interval, config.request_timeout), (ms(15_000), ms(30_000)));
+    assert_eq!((config.connect_timeout, config.start_timeout, config.start_patience), (ms(2000), ms(60_000), ms(5000)));
+    assert!(config.servers.is_empty());
+    assert_eq!(config.notes.len(), 1, "{:?}", config.notes);
+}
+
+#[test]
+fn every_documented_field_is_read() {
+    let config = parse(
+        r#"{
+            "$schema": "./schema.json",
+            "name": "edge", "host": "0.0.0.0", "port": "${PORT}", "balancer": "least-connections",
+            "naming": "prefixed", "healthCheckInterval": 1000, "requestTimeout": 2000,
+            "connectTimeout": 300, "startTimeout": 4000, "startPatience": 500,
+            "servers": [
+                {"id": "s-1", "name": "s", "transport": "sse", "sessions": "shared",
+                 "connection": {"type": "sse", "url": "http://localhost:3510", "headers": {"Authorization": "Bearer ${TOKEN}"}},
+                 "metadata": {"weight": 3, "zone": ["${EMPTY}", {"a": "${TOKEN}"}, 1, true, null]}},
+                {"id": "h-1", "name": "h", "transport": "http", "connection": {"type": "http", "url": "https://h/mcp"}},
+                {"id": "c-1", "name": "c", "transport": "stdio", "sessions": "per-client",
+                 "connection": {"type": "stdio", "command": "c", "args": ["-x", ""], "cwd": "/tmp", "env": {"K": "${TOKEN}"}},
+                 "tools": [{"name": "${NOT_LOOKED_INTO}"}], "status": "connected", "lastHealthCheck": {}},
+            ],
+        }"#,
+    )
+    .unwrap();
+    assert_eq!((config.name.as_str(), config.port, config.naming), ("edge", 4100, Naming::Prefixed));
+    assert_eq!((config.host.to_string().as_str(), config.balancer), ("0.0.0.0", Strategy::LeastConnections));
+    assert_eq!(config.health_check_interval, Duration::from_secs(1));
+    assert_eq!(config.start_patience, Duration::from_millis(500));
+    let [sse, http, child] = &config.servers[..] else { panic!("{:?}", config.servers) };
+    let Connection::Sse { url, headers } = sse.connection() else { panic!("{sse:?}") };
+    assert_eq!(
+        (url.to_string(), headers["authorization"].to_str().unwrap()),
+        ("http://localhost:3510/".into(), "Bearer hunter2")
+    );
+    assert!(headers["authorization"].is_sensitive());
+    assert_eq!((sse.weight_of(), sse.sessions_of()), (3, Sessions::Shared));
+    let zone = serde_json::json!(["", {"a": "hunter2"}, 1, true, null]);
+    assert_eq!(sse.metadata_of()["zone"], zone);
+    assert_eq!((http.weight_of(), http.connection().transport()), (1, "http"));
+    let Connection::Stdio { command, args, cwd, env } = child.connection() else { panic!("{child:?}") };
+    assert_eq!((command.as_str(), &args[..], env["K"].as_str()), ("c", &["-x".into(), String::new()][..], "hunter2"));
+    assert_eq!((cwd.as_deref(), child.sessions_of()), (Some("/tmp".as_ref()), Sessions::PerClient));
+    let [note] = &config.notes[..] else { panic!("{:?}", config.notes) };
+    assert_eq!(note, "servers[2]: the gateway finds out `tools`, `status` and `lastHealthCheck` itself; ignored");
+}
+
+#[test]
+fn replicas_share_a_name_and_order_is_kept() {
+    let config = parse(
+        r#"{"mcpServers": {"z": {"command": "z"}, "a": {"command": "a"}},
+            "servers": [
+                {"id": "s-2", "name": "s", "transport": "http", "connection": {"type": "http", "url": "http://a"}},
+                {"id": "s-1", "name": "s", "transport": "stdio", "connection": {"type": "stdio", "command": "s"}}]}"#,
+    )
+    .unwrap();
+    let ids: Vec<_> = config.servers.iter().map(|server| server.id().as_str()).collect();
+    assert_eq!(ids, ["s-2", "s-1", "z", "a"]);
+}
+
+#[test]
+fn a_file_is_read_and_named_in_its_errors() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("config-read.json");
+    std::fs::write(&file, "{\n  \"port\": 1, // one\n}").unwrap();
+    assert_eq!(Config::from_file(&file).unwrap().port, 1);
+    std::fs::write(&file, "{\n  \"prot\": 1,\n}").unwrap();
+    let error = Config::from_file(&file).unwrap_err();
+    let expected = format!("{}: unknown field `prot` at line 2: did you mean `port`?", file.display());
+    assert_eq!((error.to_string(), error.file()), (expected, Some(file.as_path())));
+    let error = Config::from_file(file.with_extension("absent")).unwrap_err();
+    assert!(error.to_string().contains("config-read.absent: cannot be read"), "{error}");
+    std::fs::write(&file, b"{\"name\": \"\xff\"}").unwrap();
+    assert!(Config::from_file(&file).unwrap_err().to_string().contains("cannot be read"));
+}
+
+#[test]
+fn no_text_makes_the_parser_panic() {
+    use proptest::prelude::*;
+    let pieces = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"servers\"",
+        "\"mcpServers\"",
+        "\"id\"",
+        "\"a\"",
+        "\"url\"",
+        "\"command\"",
+        "\"connection\"",
+        "\"metadata\"",
+        "\"weight\"",
+        "1",
+        "-0.5e999",
+        "null",
+        "true",
+        "\"${\"",
+        "\"\\ud800\"",
+        "//",
+        "\n",
+        "/*",
+        "*/",
+        "é",
+        "\"type\"",
+        "\"http\"",
+        "\"transport\"",
+        "\"headers\"",
+    ]);
+    proptest!(|(parts in prop::collection::vec(pieces, 0..30))| {
+        let _ = parse(&parts.concat());
+    });
+}
