@@ -1,5 +1,6 @@
 //! Servers: how each is reached, and how each era is spoken.
 
+mod connect;
 pub mod era;
 pub mod error;
 mod hop;
@@ -9,6 +10,7 @@ mod settings;
 pub mod stdio;
 
 pub use self::{
+    connect::{Upstream, connect},
     hop::{Hop, Outbound, Transport},
     settings::Settings,
 };
