@@ -4,6 +4,7 @@
 mod backoff;
 #[cfg(feature = "_client")]
 mod client;
+mod connect;
 pub mod era;
 pub mod error;
 mod hop;
@@ -15,6 +16,7 @@ mod settings;
 pub mod stdio;
 
 pub use self::{
+    connect::{Upstream, connect},
     hop::{Hop, Outbound, Transport},
     settings::Settings,
 };
