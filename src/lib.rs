@@ -30,6 +30,7 @@ pub mod upstream;
 pub use self::{
     call::{Call, EndpointId, Providers, ServerName},
     error::BoxError,
+    gateway::{Gateway, Stack},
     method::Method,
     reply::Reply,
     revision::{Revision, UnknownRevision},

@@ -17,6 +17,7 @@ pub struct OriginLayer {
 #[derive(Clone, Debug, Default)]
 struct Rules {
     loopback: bool,
+    any_host: bool,
     origins: Vec<Page>,
     hosts: Vec<HostPort>,
 }
@@ -44,6 +45,13 @@ impl OriginLayer {
     pub fn allow<'a>(origins: impl IntoIterator<Item = &'a str>) -> Self {
         let layer = Self { rules: Some(Arc::default()) };
         origins.into_iter().fold(layer, OriginLayer::allow_origin)
+    }
+
+    /// No web page, under whatever name: requests with an `Origin` are refused unless it is
+    /// [allowed](OriginLayer::allow_origin), the `Host` is not looked at. What a gateway wants that listens on an address
+    /// whose names it cannot know.
+    pub fn no_pages() -> Self {
+        Self { rules: Some(Arc::new(Rules { any_host: true, ..Rules::default() })) }
     }
 
     /// No check at all. A gateway behind a proxy that makes these checks itself has no use for them; any other that
@@ -96,6 +104,9 @@ impl Rules {
         let page = origins.next().map(|origin| origin.to_str().ok().and_then(Page::parse));
         if origins.next().is_some() || page.is_some_and(|page| !page.is_some_and(|page| self.knows(&page))) {
             return Err(Forbidden::Origin);
+        }
+        if self.any_host {
+            return Ok(());
         }
         // HTTP/2 and absolute-form requests name the host in the URI; where both stand, both must be served, because
         // what is behind may look at either.

@@ -1,5 +1,5 @@
 use super::{
-    Registry, RegisterError, Server,
+    RegisterError, Registry, Server,
     driver::{Driver, Timing},
     handle::{Members, Shared},
 };
@@ -152,11 +152,12 @@ impl<C, E> Builder<C, E> {
     /// # Errors
     ///
     /// The first [`RegisterError`].
-    pub fn build_with<U, S>(
+    pub fn build_with<I, U, S>(
         self,
-        servers: impl IntoIterator<Item = Server>,
-    ) -> Result<(Registry, impl Future<Output = ()> + Send + use<C, E, U, S>), RegisterError>
+        servers: I,
+    ) -> Result<(Registry, impl Future<Output = ()> + Send + use<I, C, E, U, S>), RegisterError>
     where
+        I: IntoIterator<Item = Server>,
         C: Fn(&Server) -> U + Send + Sync + 'static,
         U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
         E: Fn(&Server, U) -> S + Send + Sync + 'static,

@@ -11,7 +11,12 @@ use crate::{
     catalog::{Merge, Naming, Part, Update},
     health::{Verdict, Verdicts},
 };
-use std::{collections::{HashMap, HashSet}, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinSet},
@@ -44,13 +49,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(
-        shared: &Arc<Shared>,
-        name: String,
-        strategy: Strategy,
-        naming: Naming,
-        timing: Timing,
-    ) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, name: String, strategy: Strategy, naming: Naming, timing: Timing) -> Self {
         let merge = Merge::new(name, env!("CARGO_PKG_VERSION")).naming(naming);
         Self { shared: Arc::clone(shared), merge, strategy, timing }
     }

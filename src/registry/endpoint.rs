@@ -2,7 +2,10 @@ use super::{driver::Timing, member::Member};
 use crate::{
     BoxError, Call, Reply,
     catalog::{Refresh, Terms, Update},
-    health::{Board, Probe, observe::{Observe, ObserveLayer}},
+    health::{
+        Board, Probe,
+        observe::{Observe, ObserveLayer},
+    },
     load::{Meter, Metered},
 };
 use std::sync::Arc;
@@ -10,7 +13,10 @@ use tokio::{
     sync::{Notify, mpsc},
     task::{AbortHandle, JoinSet},
 };
-use tower::{Layer, Service, load_shed::{LoadShed, LoadShedLayer}};
+use tower::{
+    Layer, Service,
+    load_shed::{LoadShed, LoadShedLayer},
+};
 
 /// What tasks of the driver end with.
 pub(super) enum Done {

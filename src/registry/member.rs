@@ -1,5 +1,11 @@
 use super::{Entry, Server, Status};
-use crate::{BoxError, catalog::Listing, error::causes, health::{Board, Verdict}, upstream};
+use crate::{
+    BoxError,
+    catalog::Listing,
+    error::causes,
+    health::{Board, Verdict},
+    upstream,
+};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
@@ -61,7 +67,7 @@ impl Member {
 
     pub(super) fn entry(&self, board: &Board, stopping: bool) -> Entry {
         let (id, offer) = (self.server.id(), self.offer());
-        let verdict = board.verdict(id);
+        let verdict = board.verdict(id.as_str());
         let status = match (stopping, self.has_begun()) {
             (true, _) => Status::Stopped,
             (false, false) => Status::Registered,
@@ -77,7 +83,7 @@ impl Member {
                 _ => offer.error,
             },
             listing: offer.listing,
-            last_health_check: board.last_check(id),
+            last_health_check: board.last_check(id.as_str()),
             metadata: self.server.metadata_of().clone(),
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     retry,
     route::Pool,
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use std::{collections::HashMap, future::Future};
 use tokio::sync::mpsc;
 use tower::{Layer, Service, discover::Change};
@@ -74,13 +74,10 @@ where
             let change = arriving.recv().await?;
             Some((Ok::<_, BoxError>(change), arriving))
         });
-        let healthy = Healthy::new(Box::pin(discover), self.board.subscribe());
+        let healthy = Healthy::new(discover.boxed(), self.board.subscribe());
         let (balance, driver) = balance(name.clone(), healthy, self.strategy, Patience::default());
         let pool = Pool::new(retry::layer().layer(balance));
-        let driver = Box::pin(async move {
-            let _ = driver.await;
-        });
-        (Entry { pool, changes, members: 0 }, driver)
+        (Entry { pool, changes, members: 0 }, Box::pin(driver))
     }
 }
 

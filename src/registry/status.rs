@@ -1,4 +1,9 @@
-use crate::{EndpointId, ServerName, catalog::{Kind, Listing}, health::{HealthCheck, Verdict}, json::Json};
+use crate::{
+    EndpointId, ServerName,
+    catalog::{Kind, Listing},
+    health::{HealthCheck, Verdict},
+    json::Json,
+};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use std::{fmt, sync::Arc};
