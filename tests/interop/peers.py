@@ -59,13 +59,16 @@ class Client:
     program: list[str]
     options: dict
     transport: str = "http"
-    # Whether its SDK drops the progress that arrives in one read with the result.
-    forgets_last: bool = False
 
     def opens(self) -> set[str]:
         """The eras it can open."""
         mode = self.options["mode"]
         return {"legacy", "modern"} if mode == "auto" else {mode}
+
+    def may_forget_last(self, wire: str) -> bool:
+        """Whether its SDK may drop a call's last progress: where that arrives in one read with the result, the
+        TypeScript ones settle the call first, except over Streamable HTTP, where they take events one by one."""
+        return self.options["client"] != "python" and wire != "http"
 
     def errand(self, wire: dict, calls: list[tuple[str, Call]]) -> dict:
         wanted = [{"tool": prefix + call.tool, "arguments": call.arguments} for prefix, call in calls]
@@ -116,7 +119,7 @@ def clients() -> list[Client]:
         found.append(Client(f"ts-v2-{mode}", ts, {"client": "v2", "mode": mode}))
     for mode in ("legacy", "auto", "modern"):
         found.append(Client(f"python-{mode}", python, {"client": "python", "mode": mode}))
-    found.append(Client("ts-v1-sse", ts, {"client": "v1", "mode": "legacy"}, "sse", forgets_last=True))
+    found.append(Client("ts-v1-sse", ts, {"client": "v1", "mode": "legacy"}, "sse"))
     found.append(Client("python-sse", python, {"client": "python", "mode": "legacy"}, "sse"))
     return found
 

@@ -57,7 +57,7 @@ class Report:
         return 1 if self.failures else 0
 
 
-def judge(server: Server, client: Client, prefix: str, report: dict | None, said: str) -> list[str]:
+def judge(server: Server, client: Client, wire: str, prefix: str, report: dict | None, said: str) -> list[str]:
     """What is wrong with a client's report on one server."""
     if report is None:
         return [said]
@@ -69,7 +69,7 @@ def judge(server: Server, client: Client, prefix: str, report: dict | None, said
         # Through the gateway a report holds the calls of every server.
         found = next(entry for entry in report["calls"] if entry["tool"] == name)
         wanted = {"tool": name, "text": call.text, "isError": False, "progress": call.progress}
-        if client.forgets_last and found.get("progress") == call.progress[:-1]:
+        if client.may_forget_last(wire) and found.get("progress") == call.progress[:-1]:
             found = {**found, "progress": call.progress}
         if found != wanted:
             problems.append(f"wanted {wanted}, found {found}")
@@ -82,7 +82,7 @@ def direct(behind: list[Server], report: Report) -> None:
             # A client of the old transport talks to nothing else; the others have no such endpoint to talk to.
             if (client.transport == "sse") != (server.wire == "sse") or not client.opens() & server.eras:
                 continue
-            report.add(client.name, server.name, judge(server, client, "", *client.run(server.errand(client))))
+            report.add(client.name, server.name, judge(server, client, server.wire, "", *client.run(server.errand(client))))
 
 
 def through(behind: list[Server], report: Report) -> None:
@@ -113,7 +113,7 @@ def visit(client: Client, port: int, behind: list[Server], report: Report) -> No
     calls = [(f"{server.name}__", call) for server in behind for call in server.calls]
     found = client.run(client.errand(wire, calls))
     for server in behind:
-        report.add(client.name, server.name, judge(server, client, f"{server.name}__", *found))
+        report.add(client.name, server.name, judge(server, client, client.transport, f"{server.name}__", *found))
 
 
 def binary() -> str:

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::support::{
     clients::{Client, Mode, connect, launch},
-    peer::{ERROR, Peer},
+    peer::{ERROR, LISTENING, Peer},
     servers::{Kind, Running, Speaks, example},
 };
 
@@ -80,17 +80,9 @@ async fn a_changed_list_is_told_of() {
         println!("{mode:?} × {kind:?}");
         let server = Running::named(kind, "one").await;
         let client = connect(mode, &server.url()).await;
-        // The client listens once its GET is answered; until then a change is not for it.
-        let telling = async {
-            loop {
-                server.peer.add_tool("later");
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        };
-        tokio::select! {
-            () = telling => unreachable!("it tells for ever"),
-            () = client.until_tools_changed(1) => {}
-        }
+        server.peer.ledger.until(|counts| counts.methods.contains_key(LISTENING)).await;
+        server.peer.add_tool("later");
+        client.until_tools_changed(1).await;
         assert_eq!(client.text("later", json!({ "text": "x" })).await, "x");
         client.close().await;
     }

@@ -20,6 +20,9 @@ pub const ERROR: (i64, &str) = (-31999, "this tool always answers with an error"
 pub const EXACT: &str =
     r##"{ "type":"object","z":1.50e+1, "a":{"$ref":"#\/$defs\/é"},"$defs":{"é":{"const":"\u00e9"}} }"##;
 
+/// What the [`Ledger`] calls the opening of a stream that will carry news.
+pub const LISTENING: &str = "(listening)";
+
 /// Stands for [`EXACT`] until the message is written.
 const EXACT_MARK: &str = "\u{1}exact\u{1}";
 
@@ -197,7 +200,9 @@ impl Server for Peer {
     }
 
     fn notifications(&self) -> Option<broadcast::Receiver<Value>> {
-        Some(self.news.subscribe())
+        let news = self.news.subscribe();
+        self.ledger.count_method(LISTENING);
+        Some(news)
     }
 }
 
