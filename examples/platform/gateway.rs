@@ -3,10 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::Router;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tower_mcp_gateway::{Gateway, config::Config, registry::Server};
 
 use crate::{BoxError, platform::Platform};
+
+/// How long the end may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A gateway that serves.
 pub(crate) struct Running {
@@ -43,7 +46,9 @@ pub(crate) async fn start(port: u16, platform: &Platform) -> Result<Running, Box
 impl Running {
     /// Lets calls in flight finish, and ends the analytics server.
     pub(crate) async fn stop(mut self) {
-        self.gateway.drain().await;
+        if timeout(PATIENCE, self.gateway.drain()).await.is_err() {
+            println!("some calls or servers did not end in {PATIENCE:?}");
+        }
         self.tasks.shutdown().await;
     }
 }

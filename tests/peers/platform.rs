@@ -9,6 +9,7 @@ use crate::{
     files::Files,
     kit::{Request, Server, rpc},
     search::Search,
+    support::peer::Peer,
 };
 
 async fn ask<S: Server>(server: &S, method: &str, params: Value) -> (Value, Vec<Value>) {
@@ -132,9 +133,8 @@ async fn a_revision_nobody_speaks_is_answered_with_the_newest_known() {
 
 #[tokio::test]
 async fn a_cancelled_request_is_never_answered() {
-    let peer = crate::support::peer::Peer::new("one");
-    // The support's kit is the same source as the platform's, so what holds for one holds for the other.
-    let (dialogue, mut told) = crate::support::kit::rpc::Dialogue::new(Arc::clone(&peer));
+    let peer = Peer::new("one");
+    let (dialogue, mut told) = rpc::Dialogue::new(Arc::clone(&peer));
     dialogue.hear(json!({ "jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": { "name": "hang" } }));
     peer.ledger.until(|counts| counts.calls.contains_key("hang")).await;
     let cancelled = json!({ "method": "notifications/cancelled", "params": { "requestId": "a" } });

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use super::{
-    kit::{Fault, MISSED_NOTIFICATIONS, Request, Server, failed, text, tool},
+    kit::{Fault, Request, Server, failed, text, tool},
     ledger::Ledger,
 };
 
@@ -19,6 +19,9 @@ pub const ERROR: (i64, &str) = (-31999, "this tool always answers with an error"
 /// A schema in a spelling that no writer of JSON would choose; it must arrive as it is. See [`exact`].
 pub const EXACT: &str =
     r##"{ "type":"object","z":1.50e+1, "a":{"$ref":"#\/$defs\/é"},"$defs":{"é":{"const":"\u00e9"}} }"##;
+
+/// How many notifications a slow listener may fall behind before it misses some.
+const MISSED_NOTIFICATIONS: usize = 16;
 
 /// What the [`Ledger`] calls the opening of a stream that will carry news.
 pub const LISTENING: &str = "(listening)";

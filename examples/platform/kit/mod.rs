@@ -14,9 +14,6 @@ use tokio::sync::{broadcast, mpsc};
 /// The revisions of the `initialize` era, oldest first. HTTP+SSE belongs to the first and carries them all.
 pub(crate) const REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
-/// How many notifications a slow listener may fall behind before it misses some.
-pub(crate) const MISSED_NOTIFICATIONS: usize = 16;
-
 /// What a server is, without its transport.
 pub(crate) trait Server: Send + Sync + 'static {
     /// The name in `serverInfo`.
