@@ -1,3 +1,4 @@
+use crate::config::address;
 use clap::{Parser, Subcommand};
 use std::{net::IpAddr, path::PathBuf};
 
@@ -17,7 +18,7 @@ pub(super) struct Args {
     pub(super) config: Option<PathBuf>,
 
     /// The address to listen on, instead of the one in the file
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, global = true, value_name = "ADDRESS", value_parser = address)]
     pub(super) host: Option<IpAddr>,
 
     /// The port to listen on, instead of the one in the file; 0 takes a free one
@@ -47,7 +48,9 @@ mod tests {
     fn options_stand_before_and_after_the_command() {
         use clap::CommandFactory;
         Args::command().debug_assert();
-        for line in ["x --config a --port 0", "x serve --config a --port 0", "x --config a serve --port 0"] {
+        for line in
+            ["x --config a --port 0 --host localhost", "x serve --config a --port 0", "x --config a serve --port 0"]
+        {
             let args = Args::try_parse_from(line.split(' ')).unwrap();
             assert_eq!((args.config, args.port), (Some("a".into()), Some(0)), "{line}");
         }

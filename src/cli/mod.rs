@@ -5,6 +5,7 @@
 
 pub mod accept;
 mod args;
+mod console;
 mod find;
 mod report;
 pub mod routes;

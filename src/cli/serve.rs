@@ -1,5 +1,6 @@
 use super::{
     accept::Accept,
+    console::Console,
     report::{Report, Row},
     routes::Routes,
     signal::Stop,
@@ -11,8 +12,8 @@ use crate::{
 };
 use std::{
     error::Error,
-    io::{self, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -36,7 +37,8 @@ pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     // Before anything is printed: whoever reads the first line may send a signal at once.
     let stop = Stop::listen()?;
     let listener = bind((config.host, config.port).into()).await?;
-    greet(&config, listener.local_addr()?);
+    let console = Console::open(io::stdout())?;
+    greet(&console, &config, listener.local_addr()?);
     let (gateway, driver) = Gateway::from_config(config)?;
     let mut driver = tokio::spawn(driver);
     let draining = Arc::new(AtomicBool::new(false));
@@ -48,10 +50,10 @@ pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     // The listener stays open during the drain, so that probes are told 503 and not left to guess from a refusal.
     let accept = Accept::new(listener).grace(DELIVERY);
     let accept = accept.serve(Routes::new(gateway.clone(), ready), drained.clone().cancelled_owned());
-    let end = end(stop, &gateway, &draining, drained);
+    let end = end(stop, &gateway, &draining, drained, &console);
     tokio::select! {
         _ = async { tokio::join!(accept, end) } => Ok(()),
-        never = announce(gateway.registry()) => match never {},
+        never = announce(gateway.registry(), &console) => match never {},
         ended = &mut driver, if !draining.load(Ordering::Relaxed) => Err(match ended {
             Ok(()) => "the gateway's driver ended by itself".into(),
             Err(error) => error.into(),
@@ -60,10 +62,10 @@ pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
 }
 
 /// Waits for a signal and ends everything in order; a second signal ends the process where it stands.
-async fn end(mut stop: Stop, gateway: &Gateway, draining: &AtomicBool, drained: CancellationToken) {
+async fn end(mut stop: Stop, gateway: &Gateway, draining: &AtomicBool, drained: CancellationToken, console: &Console) {
     stop.next().await;
     draining.store(true, Ordering::Relaxed);
-    say("stopping: calls in flight may finish; a second signal ends at once");
+    console.say("stopping: calls in flight may finish; a second signal ends at once");
     let orderly = async {
         let in_time = timeout(DRAIN, gateway.drain()).await.is_ok();
         drained.cancel();
@@ -99,25 +101,27 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-fn greet(config: &Config, address: SocketAddr) {
+fn greet(console: &Console, config: &Config, address: SocketAddr) {
     for note in &config.notes {
-        say(&format!("note: {note}"));
+        console.say(format!("note: {note}"));
     }
+    // "Every address" is none a client could be given.
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    say(&format!("{} listens on http://{}/mcp", config.name, SocketAddr::new(host, address.port())));
+    console.say(format!("{} listens on http://{}/mcp", config.name, SocketAddr::new(host, address.port())));
 }
 
 /// Prints a line for each server whose fate becomes known, and whenever it changes.
-async fn announce(registry: &Registry) -> std::convert::Infallible {
+async fn announce(registry: &Registry, console: &Console) -> std::convert::Infallible {
     let mut changes = registry.changes();
     let mut report = Report::default();
     loop {
         changes.borrow_and_update();
         for row in report.news(registry.list().iter().map(row).collect()) {
-            say(&row.to_string());
+            console.say(row.to_string());
         }
         if changes.changed().await.is_err() {
             // The registry is gone, and no news will come of it.
@@ -136,9 +140,4 @@ fn row(entry: &Entry) -> Row {
         latency: entry.last_health_check.as_ref().map(|check| check.latency),
         error: entry.error.clone(),
     }
-}
-
-/// Prints a line. A reader that has gone is no reason to stop serving.
-fn say(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -42,7 +42,7 @@ pub(super) fn blank(text: &str) -> Result<String, Unclosed> {
                 (comma, value, at) = (None, closes, at + 1);
                 continue;
             }
-            byte if byte.is_ascii_whitespace() || start < 3 && byte == b' ' => {
+            byte if byte.is_ascii_whitespace() => {
                 at += 1;
                 continue;
             }

@@ -74,6 +74,8 @@ mod servers;
 mod settings;
 
 pub use self::error::{ConfigError, Mistake};
+#[cfg(feature = "cli")]
+pub(crate) use self::settings::address;
 
 use crate::{balance::policy::Strategy, catalog::Naming, registry::Server};
 use std::{

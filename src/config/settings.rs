@@ -6,7 +6,11 @@ use super::{
     reader::{Field, Object, Reader, list},
     servers,
 };
-use crate::{balance::policy::Strategy, catalog::Naming};
+use crate::{
+    balance::policy::Strategy,
+    catalog::Naming,
+    json::{self, Fault},
+};
 use std::{
     net::{IpAddr, Ipv4Addr},
     time::Duration,
@@ -39,14 +43,19 @@ const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Reads a whole file.
 pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
-    let json = jsonc::blank(text).map_err(|jsonc::Unclosed(at)| {
-        let line = 1 + text[..at].matches('\n').count();
-        unreadable(line, "a comment begins with `/*` and never ends with `*/`")
-    })?;
-    if json.trim().is_empty() {
+    let line = |offset: usize| 1 + memchr::memchr_iter(b'\n', &text.as_bytes()[..offset]).count();
+    let blanked = jsonc::blank(text)
+        .map_err(|jsonc::Unclosed(at)| unreadable(line(at), "a comment begins with `/*` and never ends with `*/`"))?;
+    // Metadata is read by recursion, which must have an end.
+    if let Err(malformed) = json::text(blanked.as_bytes())
+        && let Fault::TooDeep { offset } = malformed.fault()
+    {
+        return Err(unreadable(line(*offset), format!("nested deeper than {} levels", json::MAX_DEPTH)));
+    }
+    if blanked.trim().is_empty() {
         return Err(unreadable(1, "the file is empty: the least it needs is `{ }`"));
     }
-    let node = Node::root(&json).map_err(|error| unreadable(error.line(), format!("no valid JSON: {error}")))?;
+    let node = Node::root(&blanked).map_err(|error| unreadable(error.line(), format!("no valid JSON: {error}")))?;
     let mut reader = Reader::new(env);
     let mut config = Config::default();
     let root = Field { path: String::new(), node };
@@ -105,15 +114,16 @@ fn settings(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {
 
 fn host(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<IpAddr> {
     let text = reader.text(field)?;
+    address(&text).map_err(|reason| reader.wrong(field, reason)).ok()
+}
+
+/// The address that a `host` means, in the file as on the command line.
+pub(crate) fn address(text: &str) -> Result<IpAddr, &'static str> {
     if text == "localhost" {
-        return Some(Ipv4Addr::LOCALHOST.into());
+        return Ok(Ipv4Addr::LOCALHOST.into());
     }
-    let host = text.parse().ok();
-    if host.is_none() {
-        let reason = "must be an IP address without a port: 127.0.0.1 for this machine only, 0.0.0.0 for every network";
-        reader.wrong(field, reason);
-    }
-    host
+    let remedy = "must be an IP address without a port: 127.0.0.1 for this machine only, 0.0.0.0 for every network";
+    text.parse().map_err(|_| remedy)
 }
 
 fn times(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {

@@ -1,6 +1,8 @@
 //! The command as a user meets it: what it prints and how it ends.
 #![cfg(feature = "cli")]
 
+mod serving;
+
 use std::{
     path::PathBuf,
     process::{Command, Output},

@@ -75,6 +75,19 @@ fn top_level_mistakes() {
     }
 }
 
+#[test]
+fn depth_has_a_limit() {
+    let nested = |n: usize| {
+        format!(
+            "{{\"mcpServers\": {{\"a\": {{\"command\": \"x\",\n\"metadata\": {{\"x\": {}{}}}}}}}}}",
+            "[".repeat(n),
+            "]".repeat(n)
+        )
+    };
+    assert!(parse(&nested(100)).is_ok());
+    assert_eq!(mistake(&nested(100_000)), "line 2: nested deeper than 128 levels");
+}
+
 /// A file with one server of the list form: the lines are 2 for the entry, 3 for what comes before the connection,
 /// 4 for the connection, 5 for what comes after.
 fn entry(before: &str, connection: &str, after: &str) -> String {
