@@ -49,9 +49,9 @@ async fn lists_are_followed_to_their_end_and_an_empty_cursor_is_one() {
     assert_eq!(keys(&listing, Kind::Prompts), ["p"]);
     assert_eq!(keys(&listing, Kind::Resources), ["r://1"]);
     assert_eq!(keys(&listing, Kind::Templates), ["t://{x}"]);
-    let freshness = listing.list(Kind::Tools).freshness;
+    let freshness = listing.list(Kind::Tools).freshness.unwrap();
     assert_eq!((freshness.ttl_ms, freshness.public), (5, true));
-    assert!(!listing.list(Kind::Prompts).freshness.public);
+    assert!(!listing.list(Kind::Prompts).freshness.unwrap().public);
     assert_eq!(listing.instructions.as_deref(), Some("Hi"));
     assert_eq!(listing.server_info.unwrap().as_str(), r#"{"name":"s"}"#);
     assert_eq!(asked[1..4], ["tools/list", "tools/list \"\"", "tools/list \"2\""]);
@@ -59,7 +59,9 @@ async fn lists_are_followed_to_their_end_and_an_empty_cursor_is_one() {
 
 #[tokio::test]
 async fn only_declared_lists_are_asked_for() {
-    for capabilities in [r#"{"capabilities":{"tools":null,"prompts":false}}"#, "{}", r#"{"capabilities":[]}"#] {
+    for capabilities in
+        [r#"{"capabilities":{"tools":null,"prompts":false}}"#, "{}", r#"{"capabilities":[]}"#, r#"{"capabilities":7}"#]
+    {
         let (listing, asked) = fetched(move |_, _| Ok(result(capabilities))).await;
         assert_eq!(keys(&listing.unwrap(), Kind::Tools), [""; 0]);
         assert_eq!(asked, ["server/discover"]);
@@ -118,6 +120,7 @@ async fn a_failing_list_leaves_the_others_and_its_own_last_state() {
     let (service, _) = scripted(script);
     let listing = fetch(service.clone(), &Terms::default(), Some(&previous)).await.unwrap();
     assert_eq!((keys(&listing, Kind::Tools), keys(&listing, Kind::Prompts)), (vec!["old"], vec!["old"]));
+    assert_eq!(listing.stale, [Kind::Tools, Kind::Prompts]);
     assert_eq!(keys(&listing, Kind::Resources), ["r://new"]);
     assert_eq!(keys(&listing, Kind::Templates), [""; 0], "a server that has no such list has none");
     let listing = fetch(service, &Terms::default(), None).await.unwrap();

@@ -1,7 +1,7 @@
 use super::{json, tools};
 use crate::{
     Providers,
-    catalog::{Kind, Listing, Merge, Naming, Notice, Part},
+    catalog::{Freshness, Kind, Listing, Merge, Naming, Notice, Part},
     route::Table,
 };
 use serde_json::{Value, json as value};
@@ -34,9 +34,12 @@ fn part(server: &str, names: &[&str]) -> Part<()> {
     Part::new(server, ()).listed(format!("{server}-1"), tools(&Value::from(items).to_string()))
 }
 
+/// What it shows, the naming, the servers with their tools, and the names clients see.
+type Case = (&'static str, Naming, &'static [(&'static str, &'static [&'static str])], &'static [&'static str]);
+
 #[test]
 fn names_by_servers_and_naming() {
-    let cases: &[(&str, Naming, &[(&str, &[&str])], &[&str])] = &[
+    let cases: &[Case] = &[
         ("nothing", Naming::Auto, &[], &[]),
         ("one server", Naming::Auto, &[("a", &["z", "y"])], &["z", "y"]),
         ("order of servers, then their own", Naming::Auto, &[("b", &["2", "1"]), ("a", &["0"])], &["2", "1", "0"]),
@@ -201,7 +204,7 @@ fn discover_says_what_is_served() {
 fn a_list_is_as_fresh_and_as_public_as_its_worst_part() {
     let fresh = |ttl_ms, public| {
         let mut listing = Listing::default();
-        listing.lists[Kind::Tools as usize].freshness = super::super::Freshness { ttl_ms, public };
+        listing.lists[Kind::Tools as usize].freshness = Some(Freshness { ttl_ms, public });
         Arc::new(listing)
     };
     for (parts, expected) in [
@@ -211,11 +214,14 @@ fn a_list_is_as_fresh_and_as_public_as_its_worst_part() {
         (&[(500, false), (900, true)], (500, "private")),
         (&[(500, true), (0, false)], (0, "private")),
     ] {
-        let parts: Vec<_> = parts
+        // A server without such a list has no say in it.
+        let mute = Part::new("mute", ()).listed("e", Arc::new(Listing::default()));
+        let mut parts: Vec<_> = parts
             .iter()
             .enumerate()
             .map(|(n, (ttl, public))| Part::new(format!("s{n}"), ()).listed("e", fresh(*ttl, *public)))
             .collect();
+        parts.push(mute);
         let list: Value = table(&parts).rendered().list(Kind::Tools).read().unwrap();
         assert_eq!((list["ttlMs"].as_u64().unwrap(), list["cacheScope"].as_str().unwrap()), expected);
         assert_eq!(list["resultType"], "complete");

@@ -6,7 +6,7 @@ use crate::{
     reply::{Event, Note, Outcome},
     upstream::error::Connect,
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use std::{
     sync::{
         Arc, Mutex,
@@ -168,4 +168,43 @@ async fn it_ends_with_the_receiver_of_its_updates() {
     assert_eq!(name(&mut arriving).await, "t1");
     drop(arriving);
     running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_failed_is_asked_for_again_without_a_word_from_the_server() {
+    let failures = Arc::new(AtomicUsize::new(3));
+    let service = service_fn(move |call: Call| {
+        let failing =
+            || failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        std::future::ready(Ok::<_, BoxError>(match call.method.as_str() {
+            "server/discover" => result(r#"{"capabilities":{"tools":{}}}"#),
+            "tools/list" if failing() => refused(-32603),
+            "tools/list" => result(r#"{"tools":[{"name":"at last"}]}"#),
+            _ => Reply::stream(stream::iter([note(Method::LISTEN_ACKNOWLEDGED)]).chain(stream::pending())),
+        }))
+    });
+    let (updates, mut arriving) = mpsc::channel(1);
+    tokio::spawn(Refresh::new("e-1", service, updates).run());
+    for _ in 0..3 {
+        let listing = arriving.recv().await.unwrap().result.unwrap();
+        assert_eq!(listing.stale, [Kind::Tools]);
+    }
+    assert_eq!(name(&mut arriving).await, "at last");
+    let quiet = tokio::time::timeout(Duration::from_secs(3600), arriving.recv()).await;
+    assert!(quiet.is_err(), "it is complete, and the server would tell");
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_end_at_once_do_not_make_it_spin() {
+    let server = Server::default();
+    for _ in 0..200 {
+        let tell = server.telling();
+        tell.send(Ok(Event::Done(Outcome::Result(Json::from_static("{}"))))).unwrap();
+    }
+    let (mut arriving, _) = server.run();
+    let start = Instant::now();
+    for count in 1..=20 {
+        assert_eq!(name(&mut arriving).await, format!("t{count}"));
+    }
+    assert!(start.elapsed() > Duration::from_secs(600), "{:?}", start.elapsed());
 }
