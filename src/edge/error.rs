@@ -1,5 +1,3 @@
-//! Refusals: requests the edge answers with an error itself.
-
 use super::Body;
 use crate::{
     error::Problem,
@@ -8,7 +6,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-/// A problem with the id of the request it answers.
+/// A request the edge answers with an error itself: the problem, with the id of the request where it was read.
 #[derive(Debug)]
 pub(super) struct Refusal {
     problem: Problem,

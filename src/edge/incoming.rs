@@ -21,6 +21,7 @@ pub(super) enum Incoming {
     },
     Response,
     /// The elements of an array, not yet parsed.
+    #[cfg(feature = "legacy")]
     Batch(Vec<Bytes>),
 }
 
@@ -49,8 +50,9 @@ impl Incoming {
             return Self::parse_one(bytes);
         }
         match elements(&bytes)? {
+            #[cfg(feature = "legacy")]
             Some(elements) if !elements.is_empty() => Ok(Incoming::Batch(elements)),
-            _ => Err(Refusal::invalid("an empty batch")),
+            _ => Err(Refusal::invalid("a batch that is empty, or of a revision without batches")),
         }
     }
 
@@ -78,10 +80,11 @@ impl Incoming {
     }
 
     /// The parameters of a request or notification.
+    #[cfg(feature = "legacy")]
     pub(super) fn params(&self) -> Option<&Params> {
         match self {
             Incoming::Request { params, .. } | Incoming::Notification { params, .. } => Some(params),
-            Incoming::Response | Incoming::Batch(_) => None,
+            _ => None,
         }
     }
 }

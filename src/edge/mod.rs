@@ -40,7 +40,7 @@
 
 mod answer;
 mod body;
-pub mod error;
+mod error;
 pub mod future;
 mod headers;
 mod incoming;

@@ -53,6 +53,7 @@ pub(super) async fn answer<S: Inner>(
         Incoming::Request { id, method, params } => (id, method, params),
         Incoming::Notification { method, params } => return notification(inner, parts, method, params).await,
         Incoming::Response => return Err(Refusal::invalid("nothing was asked that could be answered")),
+        #[cfg(feature = "legacy")]
         Incoming::Batch(_) => return Err(Refusal::invalid("this revision has no batches")),
     };
     check(&parts.headers, &method, &params).map_err(|problem| Refusal::from(problem).with_id(&id))?;
@@ -110,6 +111,11 @@ fn check_version(headers: &HeaderMap, params: &Params) -> Result<(), Problem> {
         (None, Some(_)) => Err(mismatch("the header MCP-Protocol-Version is missing")),
         (Some(_), Some(Ok(body))) if header == Some(&*body) => supported(&body),
         (Some(_), Some(Ok(_))) => Err(mismatch("the header MCP-Protocol-Version is not what the body says")),
+        // A client that opens with `initialize` learns what would do.
+        (None, None) => match params.member("protocolVersion").and_then(|version| version.read::<String>().ok()) {
+            Some(asked) => Err(unsupported(&asked)),
+            None => Err(missing(meta::PROTOCOL_VERSION)),
+        },
         (_, None) | (_, Some(Err(_))) => Err(missing(meta::PROTOCOL_VERSION)),
     }
 }
@@ -118,9 +124,13 @@ fn supported(version: &str) -> Result<(), Problem> {
     if SUPPORTED.iter().any(|known| known.as_str() == version) {
         return Ok(());
     }
+    Err(unsupported(version))
+}
+
+fn unsupported(version: &str) -> Problem {
     let supported = SUPPORTED.map(Revision::as_str);
     let problem = Problem::rpc(400, -32022, "this protocol version is not supported");
-    Err(problem.with_data(&serde_json::json!({"supported": supported, "requested": version})))
+    problem.with_data(&serde_json::json!({"supported": supported, "requested": version}))
 }
 
 fn check_method(headers: &HeaderMap, method: &Method) -> Result<(), Problem> {

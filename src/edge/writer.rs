@@ -64,12 +64,8 @@ impl Writer {
         match outcome {
             Outcome::Result(result) => (StatusCode::OK, self.result(result)),
             Outcome::Error(error) => {
-                let status = match self.kind {
-                    Kind::Modern { .. } | Kind::Listen => status(&error),
-                    #[cfg(feature = "legacy")]
-                    Kind::Legacy { .. } => StatusCode::OK,
-                };
-                (status, self.error(error))
+                let status = status(&error);
+                (self.status(status), self.error(error))
             }
             Outcome::Accepted => {
                 let problem = self.failed(&*BoxError::from("a request was taken for a notification"));
@@ -85,12 +81,18 @@ impl Writer {
             -32603 => tracing::error!(error, "a call failed for an unknown reason"),
             _ => tracing::debug!(error, "a call failed"),
         }
-        match self.kind {
-            Kind::Modern { .. } | Kind::Listen => {}
-            #[cfg(feature = "legacy")]
-            Kind::Legacy { .. } => problem.status = StatusCode::OK,
-        }
+        problem.status = self.status(problem.status);
         problem
+    }
+
+    /// Errors of a valid request are answered with 200 before 2026-07-28; there, 404 would mean that the session is
+    /// gone.
+    fn status(&self, modern: StatusCode) -> StatusCode {
+        match self.kind {
+            Kind::Modern { .. } | Kind::Listen => modern,
+            #[cfg(feature = "legacy")]
+            Kind::Legacy { .. } => StatusCode::OK,
+        }
     }
 
     pub(super) fn problem(&self, problem: &Problem) -> Bytes {
