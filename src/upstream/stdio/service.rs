@@ -127,6 +127,11 @@ impl Stdio {
         Stats { starts: read(starts), skipped: read(skipped), cut: read(cut), dropped: self.mux.dropped() }
     }
 
+    #[cfg(test)]
+    pub(super) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.clone()
+    }
+
     /// Turns the reserved place into what happens to this call.
     fn send(&mut self, outbound: &Outbound) -> Result<Sent, BoxError> {
         let (method, epoch) = (&outbound.call.method, outbound.hop.epoch);
