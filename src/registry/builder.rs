@@ -4,12 +4,12 @@ use super::{
     handle::{Members, Shared},
 };
 use crate::{
-    BoxError, Call, Reply,
+    BoxError, Call, Reply, ServerName,
     balance::policy::Strategy,
     catalog::Naming,
     health::Board,
     limit::{Limit, LimitLayer},
-    route::{Table, Tables},
+    route::{Pool, Table, Tables},
     upstream::{self, Upstream},
 };
 use std::{fmt, future::Future, sync::Arc, time::Duration};
@@ -45,9 +45,13 @@ pub struct Builder<C = Connect, E = Endpoint> {
     naming: Naming,
     settings: upstream::Settings,
     timing: Timing,
+    wrap: Wrap,
     connect: C,
     endpoint: E,
 }
+
+/// What [`Builder::pool`] was given.
+pub(super) type Wrap = Arc<dyn Fn(&ServerName, Pool) -> Pool + Send + Sync>;
 
 /// The type of the default [`connect`](Builder::connect).
 pub type Connect = fn(&Server) -> Upstream;
@@ -67,6 +71,7 @@ impl Builder {
             naming: Naming::default(),
             settings: upstream::Settings::default(),
             timing: Timing::default(),
+            wrap: Arc::new(|_, pool| pool),
             connect: upstream::connect,
             endpoint: |_, upstream| LimitLayer::new(Self::IN_FLIGHT).layer(upstream),
         }
@@ -117,14 +122,34 @@ impl<C, E> Builder<C, E> {
     where
         F: Fn(&Server) -> U,
     {
-        let Self { name, strategy, naming, settings, timing, endpoint, .. } = self;
-        Builder { name, strategy, naming, settings, timing, connect, endpoint }
+        let Self { name, strategy, naming, settings, timing, wrap, endpoint, .. } = self;
+        Builder { name, strategy, naming, settings, timing, wrap, connect, endpoint }
     }
 
     /// Replaces what wraps each endpoint's service for the calls of clients.
     pub fn endpoint<F>(self, endpoint: F) -> Builder<C, F> {
-        let Self { name, strategy, naming, settings, timing, connect, .. } = self;
-        Builder { name, strategy, naming, settings, timing, connect, endpoint }
+        let Self { name, strategy, naming, settings, timing, wrap, connect, .. } = self;
+        Builder { name, strategy, naming, settings, timing, wrap, connect, endpoint }
+    }
+
+    /// Wraps each pool, which is all servers of one name with retries and balancing, in layers of your own.
+    ///
+    /// ```
+    /// use tower::{ServiceBuilder, load_shed::LoadShedLayer};
+    /// use tower_mcp_gateway::{limit::LimitLayer, registry::Registry, route::Pool};
+    ///
+    /// // At most ten calls at once to all replicas of a name together.
+    /// let builder = Registry::builder().pool(|_, pool| {
+    ///     Pool::new(ServiceBuilder::new().layer(LoadShedLayer::new()).layer(LimitLayer::new(10)).service(pool))
+    /// });
+    /// # drop(builder);
+    /// ```
+    pub fn pool<F>(mut self, wrap: F) -> Self
+    where
+        F: Fn(&ServerName, Pool) -> Pool + Send + Sync + 'static,
+    {
+        self.wrap = Arc::new(wrap);
+        self
     }
 
     /// The registry, and the driver to spawn.
@@ -142,7 +167,7 @@ impl<C, E> Builder<C, E> {
             board: Board::default(),
             settings: Arc::new(self.settings),
         });
-        let driver = Driver::new(&shared, self.name, self.strategy, self.naming, self.timing);
+        let driver = Driver::new(&shared, self.name, (self.strategy, self.wrap), self.naming, self.timing);
         let driver = driver.run(self.connect, self.endpoint);
         (Registry { shared }, driver)
     }

@@ -1,5 +1,6 @@
 use super::{
     Server,
+    builder::Wrap,
     endpoint::{Done, Running, Stack, stop},
     handle::Shared,
     member::Member,
@@ -44,14 +45,20 @@ impl Default for Timing {
 pub(super) struct Driver {
     shared: Arc<Shared>,
     merge: Merge,
-    strategy: Strategy,
+    pooling: (Strategy, Wrap),
     timing: Timing,
 }
 
 impl Driver {
-    pub(super) fn new(shared: &Arc<Shared>, name: String, strategy: Strategy, naming: Naming, timing: Timing) -> Self {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        name: String,
+        pooling: (Strategy, Wrap),
+        naming: Naming,
+        timing: Timing,
+    ) -> Self {
         let merge = Merge::new(name, env!("CARGO_PKG_VERSION")).naming(naming);
-        Self { shared: Arc::clone(shared), merge, strategy, timing }
+        Self { shared: Arc::clone(shared), merge, pooling, timing }
     }
 
     /// Runs until the registry is closed and its last connection has ended.
@@ -118,7 +125,8 @@ where
     S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
 {
     fn new(driver: Driver, updates: mpsc::Sender<Update>) -> Self {
-        let pools = Pools::new(driver.strategy, driver.shared.board.clone());
+        let (strategy, wrap) = driver.pooling.clone();
+        let pools = Pools::new(strategy, wrap, driver.shared.board.clone());
         let (running, work) = (Vec::new(), JoinSet::new());
         Self { driver, updates, pools, running, work, settled: false }
     }

@@ -1,3 +1,4 @@
+use super::builder::Wrap;
 use crate::{
     BoxError, Call, EndpointId, Reply, ServerName,
     balance::{Patience, balance, policy::Strategy},
@@ -18,6 +19,7 @@ const CHANGES: usize = 16;
 /// The pools of a registry, one per server name.
 pub(super) struct Pools<S> {
     strategy: Strategy,
+    wrap: Wrap,
     board: Board,
     by_name: HashMap<ServerName, Entry<S>>,
 }
@@ -32,8 +34,8 @@ impl<S> Pools<S>
 where
     S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
 {
-    pub(super) fn new(strategy: Strategy, board: Board) -> Self {
-        Self { strategy, board, by_name: HashMap::new() }
+    pub(super) fn new(strategy: Strategy, wrap: Wrap, board: Board) -> Self {
+        Self { strategy, wrap, board, by_name: HashMap::new() }
     }
 
     /// The pool of `name`, while it has members.
@@ -76,7 +78,7 @@ where
         });
         let healthy = Healthy::new(discover.boxed(), self.board.subscribe());
         let (balance, driver) = balance(name.clone(), healthy, self.strategy, Patience::default());
-        let pool = Pool::new(retry::layer().layer(balance));
+        let pool = (self.wrap)(name, Pool::new(retry::layer().layer(balance)));
         (Entry { pool, changes, members: 0 }, Box::pin(driver))
     }
 }
