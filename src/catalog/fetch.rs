@@ -12,6 +12,17 @@ use std::{collections::HashSet, time::Duration};
 use tower::{Service, ServiceExt};
 
 /// On what terms a server is listed: who asks, how long for, and how much is taken.
+///
+/// What a server lists stays in memory as long as the server is registered, so a server that lists without end must
+/// meet one.
+///
+/// ```
+/// use tower_mcp_gateway::{catalog::Terms, json::Json};
+///
+/// let mut terms = Terms::new(Json::from_static(r#"{"name":"platform","version":"1.0.0"}"#));
+/// terms.max_items = 500;
+/// assert_eq!(terms.max_pages, Terms::default().max_pages);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Terms {
@@ -55,6 +66,27 @@ impl Default for Terms {
 /// named in [`Listing::stale`] so that it is asked for again. What cannot
 /// be used is left out with a warning too: an item without a name, and everything beyond the bounds of `terms` or
 /// after a cursor that came before.
+///
+/// Calls go out one after the other, without the limits and deadlines of client calls; each has its own from `terms`.
+///
+/// ```
+/// use tower_mcp_gateway::{BoxError, Call, Reply, catalog::{fetch, Kind, Terms}, json::Json, reply::Outcome};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let server = tower::service_fn(|call: Call| async move {
+///     let second = call.params.member("cursor").is_some();
+///     Ok::<Reply, BoxError>(Outcome::Result(Json::from_static(match (call.method.as_str(), second) {
+///         ("server/discover", _) => r#"{"capabilities":{"tools":{}}}"#,
+///         (_, false) => r#"{"tools":[{"name":"a"}],"nextCursor":"more"}"#,
+///         (_, true) => r#"{"tools":[{"name":"b"}]}"#,
+///     })).into())
+/// });
+/// let listing = fetch(server, &Terms::default(), None).await?;
+/// assert_eq!(listing.list(Kind::Tools).items.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
