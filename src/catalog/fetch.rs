@@ -34,12 +34,15 @@ pub struct Terms {
     pub max_pages: usize,
     /// The most items of one list: 100 000. They are all in memory, and in every client's answer.
     pub max_items: usize,
+    /// The most bytes of all pages of one list: 64 MiB. Few items can be as large as many.
+    pub max_bytes: usize,
 }
 
 impl Terms {
     /// The usual terms, asked for by this `clientInfo`.
     pub fn new(client_info: Json) -> Self {
-        Self { client_info, timeout: Duration::from_secs(60), max_pages: 1000, max_items: 100_000 }
+        let timeout = Duration::from_secs(60);
+        Self { client_info, timeout, max_pages: 1000, max_items: 100_000, max_bytes: 64 << 20 }
     }
 
     /// Parameters of a call of the gateway's own, with the `_meta` every modern request has.
@@ -157,9 +160,15 @@ where
         let mut list = List::default();
         let mut cursors = HashSet::new();
         let mut cursor: Option<Json> = None;
+        let mut bytes = 0;
         for page in 0..self.terms.max_pages {
             let edit = cursor.as_ref().map(|cursor| Edit::Set("cursor", cursor.as_bytes()));
             let result = self.ask(kind.method(), self.terms.params(edit.as_slice())).await?;
+            bytes += result.as_bytes().len();
+            if bytes > self.terms.max_bytes {
+                tracing::warn!(method = %kind.method(), page, bytes, "the list is larger than is taken; it ends here");
+                return Ok(list);
+            }
             let freshness = Freshness::of(&result);
             list.freshness = Some(list.freshness.map_or(freshness, |so_far| so_far.and(freshness)));
             if !self.take(kind, &result, &mut list)? {

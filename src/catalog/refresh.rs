@@ -82,6 +82,8 @@ enum Stopped {
     Ended,
     /// The endpoint could not be listed.
     Failed,
+    /// Somebody knows better.
+    Woken,
 }
 
 impl<S> Refresh<S>
@@ -110,8 +112,8 @@ where
         self
     }
 
-    /// Lists the endpoint whenever `wake` is [notified](Notify::notify_one), pauses included: it recovered, or somebody
-    /// wants to know.
+    /// Listens and lists anew whenever `wake` is [notified](Notify::notify_one), pauses included: the endpoint
+    /// recovered, or somebody wants to know.
     pub fn wake(mut self, wake: Arc<Notify>) -> Self {
         self.wake = wake;
         self
@@ -123,6 +125,11 @@ where
             let started = Instant::now();
             match self.follow().await {
                 Stopped::Unwanted => return,
+                Stopped::Woken => {
+                    self.backoff = MIN_BACKOFF;
+                    sleep_until(self.listed_at + MIN_INTERVAL).await;
+                    continue;
+                }
                 Stopped::Ended if started.elapsed() > STEADY => self.backoff = MIN_BACKOFF,
                 Stopped::Ended | Stopped::Failed => {}
             }
@@ -164,7 +171,8 @@ where
                         due = Some(self.soon(due));
                     }
                 }
-                () = wake.notified() => due = Some(self.soon(due)),
+                // The stream is opened anew as well: it may have died without a word when the endpoint did.
+                () = wake.notified() => return Stopped::Woken,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     due = match self.list().await {
                         Ok(due) => due,
