@@ -17,6 +17,9 @@ use std::{
     sync::Arc,
 };
 
+/// The most notices logged of one merge: two servers may share ten thousand names, and the first of them tell as much.
+const MAX_LOGGED: usize = 50;
+
 /// What an operator should know about a merged table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -54,7 +57,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Notice::Renamed { kind, server, name, exposed } => {
-                write!(f, "the {kind} {name:?} of {server} appears as {exposed:?}: another server has that name")
+                write!(f, "the {kind} {name:?} of {server} appears as {exposed:?}: the name is another server's")
             }
             Notice::Hidden { kind, server, name } => {
                 write!(f, "the {kind} {name:?} of {server} does not appear: another server has it")
@@ -98,9 +101,7 @@ impl<'a, S: Clone> Draft<'a, S> {
         let (templates, templates_list) = self.templates();
         let lists = [tools_list, prompts_list, resources_list, templates_list];
         let discover = render::discover(self.merge, self.parts);
-        for notice in self.notices.iter().filter(|notice| !previous.is_some_and(|old| old.notices.contains(notice))) {
-            tracing::warn!("{notice}");
-        }
+        self.log();
         let unlisted = self.parts.iter().filter(|part| part.listings().next().is_none());
         Table {
             tools,
@@ -111,6 +112,19 @@ impl<'a, S: Clone> Draft<'a, S> {
             backends: self.backends,
             notices: self.notices,
             rendered: Rendered { lists, discover },
+        }
+    }
+
+    /// Says what the previous table did not know.
+    fn log(&self) {
+        let known = |notice: &&Notice| self.previous.is_some_and(|old| old.notices.contains(*notice));
+        let mut new = self.notices.iter().filter(|notice| !known(notice));
+        for notice in new.by_ref().take(MAX_LOGGED) {
+            tracing::warn!("{notice}");
+        }
+        match new.count() {
+            0 => {}
+            more => tracing::warn!("and {more} more names that are changed or hidden"),
         }
     }
 

@@ -21,7 +21,7 @@ const SLOW_INTERVAL: Duration = Duration::from_secs(300);
 /// A stream that lived longer than this was no failure, so the pause before the next one is short again.
 const STEADY: Duration = Duration::from_secs(10);
 /// The first pause after a failure or a lost stream; it doubles up to [`MAX_BACKOFF`].
-const MIN_BACKOFF: Duration = Duration::from_millis(500);
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest pause after a failure. An endpoint that recovers is woken before that, if someone watches its health.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -126,18 +126,21 @@ where
             match self.follow().await {
                 Stopped::Unwanted => return,
                 Stopped::Woken => {
+                    // Put back, so that it also ends the pause below once a listing may follow the last one.
+                    self.wake.notify_one();
                     self.backoff = MIN_BACKOFF;
-                    sleep_until(self.listed_at + MIN_INTERVAL).await;
-                    continue;
                 }
                 Stopped::Ended if started.elapsed() > STEADY => self.backoff = MIN_BACKOFF,
                 Stopped::Ended | Stopped::Failed => {}
             }
-            let pause = self.pause();
-            let wake = self.wake.clone();
+            let (pause, wake, earliest) = (self.pause(), self.wake.clone(), self.listed_at + MIN_INTERVAL);
+            let woken = async {
+                sleep_until(earliest).await;
+                wake.notified().await;
+            };
             tokio::select! {
                 () = sleep(pause) => {}
-                () = wake.notified() => self.backoff = MIN_BACKOFF,
+                () = woken => self.backoff = MIN_BACKOFF,
                 () = self.updates.closed() => return,
             }
         }

@@ -143,7 +143,7 @@ async fn failures_are_told_and_tried_again_ever_more_seldom_until_woken() {
     wake.notify_one();
     let start = Instant::now();
     assert_eq!(name(&mut arriving).await, "t1");
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() <= Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
