@@ -6,7 +6,7 @@ use crate::{BoxError, Call, EndpointId, Reply};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, mpsc},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tower::Service;
 use tracing::Instrument;
@@ -123,24 +123,23 @@ where
     pub async fn run(mut self) {
         loop {
             let started = Instant::now();
-            match self.follow().await {
-                Stopped::Unwanted => return,
-                Stopped::Woken => {
-                    // Put back, so that it also ends the pause below once a listing may follow the last one.
-                    self.wake.notify_one();
-                    self.backoff = MIN_BACKOFF;
-                }
-                Stopped::Ended if started.elapsed() > STEADY => self.backoff = MIN_BACKOFF,
-                Stopped::Ended | Stopped::Failed => {}
+            let stopped = self.follow().await;
+            let woken = matches!(stopped, Stopped::Woken);
+            if woken || matches!(stopped, Stopped::Ended) && started.elapsed() > STEADY {
+                self.backoff = MIN_BACKOFF;
             }
-            let (pause, wake, earliest) = (self.pause(), self.wake.clone(), self.listed_at + MIN_INTERVAL);
-            let woken = async {
+            if matches!(stopped, Stopped::Unwanted) {
+                return;
+            }
+            let (wake, earliest) = (self.wake.clone(), self.listed_at + MIN_INTERVAL);
+            let until = if woken { earliest } else { earliest.max(Instant::now() + self.pause()) };
+            let awaken = async {
                 sleep_until(earliest).await;
                 wake.notified().await;
             };
             tokio::select! {
-                () = sleep(pause) => {}
-                () = woken => self.backoff = MIN_BACKOFF,
+                () = sleep_until(until) => {}
+                () = awaken, if !woken => self.backoff = MIN_BACKOFF,
                 () = self.updates.closed() => return,
             }
         }
