@@ -1,5 +1,5 @@
 use super::{
-    Item, Kind, Merge, Naming, Part, Rendered,
+    Item, Kind, Merge, Naming, Notice, Part, Rendered,
     render::{self, Array},
 };
 use crate::{
@@ -13,58 +13,11 @@ use crate::{
 };
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    fmt,
     sync::Arc,
 };
 
-/// What an operator should know about a merged table.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Notice {
-    /// Its name belongs to another server, so clients see another one.
-    Renamed {
-        /// `tool` or `prompt`.
-        kind: &'static str,
-        /// Whose it is.
-        server: ServerName,
-        /// The server's own name for it.
-        name: Box<str>,
-        /// What clients see.
-        exposed: Box<str>,
-    },
-    /// Its name, its qualified name or its URI belongs to another server, so clients do not see it.
-    Hidden {
-        /// `tool`, `prompt`, `resource` or `resource template`.
-        kind: &'static str,
-        /// Whose it is.
-        server: ServerName,
-        /// Its name or URI.
-        name: Box<str>,
-    },
-    /// A tool that can only be called as a task, so clients do not see it.
-    NeedsTask {
-        /// Whose it is.
-        server: ServerName,
-        /// Its name.
-        name: Box<str>,
-    },
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Notice::Renamed { kind, server, name, exposed } => {
-                write!(f, "the {kind} {name:?} of {server} appears as {exposed:?}: another server has that name")
-            }
-            Notice::Hidden { kind, server, name } => {
-                write!(f, "the {kind} {name:?} of {server} does not appear: another server has it")
-            }
-            Notice::NeedsTask { server, name } => {
-                write!(f, "the tool {name:?} of {server} does not appear: it can only be called as a task")
-            }
-        }
-    }
-}
+/// The most notices logged of one merge: two servers may share ten thousand names, and the first of them tell as much.
+const MAX_LOGGED: usize = 50;
 
 /// A table in the making.
 pub(super) struct Draft<'a, S> {
@@ -98,9 +51,7 @@ impl<'a, S: Clone> Draft<'a, S> {
         let (templates, templates_list) = self.templates();
         let lists = [tools_list, prompts_list, resources_list, templates_list];
         let discover = render::discover(self.merge, self.parts);
-        for notice in self.notices.iter().filter(|notice| !previous.is_some_and(|old| old.notices.contains(notice))) {
-            tracing::warn!("{notice}");
-        }
+        self.log();
         let unlisted = self.parts.iter().filter(|part| part.listings().next().is_none());
         Table {
             tools,
@@ -111,6 +62,19 @@ impl<'a, S: Clone> Draft<'a, S> {
             backends: self.backends,
             notices: self.notices,
             rendered: Rendered { lists, discover },
+        }
+    }
+
+    /// Says what the previous table did not know.
+    fn log(&self) {
+        let known = |notice: &&Notice| self.previous.is_some_and(|old| old.notices.contains(*notice));
+        let mut new = self.notices.iter().filter(|notice| !known(notice));
+        for notice in new.by_ref().take(MAX_LOGGED) {
+            tracing::warn!("{notice}");
+        }
+        match new.count() {
+            0 => {}
+            more => tracing::warn!("and {more} more names that are changed or hidden"),
         }
     }
 

@@ -12,6 +12,17 @@ use std::{collections::HashSet, time::Duration};
 use tower::{Service, ServiceExt};
 
 /// On what terms a server is listed: who asks, how long for, and how much is taken.
+///
+/// What a server lists stays in memory as long as the server is registered, so a server that lists without end must
+/// meet one.
+///
+/// ```
+/// use tower_mcp_gateway::{catalog::Terms, json::Json};
+///
+/// let mut terms = Terms::new(Json::from_static(r#"{"name":"platform","version":"1.0.0"}"#));
+/// terms.max_items = 500;
+/// assert_eq!(terms.max_pages, Terms::default().max_pages);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Terms {
@@ -23,12 +34,15 @@ pub struct Terms {
     pub max_pages: usize,
     /// The most items of one list: 100 000. They are all in memory, and in every client's answer.
     pub max_items: usize,
+    /// The most bytes of all pages of one list: 64 MiB. Few items can be as large as many.
+    pub max_bytes: usize,
 }
 
 impl Terms {
     /// The usual terms, asked for by this `clientInfo`.
     pub fn new(client_info: Json) -> Self {
-        Self { client_info, timeout: Duration::from_secs(60), max_pages: 1000, max_items: 100_000 }
+        let timeout = Duration::from_secs(60);
+        Self { client_info, timeout, max_pages: 1000, max_items: 100_000, max_bytes: 64 << 20 }
     }
 
     /// Parameters of a call of the gateway's own, with the `_meta` every modern request has.
@@ -55,6 +69,27 @@ impl Default for Terms {
 /// named in [`Listing::stale`] so that it is asked for again. What cannot
 /// be used is left out with a warning too: an item without a name, and everything beyond the bounds of `terms` or
 /// after a cursor that came before.
+///
+/// Calls go out one after the other, without the limits and deadlines of client calls; each has its own from `terms`.
+///
+/// ```
+/// use tower_mcp_gateway::{BoxError, Call, Reply, catalog::{fetch, Kind, Terms}, json::Json, reply::Outcome};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let server = tower::service_fn(|call: Call| async move {
+///     let second = call.params.member("cursor").is_some();
+///     Ok::<Reply, BoxError>(Outcome::Result(Json::from_static(match (call.method.as_str(), second) {
+///         ("server/discover", _) => r#"{"capabilities":{"tools":{}}}"#,
+///         (_, false) => r#"{"tools":[{"name":"a"}],"nextCursor":"more"}"#,
+///         (_, true) => r#"{"tools":[{"name":"b"}]}"#,
+///     })).into())
+/// });
+/// let listing = fetch(server, &Terms::default(), None).await?;
+/// assert_eq!(listing.list(Kind::Tools).items.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -125,9 +160,15 @@ where
         let mut list = List::default();
         let mut cursors = HashSet::new();
         let mut cursor: Option<Json> = None;
+        let mut bytes = 0;
         for page in 0..self.terms.max_pages {
             let edit = cursor.as_ref().map(|cursor| Edit::Set("cursor", cursor.as_bytes()));
             let result = self.ask(kind.method(), self.terms.params(edit.as_slice())).await?;
+            bytes += result.as_bytes().len();
+            if bytes > self.terms.max_bytes {
+                tracing::warn!(method = %kind.method(), page, bytes, "the list is larger than is taken; it ends here");
+                return Ok(list);
+            }
             let freshness = Freshness::of(&result);
             list.freshness = Some(list.freshness.map_or(freshness, |so_far| so_far.and(freshness)));
             if !self.take(kind, &result, &mut list)? {

@@ -4,6 +4,27 @@ use std::{fmt, sync::Arc};
 use tower::Layer;
 
 /// Answers lists and `server/discover` from the current table; see [`Catalog`].
+///
+/// Give it the same tables as [`Route`](crate::route::Route): then what is listed can be called, and `list_changed`
+/// goes out when both have changed.
+///
+/// ```
+/// use tower::{Service, ServiceBuilder, ServiceExt};
+/// use tower_mcp_gateway::{
+///     BoxError, Call, Method, catalog::CatalogLayer, json::Params, route::{Pool, Route, Table, Tables},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let tables = Tables::new(Table::<Pool>::default());
+/// tables.settle();
+/// let mut stack = ServiceBuilder::new().layer(CatalogLayer::new(tables.clone())).service(Route::new(tables));
+/// let reply = stack.ready().await?.call(Call::new(Method::TOOLS_LIST, Params::empty())).await?;
+/// let result = reply.as_single().unwrap().result().unwrap();
+/// assert_eq!(result.as_str(), r#"{"tools":[],"ttlMs":0,"cacheScope":"private","resultType":"complete"}"#);
+/// # Ok(())
+/// # }
+/// ```
 pub struct CatalogLayer<P = Pool> {
     tables: Arc<Tables<Table<P>>>,
 }

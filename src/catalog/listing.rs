@@ -75,6 +75,17 @@ impl Kind {
 }
 
 /// One tool, prompt, resource or resource template, as its server sent it.
+///
+/// Only the name is read. Schemas, annotations, icons and whatever a later revision adds are bytes that pass, so a
+/// client sees each exactly as the server wrote it.
+///
+/// ```
+/// use tower_mcp_gateway::{catalog::{Item, Kind}, json::Json};
+///
+/// let item = Item::new(Kind::Tools, Json::from_static(r#"{"name":"a","x-new":1.0}"#)).unwrap();
+/// assert_eq!((&*item.key, item.json.as_str()), ("a", r#"{"name":"a","x-new":1.0}"#));
+/// assert!(Item::new(Kind::Resources, item.json).is_none(), "a resource is known by its URI");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// Its name, URI or URI template.
@@ -135,6 +146,19 @@ pub struct List {
 }
 
 /// What one endpoint offers.
+///
+/// [`fetch`](super::fetch) makes one of a server's answers; by hand it is made for tests and for servers that are no
+/// servers:
+///
+/// ```
+/// use tower_mcp_gateway::{catalog::{Kind, Listing}, json::Json};
+///
+/// let listing = Listing::default()
+///     .capable(Json::from_static(r#"{"prompts":{},"completions":{}}"#))
+///     .with(Kind::Prompts, Json::from_static(r#"[{"name":"greet"},{"title":"without a name"}]"#));
+/// assert_eq!(listing.list(Kind::Prompts).items.len(), 1);
+/// assert!(listing.has("completions") && !listing.has("tools"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     pub(super) lists: [List; 4],

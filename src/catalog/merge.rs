@@ -14,6 +14,10 @@ pub enum Naming {
 }
 
 /// One server name with its replicas: what a table is merged from.
+///
+/// An endpoint keeps its last good listing while it is down, so that health never changes a list. An endpoint that has
+/// none yet is named all the same: as long as no endpoint of a server was ever listed, nobody can say that a tool
+/// does not exist.
 #[derive(Clone, Debug)]
 pub struct Part<S> {
     /// The name.
@@ -51,6 +55,18 @@ impl<S> Part<S> {
 }
 
 /// Makes a [`Table`] of what all servers list: who it speaks as, and how it names things.
+///
+/// The result depends on its arguments alone, so gateways of one configuration agree about every name.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_mcp_gateway::{catalog::{Kind, Listing, Merge, Naming, Part}, json::Json};
+///
+/// let listing = Listing::default().with(Kind::Tools, Json::from_static(r#"[{"name":"search"}]"#));
+/// let part = Part::new("docs", ()).listed("docs-1", Arc::new(listing));
+/// let table = Merge::new("platform", "1.0.0").naming(Naming::Prefixed).table(&[part], None);
+/// assert!(table.tool("docs__search").is_some() && table.tool("search").is_none());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Merge {
     pub(super) name: Box<str>,

@@ -48,6 +48,7 @@ mod layer;
 mod listen;
 mod listing;
 mod merge;
+mod notice;
 mod refresh;
 mod render;
 mod service;
@@ -55,11 +56,11 @@ mod service;
 mod tests;
 
 pub use self::{
-    draft::Notice,
     fetch::{Terms, fetch},
     layer::CatalogLayer,
     listing::{Freshness, Item, Kind, List, Listing},
     merge::{Merge, Naming, Part},
+    notice::Notice,
     refresh::{Refresh, Update},
     render::Rendered,
     service::Catalog,

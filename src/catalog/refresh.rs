@@ -6,7 +6,7 @@ use crate::{BoxError, Call, EndpointId, Reply};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, mpsc},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tower::Service;
 use tracing::Instrument;
@@ -21,7 +21,7 @@ const SLOW_INTERVAL: Duration = Duration::from_secs(300);
 /// A stream that lived longer than this was no failure, so the pause before the next one is short again.
 const STEADY: Duration = Duration::from_secs(10);
 /// The first pause after a failure or a lost stream; it doubles up to [`MAX_BACKOFF`].
-const MIN_BACKOFF: Duration = Duration::from_millis(500);
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest pause after a failure. An endpoint that recovers is woken before that, if someone watches its health.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -82,6 +82,8 @@ enum Stopped {
     Ended,
     /// The endpoint could not be listed.
     Failed,
+    /// Somebody knows better.
+    Woken,
 }
 
 impl<S> Refresh<S>
@@ -110,8 +112,8 @@ where
         self
     }
 
-    /// Lists the endpoint whenever `wake` is [notified](Notify::notify_one), pauses included: it recovered, or somebody
-    /// wants to know.
+    /// Listens and lists anew whenever `wake` is [notified](Notify::notify_one), pauses included: the endpoint
+    /// recovered, or somebody wants to know.
     pub fn wake(mut self, wake: Arc<Notify>) -> Self {
         self.wake = wake;
         self
@@ -121,16 +123,23 @@ where
     pub async fn run(mut self) {
         loop {
             let started = Instant::now();
-            match self.follow().await {
-                Stopped::Unwanted => return,
-                Stopped::Ended if started.elapsed() > STEADY => self.backoff = MIN_BACKOFF,
-                Stopped::Ended | Stopped::Failed => {}
+            let stopped = self.follow().await;
+            let woken = matches!(stopped, Stopped::Woken);
+            if woken || matches!(stopped, Stopped::Ended) && started.elapsed() > STEADY {
+                self.backoff = MIN_BACKOFF;
             }
-            let pause = self.pause();
-            let wake = self.wake.clone();
+            if matches!(stopped, Stopped::Unwanted) {
+                return;
+            }
+            let (wake, earliest) = (self.wake.clone(), self.listed_at + MIN_INTERVAL);
+            let until = if woken { earliest } else { earliest.max(Instant::now() + self.pause()) };
+            let awaken = async {
+                sleep_until(earliest).await;
+                wake.notified().await;
+            };
             tokio::select! {
-                () = sleep(pause) => {}
-                () = wake.notified() => self.backoff = MIN_BACKOFF,
+                () = sleep_until(until) => {}
+                () = awaken, if !woken => self.backoff = MIN_BACKOFF,
                 () = self.updates.closed() => return,
             }
         }
@@ -164,7 +173,8 @@ where
                         due = Some(self.soon(due));
                     }
                 }
-                () = wake.notified() => due = Some(self.soon(due)),
+                // The stream is opened anew as well: it may have died without a word when the endpoint did.
+                () = wake.notified() => return Stopped::Woken,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     due = match self.list().await {
                         Ok(due) => due,

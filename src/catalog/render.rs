@@ -15,6 +15,17 @@ use std::collections::BTreeMap;
 const NOT_CARRIED: [&str; 1] = ["io.modelcontextprotocol/tasks"];
 
 /// The results that are the same for every client, built once per table and shared by all who ask.
+///
+/// A list of ten thousand tools is some megabytes. To answer with it costs a reference count.
+///
+/// ```
+/// use tower_mcp_gateway::{Method, catalog::Kind, route::{Pool, Table}};
+///
+/// let table = Table::<Pool>::default();
+/// let prompts = table.rendered().result(&Method::PROMPTS_LIST).unwrap();
+/// assert_eq!(prompts, table.rendered().list(Kind::Prompts));
+/// assert!(table.rendered().result(&Method::TOOLS_CALL).is_none());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     pub(super) lists: [Json; 4],

@@ -17,10 +17,12 @@ use tower::Service;
 /// else goes on.
 ///
 /// No list is ever behind a slow server, and none is made per call: all clients share the bytes of the table. Each
-/// list is one page. Until the table is [settled](crate::route::Versions::settled) lists wait, because a client that
+/// list is one page, which "server/utilities/pagination" allows, and which gives all of it one `ttlMs` and one
+/// `cacheScope` as "server/utilities/caching" demands. Until the table is [settled](crate::route::Versions::settled) lists wait, because a client that
 /// asks once and is told "nothing" may never ask again.
 ///
-/// It forwards readiness, so it stands outside the layers that shed and limit calls.
+/// It forwards readiness, so it stands outside the layers that shed and limit calls: a gateway that is full of calls
+/// still says what it has.
 ///
 /// # Errors
 ///

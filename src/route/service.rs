@@ -13,6 +13,10 @@ use tower::{Service, ServiceExt};
 /// It is always ready, and the pool is awaited in the response future. A router that waited for all its pools, as
 /// `tower::steer` does, would let one dead server stall the calls of all the others.
 ///
+/// A call goes out with the [`Providers`](crate::Providers) of what it names, from which the pool picks, and under the
+/// name the server itself uses; nothing else of it is touched. A clone is the same router: there is nothing to keep
+/// per caller.
+///
 /// # Errors
 ///
 /// [`Unknown`] and [`Problem`](crate::error::Problem)s of its own, beside what the pool fails with.

@@ -11,7 +11,24 @@ use std::{
 
 /// One snapshot of what all servers offer: where each name leads, and the lists that show it.
 ///
-/// [`Merge`] makes tables from what servers list. A lookup by name or URI costs one hash, however much is listed.
+/// [`Merge`] makes tables from what servers list. A lookup by name or URI costs one hash, however much is listed; only
+/// a URI that may come from a template is held against each of them.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_mcp_gateway::{catalog::{Kind, Listing, Merge, Part}, json::Json};
+///
+/// let templates = Listing::default().with(Kind::Templates, Json::from_static(r#"[{"uriTemplate":"file:///{path}"}]"#));
+/// let exact = Listing::default().with(Kind::Resources, Json::from_static(r#"[{"uri":"file:///notes.txt"}]"#));
+/// let parts = [
+///     Part::new("files", ()).listed("files-1", Arc::new(templates)),
+///     Part::new("notes", ()).listed("notes-1", Arc::new(exact)),
+/// ];
+/// let table = Merge::new("platform", "1.0.0").table(&parts, None);
+/// let asked = |uri| table.resource(uri).iter().map(|target| target.server().as_str()).collect::<Vec<_>>();
+/// assert_eq!(asked("file:///notes.txt"), ["notes", "files"]);
+/// assert_eq!(asked("file:///other.txt"), ["files"]);
+/// ```
 pub struct Table<S = Pool> {
     pub(crate) tools: HashMap<Box<str>, Target<S>>,
     pub(crate) prompts: HashMap<Box<str>, Target<S>>,

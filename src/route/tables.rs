@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The current routing table, read with one atomic load and replaced as a whole.
+///
+/// Readers never wait for a writer, and a reader that loaded a table keeps it, whole, as long as it needs it.
 #[derive(Debug)]
 pub struct Tables<T> {
     current: ArcSwap<T>,
@@ -12,6 +14,8 @@ pub struct Tables<T> {
 }
 
 /// What of a table has changed how often; told after the table that shows the change is in place.
+///
+/// Who sees a version may ask for the list and gets at least that state: this order is what makes `list_changed` true.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
     /// Changes of the list of tools.

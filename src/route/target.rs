@@ -2,6 +2,9 @@ use crate::{Call, Providers, ServerName};
 use std::{fmt, sync::Arc};
 
 /// One server name: its pool, shared by everything the server lists.
+///
+/// Ten thousand tools of one server are ten thousand targets and one backend: the pool is cloned when a call goes to
+/// it, not when a table is made.
 pub struct Backend<S> {
     /// The name its replicas share.
     pub server: ServerName,
@@ -20,7 +23,18 @@ impl<S> Backend<S> {
     }
 }
 
-/// Where a listed name leads.
+/// Where a listed name leads: a server, the name the server has for it, and the endpoints that list it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_mcp_gateway::{Providers, route::{Backend, Target}};
+///
+/// let backend = Backend { server: "docs".into(), prefix: "docs".into(), pool: (), completes: false };
+/// let providers = Providers::new(["docs-1".into(), "docs-2".into()]);
+/// let target = Target::new(Arc::new(backend)).upstream("search").providers(Arc::new(providers));
+/// assert_eq!(target.backend().qualified("search"), "docs__search");
+/// assert_eq!(target.upstream_name(), Some("search"));
+/// ```
 pub struct Target<S> {
     backend: Arc<Backend<S>>,
     upstream: Option<Arc<str>>,

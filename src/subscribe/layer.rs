@@ -8,6 +8,29 @@ use tower::Layer;
 /// Answers `subscriptions/listen`; see [`Subscribe`].
 ///
 /// All services of one layer, and all their clones, share its bound.
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use tokio_util::sync::CancellationToken;
+/// use tower::{Layer, ServiceExt};
+/// use tower_mcp_gateway::{
+///     BoxError, Call, Method, json::Params, reply::Event, route::{Route, Table, Tables}, subscribe::SubscribeLayer,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let tables = Tables::new(Table::default());
+/// let drain = CancellationToken::new();
+/// let layer = SubscribeLayer::new(tables.versions()).max_streams(100).shutdown(drain.clone());
+/// let listen = Call::new(Method::LISTEN, Params::from_value(&serde_json::json!({"notifications": {}}))?);
+/// let mut events = layer.layer(<Route>::new(tables)).oneshot(listen).await?.into_events();
+///
+/// assert!(matches!(events.next().await, Some(Ok(Event::Note(_)))), "the acknowledgement");
+/// drain.cancel();
+/// assert!(matches!(events.next().await, Some(Ok(Event::Done(_)))), "and a graceful end");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SubscribeLayer {
     pub(super) versions: watch::Receiver<Versions>,

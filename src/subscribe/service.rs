@@ -19,6 +19,10 @@ const FULL_RETRY: Duration = Duration::from_secs(5);
 /// a change is told at most once a second per stream, and the latest change always is. A stream ends with a result
 /// when the gateway shuts down, or when the tables it tells of are gone.
 ///
+/// Subscriptions to single resources (`resourceSubscriptions`) are not honoured, and so are absent from the
+/// acknowledgement ("basic/patterns/subscriptions"). Notes carry no subscription id: that belongs to the hop to the
+/// client, where the edge adds it.
+///
 /// It forwards readiness and stands outside the layers that shed and limit calls: a listening client is no call in
 /// flight.
 ///

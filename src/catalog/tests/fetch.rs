@@ -91,9 +91,12 @@ async fn endless_pages_and_items_are_bounded() {
             _ => result(&format!(r#"{{"tools":[{{"name":"t{next}"}},{{"name":"u{next}"}}],"nextCursor":"{next}"}}"#)),
         })
     };
-    for (max_pages, max_items, expected) in [(3, 100, 6), (100, 5, 5), (0, 5, 0), (1, 2, 2)] {
+    let large = usize::MAX;
+    for (max_pages, max_items, max_bytes, expected) in
+        [(3, 100, large, 6), (100, 5, large, 5), (0, 5, large, 0), (1, 2, large, 2), (100, 100, 120, 4), (9, 9, 1, 0)]
+    {
         let (service, asked) = scripted(script);
-        let terms = Terms { max_pages, max_items, ..Terms::default() };
+        let terms = Terms { max_pages, max_items, max_bytes, ..Terms::default() };
         let listing = fetch(service, &terms, None).await.unwrap();
         assert_eq!(listing.list(Kind::Tools).items.len(), expected);
         assert!(asked.lock().unwrap().len() <= 1 + max_pages);

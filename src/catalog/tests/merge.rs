@@ -227,3 +227,19 @@ fn a_list_is_as_fresh_and_as_public_as_its_worst_part() {
         assert_eq!(list["resultType"], "complete");
     }
 }
+
+#[test]
+fn ten_thousand_tools_of_two_servers_are_merged_and_each_leads_home() {
+    let many: Vec<Value> = (0..10_000).map(|n| value!({"name": format!("tool_{n}"), "inputSchema": {}})).collect();
+    let listing = tools(&Value::from(many).to_string());
+    let parts = ["a", "b"].map(|server| {
+        Part::new(server, ())
+            .listed(format!("{server}-1"), listing.clone())
+            .listed(format!("{server}-2"), listing.clone())
+    });
+    let table = table(&parts);
+    assert_eq!(names(&table).len(), 20_000);
+    let target = table.tool("b__tool_9999").unwrap();
+    assert_eq!((target.server().as_str(), target.upstream_name()), ("b", Some("tool_9999")));
+    assert_eq!(endpoints(target.providers_of()), ["b-1", "b-2"]);
+}

@@ -83,3 +83,22 @@ async fn until_the_table_is_settled_lists_wait_and_then_show_what_came() {
     let reply = listed(assert_ready!(reply.poll()).unwrap());
     assert_eq!(reply.member("tools").unwrap().as_str(), r#"[{"name":"late"}]"#);
 }
+
+#[test]
+fn a_thousand_lists_that_wait_hold_nothing_once_dropped_and_the_rest_is_answered() {
+    let tables = tables();
+    let inner = tower::service_fn(|_: Call| async { Ok::<Reply, crate::BoxError>(Outcome::Accepted.into()) });
+    let mut catalog = tower::Layer::layer(&CatalogLayer::new(tables.clone()), inner);
+    let held = Arc::strong_count(&tables);
+    let mut ask = || task::spawn(tower::Service::call(&mut catalog, call(Method::TOOLS_LIST, "{}")));
+    let mut waiting: Vec<_> = (0..1000).map(|_| ask()).collect();
+    for reply in &mut waiting {
+        assert_pending!(reply.poll());
+    }
+    waiting.truncate(10);
+    assert_eq!(Arc::strong_count(&tables), held + 10);
+    tables.settle();
+    for mut reply in waiting {
+        assert_eq!(listed(assert_ready_ok!(reply.poll())).member("tools").unwrap().as_str(), "[]");
+    }
+}

@@ -1,0 +1,54 @@
+use crate::ServerName;
+use std::fmt;
+
+/// What an operator should know about a merged table.
+///
+/// A notice belongs to a table as long as its cause lasts; it is logged when it first appears. `{}` says it in a
+/// sentence.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Its name belongs to another server, so clients see another one.
+    Renamed {
+        /// `tool` or `prompt`.
+        kind: &'static str,
+        /// Whose it is.
+        server: ServerName,
+        /// The server's own name for it.
+        name: Box<str>,
+        /// What clients see.
+        exposed: Box<str>,
+    },
+    /// Its name, its qualified name or its URI belongs to another server, so clients do not see it.
+    Hidden {
+        /// `tool`, `prompt`, `resource` or `resource template`.
+        kind: &'static str,
+        /// Whose it is.
+        server: ServerName,
+        /// Its name or URI.
+        name: Box<str>,
+    },
+    /// A tool that can only be called as a task, so clients do not see it.
+    NeedsTask {
+        /// Whose it is.
+        server: ServerName,
+        /// Its name.
+        name: Box<str>,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::Renamed { kind, server, name, exposed } => {
+                write!(f, "the {kind} {name:?} of {server} appears as {exposed:?}: the name is another server's")
+            }
+            Notice::Hidden { kind, server, name } => {
+                write!(f, "the {kind} {name:?} of {server} does not appear: another server has it")
+            }
+            Notice::NeedsTask { server, name } => {
+                write!(f, "the tool {name:?} of {server} does not appear: it can only be called as a task")
+            }
+        }
+    }
+}
