@@ -43,7 +43,9 @@ impl Registry {
     pub(super) fn is_settled(&self) -> bool {
         true
     }
-    pub(super) async fn close(&self) {}
+    pub(super) async fn close(&self) {
+        self.1.send_replace(1);
+    }
 }
 #[derive(Clone)]
 pub(super) struct Gateway(Registry);
@@ -51,12 +53,20 @@ impl Gateway {
     pub(super) fn from_config(
         config: Config,
     ) -> Result<(Self, impl Future<Output = ()> + Send), crate::registry::InvalidServer> {
-        Ok((Self(Registry(Arc::new(config), watch::Sender::new(0))), std::future::pending()))
+        let registry = Registry(Arc::new(config), watch::Sender::new(0));
+        let mut closed = registry.1.subscribe();
+        Ok((Self(registry), async move {
+            let _ = closed.wait_for(|closed| *closed == 1).await;
+        }))
     }
     pub(super) fn registry(&self) -> &Registry {
         &self.0
     }
-    pub(super) async fn drain(&self) {}
+    pub(super) async fn drain(&self) {
+        self.0.close().await;
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 impl<B> tower::Service<Request<B>> for Gateway {
     type Response = Response<String>;
