@@ -8,7 +8,10 @@ use crate::{
     balance, health,
     json::Json,
     route, timeout,
-    upstream::error::{Closed, Connect, NotStarted, Protocol, Refused, Replaced, SessionLost, Status, TooLarge},
+    upstream::{
+        era::error::HandshakeFailed,
+        error::{Closed, Connect, NotStarted, Protocol, Refused, Replaced, SessionLost, Status, TooLarge},
+    },
 };
 use http::StatusCode;
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
@@ -123,9 +126,26 @@ pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<
     None
 }
 
+/// The message of `error` and of all its causes, for logs and for operators; clients get [`explain`].
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // A wrapper that shows its cause itself would make it stand twice.
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Whether the call certainly did not reach a server, so that sending it to another runs nothing twice.
 pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
     find::<Connect>(error).is_some()
+        || find::<HandshakeFailed>(error).is_some()
         || find::<Overloaded>(error).is_some()
         || find::<Replaced>(error).is_some()
         || find::<NotStarted>(error).is_some()

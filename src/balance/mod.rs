@@ -27,6 +27,7 @@ pub use self::{
     driver::Driver,
     members::Member,
     patience::Patience,
+    policy::{Policy, Strategy},
     service::{Balance, balance},
     tried::Tried,
 };

@@ -51,7 +51,8 @@ impl Default for Terms {
 
 /// Asks a server for everything it offers: `server/discover`, then each list it declares, to its last page.
 ///
-/// A list that fails does not take the others with it: what `previous` has of it stands, with a warning. What cannot
+/// A list that fails does not take the others with it: what `previous` has of it stands, with a warning, and it is
+/// named in [`Listing::stale`] so that it is asked for again. What cannot
 /// be used is left out with a warning too: an item without a name, and everything beyond the bounds of `terms` or
 /// after a cursor that came before.
 ///
@@ -74,7 +75,10 @@ where
         capabilities: found.member("capabilities"),
         ..Listing::default()
     };
-    for kind in Kind::ALL.into_iter().filter(|kind| found_capability(&found, *kind)) {
+    for kind in Kind::ALL {
+        if !listing.has(kind.capability()) {
+            continue;
+        }
         let list = match asker.list(kind).await {
             Ok(list) => list,
             Err(error) if crate::error::is_connection(&*error) => return Err(error),
@@ -82,17 +86,13 @@ where
             Err(error) if is_no_method(&*error) => List::default(),
             Err(error) => {
                 tracing::warn!(method = %kind.method(), error = %error, "a list could not be fetched; the last one stands");
+                listing.stale.push(kind);
                 previous.map(|listing| listing.list(kind).clone()).unwrap_or_default()
             }
         };
         listing.lists[kind as usize] = list;
     }
     Ok(listing)
-}
-
-fn found_capability(discovered: &Json, kind: Kind) -> bool {
-    let declared = discovered.member("capabilities").and_then(|all| all.member(kind.capability()));
-    declared.is_some_and(|declared| declared.as_bytes().starts_with(b"{"))
 }
 
 fn is_no_method(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -129,7 +129,7 @@ where
             let edit = cursor.as_ref().map(|cursor| Edit::Set("cursor", cursor.as_bytes()));
             let result = self.ask(kind.method(), self.terms.params(edit.as_slice())).await?;
             let freshness = Freshness::of(&result);
-            list.freshness = if page == 0 { freshness } else { list.freshness.and(freshness) };
+            list.freshness = Some(list.freshness.map_or(freshness, |so_far| so_far.and(freshness)));
             if !self.take(kind, &result, &mut list)? {
                 return Ok(list);
             }

@@ -69,6 +69,11 @@ impl Ear {
         }
     }
 
+    /// Whether nothing will be heard any more.
+    pub(super) fn is_deaf(&self) -> bool {
+        matches!(self, Ear::Deaf)
+    }
+
     fn deafen(&mut self, heard: Heard) -> Heard {
         *self = Ear::Deaf;
         heard

@@ -126,18 +126,12 @@ impl Freshness {
 }
 
 /// One list of a server, in its order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
     /// The items.
     pub items: Vec<Item>,
-    /// How long they are good for.
-    pub freshness: Freshness,
-}
-
-impl Default for List {
-    fn default() -> Self {
-        Self { items: Vec::new(), freshness: Freshness::NONE }
-    }
+    /// How long they are good for; `None` if the server has no such list.
+    pub freshness: Option<Freshness>,
 }
 
 /// What one endpoint offers.
@@ -152,6 +146,8 @@ pub struct Listing {
     pub server_info: Option<Json>,
     /// How long its `server/discover` is good for.
     pub freshness: Option<Freshness>,
+    /// The lists that could not be fetched, and show what was known before.
+    pub stale: Vec<Kind>,
 }
 
 impl Listing {

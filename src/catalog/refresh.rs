@@ -9,6 +9,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tower::Service;
+use tracing::Instrument;
 
 /// How long the first listing waits for the server's promise to tell of changes. Listed before the promise, a change
 /// between the two would stay unseen; but a server that never answers must not stay unlisted.
@@ -17,6 +18,8 @@ const LISTEN_PATIENCE: Duration = Duration::from_secs(1);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// When an endpoint that tells of no changes is listed again.
 const SLOW_INTERVAL: Duration = Duration::from_secs(300);
+/// A stream that lived longer than this was no failure, so the pause before the next one is short again.
+const STEADY: Duration = Duration::from_secs(10);
 /// The first pause after a failure or a lost stream; it doubles up to [`MAX_BACKOFF`].
 const MIN_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest pause after a failure. An endpoint that recovers is woken before that, if someone watches its health.
@@ -68,14 +71,17 @@ pub struct Refresh<S> {
     wake: Arc<Notify>,
     last: Option<Arc<Listing>>,
     listed_at: Instant,
+    backoff: Duration,
 }
 
 /// Why following an endpoint stopped.
 enum Stopped {
     /// Nobody takes updates.
     Unwanted,
-    /// The stream ended or a listing failed.
-    Lost,
+    /// The stream ended.
+    Ended,
+    /// The endpoint could not be listed.
+    Failed,
 }
 
 impl<S> Refresh<S>
@@ -94,6 +100,7 @@ where
             wake: Arc::new(Notify::new()),
             last: None,
             listed_at: Instant::now(),
+            backoff: MIN_BACKOFF,
         }
     }
 
@@ -103,7 +110,8 @@ where
         self
     }
 
-    /// Lists the endpoint whenever `wake` is notified, pauses included: it recovered, or somebody wants to know.
+    /// Lists the endpoint whenever `wake` is [notified](Notify::notify_one), pauses included: it recovered, or somebody
+    /// wants to know.
     pub fn wake(mut self, wake: Arc<Notify>) -> Self {
         self.wake = wake;
         self
@@ -111,37 +119,43 @@ where
 
     /// Goes on until the receiver of the updates is gone.
     pub async fn run(mut self) {
-        let mut backoff = MIN_BACKOFF;
         loop {
             let started = Instant::now();
             match self.follow().await {
                 Stopped::Unwanted => return,
-                Stopped::Lost if started.elapsed() > MAX_BACKOFF => backoff = MIN_BACKOFF,
-                Stopped::Lost => {}
+                Stopped::Ended if started.elapsed() > STEADY => self.backoff = MIN_BACKOFF,
+                Stopped::Ended | Stopped::Failed => {}
             }
+            let pause = self.pause();
             let wake = self.wake.clone();
             tokio::select! {
-                () = sleep(jittered(backoff)) => backoff = (backoff * 2).min(MAX_BACKOFF),
-                () = wake.notified() => backoff = MIN_BACKOFF,
+                () = sleep(pause) => {}
+                () = wake.notified() => self.backoff = MIN_BACKOFF,
                 () = self.updates.closed() => return,
             }
         }
     }
 
+    /// How long to wait this time; the next time longer.
+    fn pause(&mut self) -> Duration {
+        let pause = jittered(self.backoff);
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        pause
+    }
+
     async fn follow(&mut self) -> Stopped {
         let mut ear = Ear::open(self.service.clone(), &self.terms);
         let mut heard = timeout(LISTEN_PATIENCE, ear.hear()).await.ok();
-        if let Err(stopped) = self.list().await {
-            return stopped;
-        }
-        let slow = || Instant::now() + jittered(SLOW_INTERVAL);
-        let mut due = (heard == Some(Heard::Refused)).then(slow);
+        let mut due = match self.list().await {
+            Ok(due) => due,
+            Err(stopped) => return stopped,
+        };
         let wake = self.wake.clone();
         loop {
             match heard.take() {
-                Some(Heard::Ended) => return Stopped::Lost,
-                Some(Heard::Refused) => due = Some(due.unwrap_or_else(slow)),
-                _ => {}
+                Some(Heard::Ended) => return Stopped::Ended,
+                Some(Heard::Refused) => due = due.or_else(|| Some(Instant::now() + jittered(SLOW_INTERVAL))),
+                Some(Heard::Changed | Heard::Acknowledged) | None => {}
             }
             tokio::select! {
                 news = ear.hear() => {
@@ -152,10 +166,11 @@ where
                 }
                 () = wake.notified() => due = Some(self.soon(due)),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    if let Err(stopped) = self.list().await {
-                        return stopped;
-                    }
-                    due = matches!(ear, Ear::Deaf).then(slow);
+                    due = match self.list().await {
+                        Ok(due) => due,
+                        Err(stopped) => return stopped,
+                    };
+                    heard = ear.is_deaf().then_some(Heard::Refused);
                 }
                 () = self.updates.closed() => return Stopped::Unwanted,
             }
@@ -168,17 +183,21 @@ where
         due.map_or(earliest, |due| due.min(earliest))
     }
 
-    /// Lists once and tells the result; changes told from here on are looked at again.
-    async fn list(&mut self) -> Result<(), Stopped> {
+    /// Lists once and tells the result; says when to list again if a part of it could not be had.
+    async fn list(&mut self) -> Result<Option<Instant>, Stopped> {
+        // Taken before the lists: a change told from here on may not be in them.
         self.listed_at = Instant::now();
-        let result = fetch(self.service.clone(), &self.terms, self.last.as_deref()).await.map(Arc::new);
-        let failed = result.is_err();
+        let span = tracing::info_span!("list", endpoint = %self.endpoint);
+        let fetched = fetch(self.service.clone(), &self.terms, self.last.as_deref()).instrument(span);
+        let result = fetched.await.map(Arc::new);
+        let stale = result.as_ref().map(|listing| !listing.stale.is_empty());
+        let stale = stale.map_err(|_| Stopped::Failed);
         if let Ok(listing) = &result {
             self.last = Some(listing.clone());
         }
         let update = Update { endpoint: self.endpoint.clone(), result };
         self.updates.send(update).await.map_err(|_| Stopped::Unwanted)?;
-        if failed { Err(Stopped::Lost) } else { Ok(()) }
+        Ok(stale?.then(|| Instant::now() + self.pause()))
     }
 }
 

@@ -59,8 +59,8 @@ impl Array {
     }
 
     /// The list is as fresh as its oldest part, and private if any part is.
-    pub(super) fn part(&mut self, freshness: Freshness) {
-        self.freshness = Some(self.freshness.map_or(freshness, |so_far| so_far.and(freshness)));
+    pub(super) fn part(&mut self, freshness: Option<Freshness>) {
+        self.freshness = self.freshness.into_iter().chain(freshness).reduce(Freshness::and);
     }
 
     pub(super) fn finish(mut self) -> Json {
@@ -94,7 +94,7 @@ pub(super) fn discover<S>(merge: &Merge, parts: &[Part<S>]) -> Json {
     }
     let info = serde_json::json!({meta::SERVER_INFO: {"name": merge.name, "version": merge.version}});
     push_member(&mut out, meta::META, info.to_string().as_bytes());
-    let freshness = parts.iter().flat_map(Part::listings).map(|(_, l)| l.freshness.unwrap_or(Freshness::NONE));
+    let freshness = parts.iter().flat_map(Part::listings).filter_map(|(_, listing)| listing.freshness);
     close(out, freshness.reduce(Freshness::and))
 }
 

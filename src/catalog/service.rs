@@ -1,7 +1,8 @@
 use super::future::ResponseFuture;
 use crate::{
-    BoxError, Call, Reply,
+    BoxError, Call, Method, Reply,
     error::Problem,
+    json::Params,
     reply::Outcome,
     route::{Pool, Table, Tables},
 };
@@ -49,16 +50,15 @@ impl<S, P> Catalog<S, P> {
     pub fn into_inner(self) -> S {
         self.inner
     }
+}
 
-    fn answer(&self, call: &Call) -> Option<Result<Reply, Problem>> {
-        let table = self.tables.load();
-        let result = table.rendered().result(&call.method)?;
-        let cursor = call.params.member("cursor").filter(|cursor| cursor.as_str() != "null");
-        Some(match cursor {
-            Some(_) => Err(Problem::rpc(200, -32602, "invalid params: unknown cursor")),
-            None => Ok(Outcome::Result(result.clone()).into()),
-        })
-    }
+/// What the current table says to `method`.
+fn answer<P>(tables: &Tables<Table<P>>, method: &Method) -> Option<Reply> {
+    tables.load().rendered().result(method).map(|result| Outcome::Result(result.clone()).into())
+}
+
+fn has_cursor(params: &Params) -> bool {
+    params.member("cursor").is_some_and(|cursor| cursor.as_str() != "null")
 }
 
 impl<S, P> Service<Call> for Catalog<S, P>
@@ -76,22 +76,22 @@ where
     }
 
     fn call(&mut self, call: Call) -> ResponseFuture<S::Future> {
-        // Read before the table: a settled version is told after the table it speaks of is in place.
-        let settled = self.tables.is_settled();
-        match self.answer(&call) {
-            None => ResponseFuture::inner(self.inner.call(call)),
-            Some(Err(problem)) => ResponseFuture::ready(Err(problem.into())),
-            Some(Ok(reply)) if settled => ResponseFuture::ready(Ok(reply)),
-            Some(Ok(_)) => {
-                let tables = self.tables.clone();
-                ResponseFuture::waiting(async move {
-                    tables.settled().await;
-                    let table = tables.load();
-                    let result = table.rendered().result(&call.method).expect("it had one when the call came");
-                    Ok(Outcome::Result(result.clone()).into())
-                })
-            }
+        let Some(reply) = answer(&self.tables, &call.method) else {
+            return ResponseFuture::inner(self.inner.call(call));
+        };
+        if has_cursor(&call.params) {
+            let problem = Problem::rpc(200, -32602, "invalid params: unknown cursor");
+            return ResponseFuture::ready(Err(problem.into()));
         }
+        if self.tables.is_settled() {
+            // The table may have been settled after the answer was taken from the one before.
+            return ResponseFuture::ready(Ok(answer(&self.tables, &call.method).unwrap_or(reply)));
+        }
+        let tables = self.tables.clone();
+        ResponseFuture::waiting(async move {
+            tables.settled().await;
+            Ok(answer(&tables, &call.method).unwrap_or(reply))
+        })
     }
 }
 

@@ -11,7 +11,6 @@ mod report;
 pub mod routes;
 mod serve;
 mod signal;
-mod standin;
 
 use self::args::Args;
 use crate::config::Config;

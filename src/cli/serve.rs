@@ -4,9 +4,12 @@ use super::{
     report::{Report, Row},
     routes::Routes,
     signal::Stop,
-    standin::{Entry, Gateway, Registry},
 };
-use crate::config::Config;
+use crate::{
+    Gateway,
+    config::Config,
+    registry::{Entry, Registry},
+};
 use std::{
     error::Error,
     io,

@@ -113,18 +113,48 @@ fn object_or_none(params: Json) -> Result<Json, Malformed> {
     }
 }
 
+/// The most elements [`elements`] takes. Each costs some fifty bytes beside its text, so an array of single digits
+/// would take twenty times its size; no client sends more than a few messages at once.
+pub const MAX_ELEMENTS: usize = 1024;
+
 /// The elements of a JSON array, sharing its bytes; `None` if the text is no array. Revision 2025-03-26 sends batches.
 ///
 /// # Errors
 ///
-/// [`Malformed`] if the text is not JSON.
+/// [`Malformed`] if the text is not JSON, or has more than [`MAX_ELEMENTS`].
 pub fn elements(bytes: &Bytes) -> Result<Option<Vec<Bytes>>, Malformed> {
     let text = text(bytes)?;
     if !text.trim_ascii_start().starts_with('[') {
         return Ok(None);
     }
-    let raw: Vec<&RawValue> = serde_json::from_str(text)?;
+    let Elements(raw) = serde_json::from_str(text)?;
     Ok(Some(raw.into_iter().map(|value| bytes.slice_ref(value.get().as_bytes())).collect()))
+}
+
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'a> serde::Deserialize<'a> for Elements<'a> {
+    fn deserialize<D: serde::Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Elements(Vec::new()))
+    }
+}
+
+impl<'a> serde::de::Visitor<'a> for Elements<'a> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'a>>(mut self, mut array: A) -> Result<Self, A::Error> {
+        while let Some(element) = array.next_element()? {
+            if self.0.len() == MAX_ELEMENTS {
+                return Err(serde::de::Error::custom("too many elements"));
+            }
+            self.0.push(element);
+        }
+        Ok(self)
+    }
 }
 
 /// The JSON documents of a text that holds several, separated by white space; some servers answer so in place of an
@@ -188,5 +218,8 @@ mod tests {
         assert_eq!(elements(&Bytes::from_static(b"{}")).unwrap(), None);
         assert_eq!(documents(&Bytes::from_static(b"{\"a\":1}\n{\"b\":2}\n")).unwrap(), ["{\"a\":1}", "{\"b\":2}"]);
         assert!(documents(&Bytes::from_static(b"{} oops")).is_err());
+        let array = |n: usize| elements(&Bytes::from(format!("[{}1]", "1,".repeat(n - 1))));
+        assert_eq!(array(MAX_ELEMENTS).unwrap().unwrap().len(), MAX_ELEMENTS);
+        assert!(array(MAX_ELEMENTS + 1).unwrap_err().is_json());
     }
 }

@@ -18,6 +18,7 @@ use tower::Service;
 /// drop it or call it.
 pub struct Limit<S> {
     inner: S,
+    max: u32,
     semaphore: PollSemaphore,
     // Some from a successful `poll_ready` until `call` spends it.
     permit: Option<OwnedSemaphorePermit>,
@@ -26,8 +27,10 @@ pub struct Limit<S> {
 impl<S> Limit<S> {
     /// At most `max` calls in flight over all clones.
     pub fn new(inner: S, max: usize) -> Self {
-        let semaphore = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        Self { inner, semaphore: PollSemaphore::new(semaphore), permit: None }
+        // What a semaphore can hand out at once, so that `drain` can ask for all of it.
+        let max = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let semaphore = Arc::new(Semaphore::new(max as usize));
+        Self { inner, max, semaphore: PollSemaphore::new(semaphore), permit: None }
     }
 
     /// The wrapped service.
@@ -43,6 +46,16 @@ impl<S> Limit<S> {
     /// The wrapped service, without the bound.
     pub fn into_inner(self) -> S {
         self.inner
+    }
+
+    /// Waits until no call is in flight, and lets none begin from the first free permit on: the end of a service.
+    ///
+    /// Calls that wait for a permit at that time get theirs first. Dropping the future before its end gives the permits
+    /// back.
+    pub async fn drain(&self) {
+        if let Ok(all) = self.semaphore.clone_inner().acquire_many_owned(self.max).await {
+            all.forget();
+        }
     }
 
     /// Permits that are free.
@@ -81,7 +94,7 @@ where
 impl<S: Clone> Clone for Limit<S> {
     fn clone(&self) -> Self {
         // Readiness belongs to the service that was polled: a copied permit would be a second one.
-        Self { inner: self.inner.clone(), semaphore: self.semaphore.clone(), permit: None }
+        Self { inner: self.inner.clone(), max: self.max, semaphore: self.semaphore.clone(), permit: None }
     }
 }
 

@@ -1,5 +1,28 @@
 //! Servers registered and unregistered at run time.
+//!
+//! [`Registry`] is the handle, [`Builder`] what shapes it, and the driver that [`Builder::build`] returns does the work.
+//! Per server it runs a [`Probe`](crate::health::Probe) and a [`Refresh`](crate::catalog::Refresh) on the connection
+//! itself, and puts the endpoint's stack into the pool of its name:
+//!
+//! ```text
+//! pool      Retry ─ Balance ◀─ Healthy ◀─ Change<EndpointId, …>
+//! endpoint                     Metered ─ Observe ─ LoadShed ─ (Builder::endpoint) ─ (Builder::connect)
+//! ```
 
+mod builder;
+mod driver;
+mod endpoint;
+mod error;
+mod handle;
+mod member;
+mod pool;
 mod server;
+mod status;
 
-pub use self::server::{Connection, InvalidServer, Server, Sessions};
+pub use self::{
+    builder::{Builder, Connect, Endpoint},
+    error::RegisterError,
+    handle::Registry,
+    server::{Connection, InvalidServer, Server, Sessions},
+    status::{Entry, Status},
+};

@@ -141,10 +141,14 @@ mod tests {
     #[test]
     fn templates_of_real_servers_match_what_they_serve() {
         for (template, matching, other) in [
-            ("file:///{path}", &["file:///a.txt", "file:///a/b/c.txt", "file:///%C3%A9"][..], &["file:///", "file://"]),
+            (
+                "file:///{path}",
+                &["file:///a.txt", "file:///a/b/c.txt", "file:///%C3%A9"][..],
+                &["file:///", "file://"][..],
+            ),
             ("file:///{+path}", &["file:///a/b"], &["files:///a", "file:///"]),
             ("demo://{id}/text", &["demo://7/text"], &["demo:///text", "demo://7/texts"]),
-            ("a://b{/x}", &["a://b", "a://b/", "a://b/c/d"], &["a://bc", "a://"]),
+            ("a://b{/x}", &["a://b", "a://b/", "a://b/c/d"], &["a://bc", "a://"][..]),
             ("a://b{?q,r}", &["a://b", "a://b?q=1&r=2"], &["a://b&q", "a://bq"]),
             ("a://{x}{?q}{#f}", &["a://x", "a://x?q=1#f", "a://x#f"], &["a://", "b://x"]),
             ("a://{x}.{y:3}{.z*}", &["a://m.n", "a://m.n.o"], &["a://m", "a://m."]),
@@ -181,7 +185,8 @@ mod tests {
         ) {
             let template: String = parts.iter().map(|(text, name, _)| format!("{text}{{{name}}}")).collect();
             let expanded: String = parts.iter().map(|(text, _, value)| format!("{text}{value}")).collect();
-            prop_assert!(Template::new(format!("{template}{end}")).matches(&format!("{expanded}{end}")));
+            let (template, uri) = (Template::new(template + &end), expanded + &end);
+            prop_assert!(template.matches(&uri), "{:?} {}", template, uri);
         }
 
         #[test]

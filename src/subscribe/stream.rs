@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 /// client ask for them all the time.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
+type Kind = (&'static str, Method, fn(&Versions) -> u64);
+
 /// What can be told: the wish, the note, and the version that counts it.
-const KINDS: [(&str, Method, fn(&Versions) -> u64); 3] = [
+const KINDS: [Kind; 3] = [
     ("toolsListChanged", Method::TOOLS_LIST_CHANGED, |versions| versions.tools),
     ("promptsListChanged", Method::PROMPTS_LIST_CHANGED, |versions| versions.prompts),
     ("resourcesListChanged", Method::RESOURCES_LIST_CHANGED, |versions| versions.resources),

@@ -1,10 +1,22 @@
 //! Servers: how each is reached, and how each era is spoken.
 
+#[cfg(feature = "_client")]
+mod backoff;
+#[cfg(feature = "_client")]
+mod client;
+mod connect;
+pub mod era;
 pub mod error;
 mod hop;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod mux;
 mod settings;
+#[cfg(feature = "stdio")]
+pub mod stdio;
 
 pub use self::{
+    connect::{Upstream, connect},
     hop::{Hop, Outbound, Transport},
     settings::Settings,
 };

@@ -1,0 +1,28 @@
+//! A small MCP server over stdio, made with the official Rust SDK, for the wire tests to launch.
+//!
+//! ```sh
+//! peer NAME legacy|modern|both|plain   # `plain`: not by the SDK, and of the `initialize` era
+//! ```
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use support::{
+    kit,
+    peer::Peer,
+    servers::{Speaks, serve_stdio},
+};
+
+#[tokio::main]
+async fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [name, era] = &args[..] else { panic!("usage: peer NAME legacy|modern|both|plain") };
+    let peer = Peer::new(name);
+    match era.as_str() {
+        "legacy" => serve_stdio(peer, Speaks::Legacy).await,
+        "modern" => serve_stdio(peer, Speaks::Modern).await,
+        "both" => serve_stdio(peer, Speaks::Both).await,
+        "plain" => kit::stdio::run(peer).await.expect("stdin and stdout work"),
+        other => panic!("no era {other}"),
+    }
+}

@@ -1,0 +1,83 @@
+use super::{
+    Body,
+    error::{Refusal, bare, retry_after},
+    running::Running,
+    writer::Writer,
+};
+use crate::{BoxError, error::explain, reply::Event, sse};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::{HeaderValue, Response, StatusCode, header};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a response's head waits for the first message, which decides its status and its type. Above the time most
+/// calls take; below the 30 s after which common proxies take a silent server for dead.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers a request: JSON where the outcome comes first, an event stream where something comes before it or nothing
+/// comes for ten seconds.
+pub(super) async fn respond<E>(mut events: E, writer: Writer, keep_alive: Duration) -> Response<Body>
+where
+    E: Stream<Item = Result<Event, BoxError>> + Send + Unpin + 'static,
+{
+    let first = match timeout(PATIENCE, events.next()).await {
+        Ok(Some(Ok(Event::Note(note)))) => Some(Ok(Event::Note(note))),
+        Ok(Some(Ok(Event::Done(outcome)))) => {
+            let (status, message) = writer.done(outcome);
+            return json(status, message);
+        }
+        Ok(Some(Err(error))) => {
+            let problem = writer.failed(&*error);
+            let mut response = json(problem.status, writer.problem(&problem));
+            retry_after(response.headers_mut(), &problem);
+            return response;
+        }
+        // Taken back by the client, who wants no answer.
+        Ok(None) => return bare(StatusCode::ACCEPTED),
+        Err(_) => None,
+    };
+    let events = stream::iter(first).chain(events);
+    event_stream(events.map(move |event| message(&writer, event)).map(frame), keep_alive)
+}
+
+/// One event as the message it is to the client.
+pub(super) fn message(writer: &Writer, event: Result<Event, BoxError>) -> Bytes {
+    match event {
+        Ok(Event::Note(note)) => writer.note(&note),
+        Ok(Event::Done(outcome)) => writer.done(outcome).1,
+        Err(error) => writer.problem(&writer.failed(&*error)),
+    }
+}
+
+/// Hands a notification on and says that it was taken.
+pub(super) async fn deliver(mut running: Running) -> Result<Response<Body>, Refusal> {
+    match running.next().await {
+        Some(Err(error)) => Err(explain(&*error).into()),
+        _ => Ok(bare(StatusCode::ACCEPTED)),
+    }
+}
+
+pub(super) fn json(status: StatusCode, message: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(message));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+pub(super) fn frame(message: Bytes) -> Bytes {
+    sse::encode(&sse::Event::new(message))
+}
+
+pub(super) fn event_stream<S>(frames: S, keep_alive: Duration) -> Response<Body>
+where
+    S: Stream<Item = Bytes> + Send + 'static,
+{
+    let mut response = Response::new(Body::frames(frames, keep_alive));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx would otherwise collect the stream before it sends anything.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,117 @@
+use crate::error::Problem;
+use http::{HeaderMap, HeaderName};
+use std::borrow::Cow;
+
+pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(super) const NAME: HeaderName = HeaderName::from_static("mcp-name");
+#[cfg(feature = "legacy")]
+pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const PARAM_PREFIX: &str = "mcp-param-";
+
+/// The `Mcp-Param-*` headers of a client's call, as they came; found in [`Call::extensions`](crate::Call).
+///
+/// They repeat arguments for intermediaries (2026-07-28, "server/tools: x-mcp-header"). Arguments are not changed on
+/// the way, so a transport that speaks HTTP can send them on as they are.
+#[derive(Clone, Debug, Default)]
+pub struct ParamHeaders(pub HeaderMap);
+
+impl ParamHeaders {
+    /// Those of a request; `None` if there are none.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut found = HeaderMap::new();
+        for (name, value) in headers {
+            if name.as_str().starts_with(PARAM_PREFIX) {
+                found.append(name, value.clone());
+            }
+        }
+        (!found.is_empty()).then_some(Self(found))
+    }
+}
+
+/// −32020: a header that is missing, unreadable or not what the body says.
+pub(super) fn mismatch(message: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::rpc(400, -32020, message)
+}
+
+/// The one value of a header, without the white space around it.
+///
+/// Two values are refused: an intermediary could have looked at the one that the body does not repeat.
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(mismatch(format!("the header {name} stands twice")));
+    }
+    let text = value.to_str().map_err(|_| mismatch(format!("the header {name} holds invalid characters")))?;
+    Ok(Some(text.trim_matches([' ', '\t'])))
+}
+
+/// What a header value stands for: itself, or the text in `=?base64?…?=`. `None` where that holds no text.
+pub(super) fn decoded(value: &str) -> Option<Cow<'_, str>> {
+    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+        Some(code) => Some(Cow::Owned(String::from_utf8(base64(code.as_bytes())?).ok()?)),
+        None => Some(Cow::Borrowed(value)),
+    }
+}
+
+/// Decodes base64 (RFC 4648 §4); padding may be left out, bits that no byte uses must be zero.
+fn base64(code: &[u8]) -> Option<Vec<u8>> {
+    let digits = match code {
+        [digits @ .., b'=', b'='] if code.len() % 4 == 0 => digits,
+        [digits @ .., b'='] if code.len() % 4 == 0 => digits,
+        digits => digits,
+    };
+    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
+    for quad in digits.chunks(4) {
+        let mut bits = 0u32;
+        for digit in quad {
+            bits = bits << 6 | sextet(*digit)?;
+        }
+        bits <<= 6 * (4 - quad.len());
+        let whole = quad.len() * 6 / 8;
+        let unused = (1u32 << (8 * (3 - whole))) - 1;
+        if quad.len() == 1 || bits & unused != 0 {
+            return None;
+        }
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..=whole]);
+    }
+    Some(bytes)
+}
+
+fn sextet(digit: u8) -> Option<u32> {
+    let value = match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read_with_and_without_padding_and_nothing_else_is() {
+        for (code, text) in
+            [("", ""), ("Zg==", "f"), ("Zg", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg", "foob"), ("w7w=", "ü")]
+        {
+            assert_eq!(base64(code.as_bytes()).as_deref(), Some(text.as_bytes()), "{code}");
+        }
+        for code in ["Z", "Zg=", "Zh==", "Zm9=", "Zm9v=", "Z!==", "====", "Zm 9v", "Zm9v\n", "-_-_"] {
+            assert_eq!(base64(code.as_bytes()), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_the_sentinel_is_decoded() {
+        assert_eq!(decoded("search").unwrap(), "search");
+        assert_eq!(decoded("=?base64?w7w=?=").unwrap(), "ü");
+        assert_eq!(decoded("=?base64?w7w=").unwrap(), "=?base64?w7w=");
+        assert_eq!(decoded("=?base64?/w==?="), None);
+    }
+}

@@ -1,0 +1,128 @@
+use super::error::Refusal;
+use crate::{
+    BoxError, Method,
+    error::{Problem, find},
+    json::{Id, Message, Params, elements},
+};
+use bytes::Bytes;
+use http::{HeaderMap, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+/// What was posted.
+pub(super) enum Incoming {
+    Request {
+        id: Id,
+        method: Method,
+        params: Params,
+    },
+    Notification {
+        method: Method,
+        params: Params,
+    },
+    Response,
+    /// The elements of an array, not yet parsed.
+    #[cfg(feature = "legacy")]
+    Batch(Vec<Bytes>),
+}
+
+impl Incoming {
+    /// Reads the whole body, never more than `limit` of it, and parses it.
+    pub(super) async fn read<B>(parts: &Parts, body: B, limit: usize) -> Result<Self, Refusal>
+    where
+        B: http_body::Body,
+        B::Error: Into<BoxError>,
+    {
+        check_types(&parts.headers)?;
+        // Known before a byte is read, if the sender says so; the size hint covers bodies without the header.
+        if body.size_hint().lower() > limit as u64 || declared(&parts.headers) > limit as u64 {
+            return Err(too_large());
+        }
+        match Limited::new(body, limit).collect().await {
+            Ok(body) => Self::parse(body.to_bytes()),
+            Err(error) if find::<LengthLimitError>(&*error).is_some() => Err(too_large()),
+            Err(_) => Err(Refusal::invalid("the body could not be read to its end")),
+        }
+    }
+
+    /// One message, or the elements of a batch.
+    pub(super) fn parse(bytes: Bytes) -> Result<Self, Refusal> {
+        if !bytes.trim_ascii_start().starts_with(b"[") {
+            return Self::parse_one(bytes);
+        }
+        match elements(&bytes)? {
+            #[cfg(feature = "legacy")]
+            Some(elements) if !elements.is_empty() => Ok(Incoming::Batch(elements)),
+            _ => Err(Refusal::invalid("a batch that is empty, or of a revision without batches")),
+        }
+    }
+
+    /// One message.
+    pub(super) fn parse_one(bytes: Bytes) -> Result<Self, Refusal> {
+        Ok(match Message::parse(bytes)? {
+            Message::Request { id, method, params } => match Params::parse(params) {
+                Ok(params) => Incoming::Request { id, method, params },
+                Err(malformed) => return Err(Refusal::from(malformed).with_id(&id)),
+            },
+            Message::Notification { method, params } => {
+                Incoming::Notification { method, params: Params::parse(params)? }
+            }
+            Message::Response { .. } => Incoming::Response,
+        })
+    }
+
+    /// The id of a request.
+    #[cfg(feature = "legacy")]
+    pub(super) fn id(&self) -> Option<&Id> {
+        match self {
+            Incoming::Request { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The parameters of a request or notification.
+    #[cfg(feature = "legacy")]
+    pub(super) fn params(&self) -> Option<&Params> {
+        match self {
+            Incoming::Request { params, .. } | Incoming::Notification { params, .. } => Some(params),
+            _ => None,
+        }
+    }
+}
+
+fn too_large() -> Refusal {
+    Problem::rpc(413, -32600, "the body is too large").into()
+}
+
+fn declared(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+fn check_types(headers: &HeaderMap) -> Result<(), Refusal> {
+    let sent = headers.get(header::CONTENT_TYPE).and_then(|sent| sent.to_str().ok()).map(media_type);
+    if !sent.is_some_and(|sent| sent.eq_ignore_ascii_case("application/json")) {
+        return Err(Problem::new(415, "content_type", "the body must be application/json").into());
+    }
+    match accepts(headers, &["application/json", "text/event-stream", "application/*", "text/*"]) {
+        true => Ok(()),
+        false => Err(not_acceptable()),
+    }
+}
+
+pub(super) fn not_acceptable() -> Refusal {
+    Problem::new(406, "accept", "answers are application/json or text/event-stream").into()
+}
+
+/// Whether `Accept` names one of `types` or everything. Absent means everything; weights are not looked at.
+pub(super) fn accepts(headers: &HeaderMap, types: &[&str]) -> bool {
+    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+    if values.peek().is_none() {
+        return true;
+    }
+    let ranges = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(media_type);
+    ranges.into_iter().any(|range| range == "*/*" || types.iter().any(|known| range.eq_ignore_ascii_case(known)))
+}
+
+fn media_type(value: &str) -> &str {
+    value.split(';').next().unwrap_or_default().trim()
+}

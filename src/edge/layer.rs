@@ -1,0 +1,129 @@
+use super::Edge;
+use std::{sync::Arc, time::Duration};
+use tower::Layer;
+
+/// Turns HTTP requests into calls and replies into HTTP responses.
+///
+/// Each service it makes has sessions of its own; clones of one [`Edge`] share them, so mount clones where the same
+/// gateway answers at several paths.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_mcp_gateway::edge::EdgeLayer;
+///
+/// let layer = EdgeLayer::new().max_request_bytes(1 << 20).keep_alive(Duration::from_secs(5));
+/// # drop(layer);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct EdgeLayer {
+    settings: Settings,
+}
+
+/// What an edge is told.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) max_request_bytes: usize,
+    pub(super) keep_alive: Duration,
+    #[cfg(feature = "legacy")]
+    pub(super) max_sessions: usize,
+    #[cfg(feature = "legacy")]
+    pub(super) session_idle: Duration,
+    #[cfg(feature = "legacy")]
+    pub(super) messages_path: Option<Arc<str>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_request_bytes: EdgeLayer::MAX_REQUEST_BYTES,
+            keep_alive: EdgeLayer::KEEP_ALIVE,
+            #[cfg(feature = "legacy")]
+            max_sessions: EdgeLayer::MAX_SESSIONS,
+            #[cfg(feature = "legacy")]
+            session_idle: EdgeLayer::SESSION_IDLE,
+            #[cfg(feature = "legacy")]
+            messages_path: None,
+        }
+    }
+}
+
+impl EdgeLayer {
+    /// The largest request body: room for an image in a tool's arguments, and a thousand of them still fit in memory.
+    pub const MAX_REQUEST_BYTES: usize = 4 << 20;
+    /// How often a silent stream gets a comment: below the 30 s after which common proxies give up.
+    pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+    /// The layer with its defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Refuses bodies above this size with 413, as soon as it is known.
+    #[must_use]
+    pub fn max_request_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_request_bytes = bytes;
+        self
+    }
+
+    /// How often a silent stream gets a comment.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    #[must_use]
+    pub fn keep_alive(mut self, every: Duration) -> Self {
+        assert!(!every.is_zero(), "a keep-alive interval of zero would be a busy loop");
+        self.settings.keep_alive = every;
+        self
+    }
+}
+
+#[cfg(feature = "legacy")]
+impl EdgeLayer {
+    /// The most sessions at once. One costs about 1 KiB and at most 16 KiB, so all of them stay below 160 MiB.
+    pub const MAX_SESSIONS: usize = 10_000;
+    /// How long a session lives without a request, a running call or an open stream.
+    pub const SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+
+    /// Refuses `initialize` with 503 while this many sessions are alive.
+    #[must_use]
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.settings.max_sessions = sessions;
+        self
+    }
+
+    /// Ends sessions that had no request, running call or open stream for this long.
+    ///
+    /// They are looked for whenever a request of that era comes in; without any, an expired session merely costs its
+    /// memory and what is kept behind the gateway for it.
+    #[must_use]
+    pub fn session_idle_timeout(mut self, idle: Duration) -> Self {
+        self.settings.session_idle = idle;
+        self
+    }
+
+    /// Where HTTP+SSE clients post to, as the path they see.
+    ///
+    /// By default it is derived from the path of the request for the stream: `/sse` becomes `/messages`. A router that
+    /// strips a prefix hides that prefix from the gateway; then it must be said here (`/tools/messages`). The last
+    /// segment is how posts of these clients are recognised.
+    ///
+    /// # Panics
+    ///
+    /// If it does not begin with `/`, ends with one, or holds what a path does not.
+    #[must_use]
+    pub fn messages_path(mut self, path: &str) -> Self {
+        let plain = path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#'));
+        assert!(path.starts_with('/') && !path.ends_with('/') && plain, "{path:?} is no absolute path");
+        self.settings.messages_path = Some(path.into());
+        self
+    }
+}
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = Edge<S>;
+
+    fn layer(&self, inner: S) -> Edge<S> {
+        Edge::new(inner, Arc::new(self.settings.clone()))
+    }
+}

@@ -1,0 +1,129 @@
+use super::{
+    live::Kept,
+    post::{local, told},
+    session::Entry,
+};
+use crate::{
+    Revision,
+    edge::{
+        Body,
+        answer::{PATIENCE, event_stream, frame, json, message},
+        error::{Refusal, bare},
+        incoming::Incoming,
+        legacy::Legacy,
+        running::Inner,
+        writer::Writer,
+    },
+    reply::Event,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, future, stream};
+use http::{Extensions, Response, StatusCode};
+use std::{pin::Pin, sync::Arc, time::Duration};
+use tokio::time::sleep;
+
+/// The most messages in one batch: all of its requests run at once, so it must not outgrow a session's places.
+const MAX_BATCH: usize = 64;
+
+/// The messages one request of a batch is answered with; `true` marks the one that ends it.
+type Answers = Pin<Box<dyn Stream<Item = (bool, Bytes)> + Send>>;
+
+impl Legacy {
+    /// Several messages in one array (2025-03-26, "basic: Batching"). Requests run side by side.
+    pub(super) async fn batch<S: Inner>(
+        &self,
+        inner: &S,
+        entry: &Arc<Entry>,
+        extensions: &Extensions,
+        elements: Vec<Bytes>,
+    ) -> Result<Response<Body>, Refusal> {
+        let revision = entry.client().map(|client| client.session().revision());
+        if revision != Some(Revision::V2025_03_26) {
+            return Err(Refusal::invalid("the session's revision has no batches"));
+        }
+        if elements.len() > MAX_BATCH {
+            return Err(Refusal::invalid("too many messages in one batch"));
+        }
+        let mut answers = Vec::new();
+        for element in elements {
+            answers.extend(answer(inner, entry, extensions.clone(), element));
+        }
+        Ok(respond(answers, self.settings.keep_alive).await)
+    }
+}
+
+/// The answers to one message; `None` where it wants none.
+fn answer<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions, element: Bytes) -> Option<Answers> {
+    let begun = match Incoming::parse_one(element) {
+        Ok(Incoming::Request { id, method, params }) => {
+            let writer = Writer::legacy(id.clone(), &method);
+            if let Some(outcome) = local(entry, &method, &params) {
+                return Some(one(writer.done(outcome).1));
+            }
+            entry.begin(&id).and_then(|ticket| {
+                let call = entry.call(method, &params, extensions).ok_or_else(super::no_session)?;
+                Ok((Kept::start(inner, call, ticket), writer))
+            })
+        }
+        Ok(Incoming::Notification { method, params }) => {
+            let running = told(inner, entry, extensions, method, params).ok()??;
+            // An array has no place for the failure of a notification.
+            return Some(Box::pin(running.take(1).filter_map(|_| future::ready(None))));
+        }
+        Ok(_) => return None,
+        Err(refusal) => Err(refusal),
+    };
+    Some(match begun {
+        Ok((events, writer)) => Box::pin(events.map(move |event| {
+            let last = !matches!(event, Ok(Event::Note(_)));
+            (last, message(&writer, event))
+        })),
+        Err(refusal) => one(refusal.message()),
+    })
+}
+
+fn one(message: Bytes) -> Answers {
+    Box::pin(stream::iter([(true, message)]))
+}
+
+/// One array where only answers come, and come soon; an event stream otherwise.
+async fn respond(answers: Vec<Answers>, keep_alive: Duration) -> Response<Body> {
+    if answers.is_empty() {
+        return bare(StatusCode::ACCEPTED);
+    }
+    let mut merged = stream::select_all(answers);
+    let patience = sleep(PATIENCE);
+    tokio::pin!(patience);
+    let mut collected = Vec::new();
+    loop {
+        let next = tokio::select! {
+            next = merged.next() => next,
+            () = &mut patience => break,
+        };
+        match next {
+            None => return array(&collected),
+            Some((last, message)) => {
+                collected.push(message);
+                if !last {
+                    break;
+                }
+            }
+        }
+    }
+    let rest = merged.map(|(_, message)| message);
+    event_stream(stream::iter(collected).chain(rest).map(frame), keep_alive)
+}
+
+/// Nothing but the messages; none at all where each was taken back.
+fn array(messages: &[Bytes]) -> Response<Body> {
+    if messages.is_empty() {
+        return bare(StatusCode::ACCEPTED);
+    }
+    let mut out = Vec::with_capacity(messages.iter().map(|message| message.len() + 1).sum::<usize>() + 1);
+    for (n, message) in messages.iter().enumerate() {
+        out.push(if n == 0 { b'[' } else { b',' });
+        out.extend_from_slice(message);
+    }
+    out.push(b']');
+    json(StatusCode::OK, out.into())
+}

@@ -1,0 +1,102 @@
+use crate::{
+    Call, Method, Revision, Session,
+    json::{
+        Json, Params,
+        object::{self, Edit},
+    },
+    meta,
+};
+use bytes::Bytes;
+use http::Extensions;
+use std::sync::Arc;
+
+/// What a client told once, in its own words and in those of 2026-07-28.
+#[derive(Debug)]
+pub(super) struct Client {
+    session: Arc<Session>,
+    /// The capabilities in the words of 2026-07-28.
+    capabilities: Json,
+}
+
+impl Client {
+    /// The most a client may tell about itself: it is kept for the life of the session, and no real one comes near.
+    const MAX_BYTES: usize = 8 << 10;
+
+    /// `None` if it tells more than is kept.
+    pub(super) fn new(id: &str, revision: Revision, params: &Params) -> Option<Self> {
+        let object = |key| params.member(key).filter(|value| value.as_bytes().starts_with(b"{"));
+        let info = object("clientInfo").unwrap_or(Json::from_static(r#"{"name":"unknown","version":"0"}"#));
+        let told = object("capabilities").unwrap_or(Json::from_static("{}"));
+        if info.as_bytes().len() + told.as_bytes().len() > Self::MAX_BYTES {
+            return None;
+        }
+        let (info, told) = (unshared(&info), unshared(&told));
+        let capabilities = translated(&told);
+        Some(Self { session: Arc::new(Session::new(id, revision, info, told)), capabilities })
+    }
+
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// A request of this client as one that stands for itself.
+    pub(super) fn call(&self, method: Method, params: &Params, level: Option<&str>, extensions: Extensions) -> Call {
+        let version = format!("\"{}\"", Revision::LATEST_MODERN);
+        let level = level.map(|level| format!("\"{level}\""));
+        let mut edits = vec![
+            Edit::Set(meta::PROTOCOL_VERSION, version.as_bytes()),
+            Edit::Set(meta::CLIENT_INFO, self.session.client_info().as_bytes()),
+            Edit::Set(meta::CLIENT_CAPABILITIES, self.capabilities.as_bytes()),
+        ];
+        if let Some(level) = &level {
+            edits.push(Edit::Set(meta::LOG_LEVEL, level.as_bytes()));
+        }
+        let mut call = Call::new(method, params.edit_meta(&edits));
+        call.session = Some(self.session.clone());
+        call.extensions = extensions;
+        call
+    }
+}
+
+/// A copy of its own, because a slice would keep the whole request it came in.
+fn unshared(json: &Json) -> Json {
+    Json::trusted(Bytes::copy_from_slice(json.as_bytes()))
+}
+
+/// Capabilities in the words of 2026-07-28: an elicitation without a mode means forms, roots no longer change, and
+/// tasks are something else there.
+fn translated(told: &Json) -> Json {
+    let roots = told.member("roots").and_then(|roots| {
+        let plain = object::edit(roots.as_bytes(), &[Edit::Remove("listChanged")]);
+        plain.ok()
+    });
+    let elicitation = told.member("elicitation").and_then(|it| object::edit(it.as_bytes(), &[]).ok());
+    let mut edits = vec![Edit::Remove("tasks")];
+    if let Some(roots) = &roots {
+        edits.push(Edit::Set("roots", roots));
+    }
+    if elicitation.is_some_and(|it| &it[..] == b"{}") {
+        edits.push(Edit::Set("elicitation", br#"{"form":{}}"#));
+    }
+    object::edit(told.as_bytes(), &edits).map_or(Json::from_static("{}"), Json::trusted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_put_into_the_words_of_the_inner_revision() {
+        for (told, meant) in [
+            ("{}", "{}"),
+            (r#"{"elicitation":{ }}"#, r#"{"elicitation":{"form":{}}}"#),
+            (r#"{"elicitation":{"url":{}}}"#, r#"{"elicitation":{"url":{}}}"#),
+            (r#"{"roots":{"listChanged":true},"sampling":{"tools":{}}}"#, r#"{"roots":{},"sampling":{"tools":{}}}"#),
+            (r#"{"tasks":{"list":{}},"experimental":{"x":1e400}}"#, r#"{"experimental":{"x":1e400}}"#),
+            (r#"{"roots":7}"#, r#"{"roots":7}"#),
+            (r#"{"a":1,"a":2}"#, "{}"),
+        ] {
+            assert_eq!(translated(&Json::from_static(told)).as_str(), meant);
+        }
+    }
+}

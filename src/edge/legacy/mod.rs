@@ -1,0 +1,104 @@
+//! Clients that open with `initialize`: Streamable HTTP of 2025-03-26 to 2025-11-25, and HTTP+SSE of 2024-11-05.
+//!
+//! They tell once who they are and what they can do, and are told a session id. What their later requests leave out is
+//! filled in here, so that nothing behind the edge sees a difference but [`Call::session`](crate::Call).
+//!
+//! A client of this era whose connection breaks has not cancelled its call (2025-11-25, "basic/transports: Sending
+//! Messages to the Server"). So a call belongs to its session: one whose response is dropped goes on in a task of its
+//! own until it is done, cancelled, or the session ends.
+
+mod batch;
+mod client;
+mod initialize;
+mod live;
+mod post;
+mod session;
+mod sse;
+mod store;
+mod stream;
+
+use self::{session::Entry, store::Sessions};
+use super::{
+    Body,
+    error::{Refusal, bare},
+    headers::{self, single},
+    incoming::Incoming,
+    layer::Settings,
+    running::Inner,
+};
+use crate::{Revision, error::Problem};
+use http::{HeaderMap, Response, StatusCode, request::Parts};
+use std::sync::Arc;
+
+/// The initialize-era side of an edge.
+pub(super) struct Legacy {
+    settings: Arc<Settings>,
+    sessions: Arc<Sessions>,
+}
+
+impl Legacy {
+    /// The methods of the endpoint.
+    pub(super) const ALLOW: &'static str = "GET, POST, DELETE";
+
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
+        let sessions = Arc::new(Sessions::new(settings.max_sessions, settings.session_idle));
+        Self { settings, sessions }
+    }
+
+    pub(super) fn close(&self) {
+        self.sessions.close();
+    }
+
+    pub(super) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(super) async fn post<S: Inner>(
+        &self,
+        inner: &S,
+        parts: Parts,
+        incoming: Incoming,
+    ) -> Result<Response<Body>, Refusal> {
+        match sse::session_id(&parts.uri, &self.settings) {
+            Some(id) => self.post_event(inner, id.to_owned(), parts, incoming).await,
+            None => self.post_message(inner, parts, incoming).await,
+        }
+    }
+
+    pub(super) async fn get<S: Inner>(&self, inner: &S, parts: Parts) -> Result<Response<Body>, Refusal> {
+        match sse::is_stream(&parts.uri) {
+            true => self.open_events(&parts),
+            false => self.open_stream(inner, parts).await,
+        }
+    }
+
+    /// Ends a session and everything in it.
+    pub(super) fn delete(&self, parts: &Parts) -> Result<Response<Body>, Refusal> {
+        let entry = self.session(&parts.headers)?.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
+        self.sessions.remove(entry.id());
+        Ok(bare(StatusCode::NO_CONTENT))
+    }
+
+    /// The session a request names, if it names one, with the header of its revision checked.
+    fn session(&self, headers: &HeaderMap) -> Result<Option<Arc<Entry>>, Refusal> {
+        let id = single(headers, &headers::SESSION_ID).map_err(|_| Refusal::invalid("more than one Mcp-Session-Id"))?;
+        let Some(id) = id else { return Ok(None) };
+        // The id of an HTTP+SSE session travels in URLs, so it is none here.
+        let entry = self.sessions.find(id).filter(|entry| entry.queue().is_none()).ok_or_else(no_session)?;
+        let version = single(headers, &headers::PROTOCOL_VERSION).map_err(|_| unsupported())?;
+        match version.map(str::parse::<Revision>) {
+            None => Ok(Some(entry)),
+            Some(Ok(revision)) if !revision.is_modern() => Ok(Some(entry)),
+            Some(_) => Err(unsupported()),
+        }
+    }
+}
+
+/// 404 says one thing to this era: open a new session.
+fn no_session() -> Refusal {
+    Problem::new(404, "session", "no such session; it has ended or never was").into()
+}
+
+fn unsupported() -> Refusal {
+    Refusal::invalid("the header MCP-Protocol-Version names no supported revision")
+}

@@ -1,0 +1,138 @@
+use super::{live::Kept, session::Entry};
+use crate::{
+    Method,
+    edge::{
+        Body,
+        answer::{deliver, json, respond},
+        error::{Refusal, bare},
+        incoming::Incoming,
+        legacy::Legacy,
+        running::{Inner, Running},
+        writer::Writer,
+    },
+    error::Problem,
+    json::{Id, Json, Params},
+    reply::Outcome,
+};
+use http::{Extensions, Response, StatusCode, request::Parts};
+use std::sync::Arc;
+
+impl Legacy {
+    /// What a client of Streamable HTTP posts.
+    pub(super) async fn post_message<S: Inner>(
+        &self,
+        inner: &S,
+        parts: Parts,
+        incoming: Incoming,
+    ) -> Result<Response<Body>, Refusal> {
+        let incoming = match incoming {
+            Incoming::Request { id, method, params } if method == Method::INITIALIZE => {
+                return self.initialize(inner, parts, id, params).await;
+            }
+            other => other,
+        };
+        let id = incoming.id().cloned();
+        let named = |refusal: Refusal| id.iter().fold(refusal, Refusal::with_id);
+        let entry = self.session(&parts.headers).map_err(named)?;
+        let entry = entry.ok_or_else(|| named(Refusal::invalid("the header Mcp-Session-Id is missing")))?;
+        match incoming {
+            Incoming::Request { id, method, params } => {
+                self.request(inner, &entry, parts.extensions, id, method, params).await
+            }
+            Incoming::Notification { method, params } => {
+                notification(inner, &entry, parts.extensions, method, params).await
+            }
+            // Nothing is asked of clients of a session whose answer could still be awaited.
+            Incoming::Response => Ok(bare(StatusCode::ACCEPTED)),
+            Incoming::Batch(elements) => self.batch(inner, &entry, &parts.extensions, elements).await,
+        }
+    }
+
+    async fn request<S: Inner>(
+        &self,
+        inner: &S,
+        entry: &Arc<Entry>,
+        extensions: Extensions,
+        id: Id,
+        method: Method,
+        params: Params,
+    ) -> Result<Response<Body>, Refusal> {
+        let writer = Writer::legacy(id.clone(), &method);
+        if let Some(outcome) = local(entry, &method, &params) {
+            let (status, message) = writer.done(outcome);
+            return Ok(json(status, message));
+        }
+        let ticket = entry.begin(&id)?;
+        let call = entry.call(method, &params, extensions).ok_or_else(super::no_session)?;
+        Ok(respond(Kept::start(inner, call, ticket), writer, self.settings.keep_alive).await)
+    }
+}
+
+async fn notification<S: Inner>(
+    inner: &S,
+    entry: &Arc<Entry>,
+    extensions: Extensions,
+    method: Method,
+    params: Params,
+) -> Result<Response<Body>, Refusal> {
+    match told(inner, entry, extensions, method, params)? {
+        Some(running) => deliver(running).await,
+        None => Ok(bare(StatusCode::ACCEPTED)),
+    }
+}
+
+/// What a notification makes of itself: nothing more to do, or a call to hand on.
+pub(super) fn told<S: Inner>(
+    inner: &S,
+    entry: &Arc<Entry>,
+    extensions: Extensions,
+    method: Method,
+    params: Params,
+) -> Result<Option<Running>, Refusal> {
+    if !method.is_notification() {
+        return Err(Refusal::invalid("a request must have an id"));
+    }
+    if method == Method::INITIALIZED {
+        return Ok(None);
+    }
+    if method == Method::CANCELLED {
+        if let Some(Ok(id)) = params.member("requestId").map(Id::from_json) {
+            entry.cancel(&id);
+        }
+        return Ok(None);
+    }
+    let call = entry.call(method, &params, extensions).ok_or_else(super::no_session)?;
+    Ok(Some(Running::start(inner, call)))
+}
+
+/// The outcome of requests that the edge answers itself.
+pub(super) fn local(entry: &Entry, method: &Method, params: &Params) -> Option<Outcome> {
+    // Of the later revision, or no request at all; behind the edge they would mean something else.
+    let foreign = [Method::DISCOVER, Method::LISTEN, Method::INITIALIZE].contains(method) || method.is_notification();
+    match method {
+        method if *method == Method::PING => Some(empty()),
+        method if *method == Method::SET_LEVEL => Some(set_level(entry, params)),
+        method if foreign => Some(unknown(method)),
+        _ => None,
+    }
+}
+
+fn set_level(entry: &Entry, params: &Params) -> Outcome {
+    const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+    let asked = params.member("level").and_then(|level: Json| level.read::<String>().ok());
+    match LEVELS.into_iter().find(|level| Some(*level) == asked.as_deref()) {
+        Some(level) => {
+            entry.set_level(level);
+            empty()
+        }
+        None => Outcome::Error(Problem::rpc(200, -32602, "\"level\" must be a log level").to_json()),
+    }
+}
+
+fn unknown(method: &Method) -> Outcome {
+    Outcome::Error(Problem::rpc(200, -32601, format!("the method {method} is not known in this session")).to_json())
+}
+
+fn empty() -> Outcome {
+    Outcome::Result(Json::from_static("{}"))
+}

@@ -1,0 +1,182 @@
+use super::client::Client;
+use crate::{
+    Call, Method,
+    edge::error::Refusal,
+    error::Problem,
+    json::{Id, Params},
+};
+use bytes::Bytes;
+use http::Extensions;
+use std::{
+    collections::{HashMap, hash_map},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// One session, with what runs in it.
+pub(super) struct Entry {
+    id: Box<str>,
+    /// Set by `initialize`; from the start for Streamable HTTP, where the session is its result.
+    client: OnceLock<Client>,
+    /// The stream of an HTTP+SSE client, which is that client's session.
+    queue: Option<mpsc::Sender<Bytes>>,
+    ended: CancellationToken,
+    calls: Mutex<HashMap<Id, CancellationToken>>,
+    level: Mutex<Option<&'static str>>,
+    listening: AtomicBool,
+    seen: Mutex<Instant>,
+}
+
+impl Entry {
+    /// The most calls one session may have in flight: far above what one client asks at once, and few enough that a
+    /// client that never takes its answers keeps a bounded number of them here.
+    const MAX_CALLS: usize = 256;
+
+    pub(super) fn new(id: Box<str>, queue: Option<mpsc::Sender<Bytes>>) -> Self {
+        Self {
+            id,
+            client: OnceLock::new(),
+            queue,
+            ended: CancellationToken::new(),
+            calls: Mutex::default(),
+            level: Mutex::default(),
+            listening: AtomicBool::new(false),
+            seen: Mutex::new(Instant::now()),
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn queue(&self) -> Option<&mpsc::Sender<Bytes>> {
+        self.queue.as_ref()
+    }
+
+    pub(super) fn client(&self) -> Option<&Client> {
+        self.client.get()
+    }
+
+    /// Takes what `initialize` told; `false` if it has been told before.
+    pub(super) fn introduce(&self, client: Client) -> bool {
+        self.client.set(client).is_ok()
+    }
+
+    /// Cancelled when the session ends.
+    pub(super) fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// Ends the session: its calls and streams, and what layers behind keep for it.
+    pub(super) fn close(&self) {
+        self.ended.cancel();
+        if let Some(client) = self.client.get() {
+            client.session().close();
+        }
+    }
+
+    pub(super) fn touch(&self) {
+        *lock(&self.seen) = Instant::now();
+    }
+
+    /// Whether nothing runs and nobody has come for this long.
+    pub(super) fn is_idle(&self, idle: Duration) -> bool {
+        self.queue.is_none()
+            && !self.listening.load(Ordering::Acquire)
+            && lock(&self.calls).is_empty()
+            && lock(&self.seen).elapsed() >= idle
+    }
+
+    pub(super) fn set_level(&self, level: &'static str) {
+        *lock(&self.level) = Some(level);
+    }
+
+    /// A request of this session as one that stands for itself; `None` before `initialize`.
+    pub(super) fn call(&self, method: Method, params: &Params, extensions: Extensions) -> Option<Call> {
+        let level = *lock(&self.level);
+        Some(self.client.get()?.call(method, params, level, extensions))
+    }
+
+    /// A place for the call with this id.
+    ///
+    /// # Errors
+    ///
+    /// The id is in use, or there are too many calls.
+    pub(super) fn begin(self: &Arc<Self>, id: &Id) -> Result<Ticket, Refusal> {
+        let token = self.ended.child_token();
+        let mut calls = lock(&self.calls);
+        let full = calls.len() >= Self::MAX_CALLS;
+        match calls.entry(id.clone()) {
+            hash_map::Entry::Occupied(_) => {
+                Err(Refusal::invalid("a request with this id is still running").with_id(id))
+            }
+            hash_map::Entry::Vacant(_) if full => {
+                let problem = Problem::new(503, "overloaded", "too many calls are in flight in this session");
+                Err(Refusal::from(problem.with_retry_after(Duration::from_secs(1))).with_id(id))
+            }
+            hash_map::Entry::Vacant(place) => {
+                place.insert(token.clone());
+                Ok(Ticket { entry: self.clone(), id: id.clone(), token })
+            }
+        }
+    }
+
+    /// Takes back the running call with this id, if there is one.
+    pub(super) fn cancel(&self, id: &Id) {
+        let token = lock(&self.calls).get(id).cloned();
+        if let Some(token) = token {
+            token.cancel();
+        }
+    }
+
+    /// The one place for a stream of what is told outside of calls; `None` while it is taken.
+    pub(super) fn listen(self: &Arc<Self>) -> Option<Listening> {
+        let free = self.listening.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire);
+        free.is_ok().then(|| Listening(self.clone()))
+    }
+}
+
+/// The place of one running call in its session.
+pub(super) struct Ticket {
+    entry: Arc<Entry>,
+    id: Id,
+    token: CancellationToken,
+}
+
+impl Ticket {
+    /// Cancelled by the client's notification or the end of the session.
+    pub(super) fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    pub(super) fn queue(&self) -> Option<&mpsc::Sender<Bytes>> {
+        self.entry.queue()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        lock(&self.entry.calls).remove(&self.id);
+        self.entry.touch();
+    }
+}
+
+/// The place of the one open stream.
+pub(super) struct Listening(Arc<Entry>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listening.store(false, Ordering::Release);
+        self.0.touch();
+    }
+}
+
+/// What the locks of this module protect is whole at every step, so a panic elsewhere leaves nothing broken.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,233 @@
+use super::{
+    initialize::introduce,
+    live::Live,
+    post::{local, told},
+    session::{Entry, Ticket},
+    store::{self, Sessions},
+    stream::{listen, notice},
+};
+use crate::{
+    Method, Revision,
+    edge::{
+        Body,
+        answer::{deliver, event_stream, frame, message},
+        error::{Refusal, bare},
+        incoming::{Incoming, accepts, not_acceptable},
+        layer::Settings,
+        legacy::Legacy,
+        running::Inner,
+        writer::Writer,
+    },
+    error::Problem,
+    json::{Id, Params},
+    reply::Event,
+    sse,
+};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{Extensions, Response, StatusCode, Uri, request::Parts};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Messages that wait for one client to read them. A client that does not read stops its own calls, each of which
+/// waits here with one message more.
+const QUEUE: usize = 64;
+/// The last segment of the path that clients post to, unless it is configured.
+const MESSAGES: &str = "messages";
+const PARAMETER: &str = "sessionId=";
+
+/// Whether a GET asks for the stream of an HTTP+SSE client.
+pub(super) fn is_stream(uri: &Uri) -> bool {
+    last_segment(uri.path()) == "sse"
+}
+
+/// The session that a POST of an HTTP+SSE client names.
+pub(super) fn session_id<'a>(uri: &'a Uri, settings: &Settings) -> Option<&'a str> {
+    let messages = settings.messages_path.as_deref().map_or(MESSAGES, last_segment);
+    let query = uri.query().filter(|_| last_segment(uri.path()) == messages)?;
+    query.split('&').find_map(|pair| pair.strip_prefix(PARAMETER))
+}
+
+fn last_segment(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// Where to post to, beside the path of the stream. A client reads it as a reference, and one that began with two
+/// slashes would name another host.
+fn messages_path(stream: &str) -> String {
+    let folder = stream.strip_suffix("sse").unwrap_or(stream).trim_matches('/');
+    match folder {
+        "" => format!("/{MESSAGES}"),
+        folder => format!("/{folder}/{MESSAGES}"),
+    }
+}
+
+impl Legacy {
+    /// Opens the stream that is the session of an HTTP+SSE client (2024-11-05, "basic/transports: HTTP with SSE").
+    pub(super) fn open_events(&self, parts: &Parts) -> Result<Response<Body>, Refusal> {
+        if !accepts(&parts.headers, &["text/event-stream", "text/*"]) {
+            return Err(not_acceptable());
+        }
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let entry = Arc::new(Entry::new(store::mint()?, Some(sender)));
+        self.sessions.insert(entry.clone())?;
+        let open = Open { entry, queue, sessions: self.sessions.clone() };
+        let path = self.settings.messages_path.as_deref().map_or_else(|| messages_path(parts.uri.path()), String::from);
+        let endpoint = format!("{path}?{PARAMETER}{}", open.entry.id());
+        let first = sse::encode(&sse::Event::new(endpoint).with_event("endpoint"));
+        let messages = stream::unfold(open, |mut open| async {
+            let message = open.next().await?;
+            Some((message, open))
+        });
+        Ok(event_stream(stream::iter([first]).chain(messages), self.settings.keep_alive))
+    }
+
+    /// What such a client posts: taken with 202, answered on its stream.
+    pub(super) async fn post_event<S: Inner>(
+        &self,
+        inner: &S,
+        id: String,
+        parts: Parts,
+        incoming: Incoming,
+    ) -> Result<Response<Body>, Refusal> {
+        let named = |refusal: Refusal| incoming.id().into_iter().fold(refusal, Refusal::with_id);
+        let entry = self.sessions.find(&id).filter(|entry| entry.queue().is_some());
+        let entry = entry.ok_or_else(|| named(super::no_session()))?;
+        match incoming {
+            Incoming::Batch(elements) => {
+                let revision = entry.client().map(|client| client.session().revision());
+                if revision != Some(Revision::V2025_03_26) {
+                    return Err(Refusal::invalid("the session's revision has no batches"));
+                }
+                // Parsed as a whole first: a batch that is refused has started nothing.
+                let parsed: Result<Vec<_>, _> = elements.into_iter().map(Incoming::parse_one).collect();
+                for one in parsed? {
+                    take(inner, &entry, parts.extensions.clone(), one).await?;
+                }
+            }
+            one => take(inner, &entry, parts.extensions, one).await?,
+        }
+        Ok(bare(StatusCode::ACCEPTED))
+    }
+}
+
+/// The reading end of a session; the session goes with it.
+struct Open {
+    entry: Arc<Entry>,
+    queue: mpsc::Receiver<Bytes>,
+    sessions: Arc<Sessions>,
+}
+
+impl Open {
+    async fn next(&mut self) -> Option<Bytes> {
+        tokio::select! {
+            biased;
+            () = self.entry.ended().cancelled() => None,
+            message = self.queue.recv() => message,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.sessions.remove(self.entry.id());
+    }
+}
+
+/// Starts whatever one message asks for.
+async fn take<S: Inner>(
+    inner: &S,
+    entry: &Arc<Entry>,
+    extensions: Extensions,
+    incoming: Incoming,
+) -> Result<(), Refusal> {
+    match incoming {
+        Incoming::Request { id, method, params } => request(inner, entry, extensions, id, method, params),
+        Incoming::Notification { method, params } => {
+            let initialized = method == Method::INITIALIZED;
+            if let Some(running) = told(inner, entry, extensions.clone(), method, params)? {
+                deliver(running).await?;
+            }
+            if initialized {
+                announce(inner, entry, extensions);
+            }
+            Ok(())
+        }
+        Incoming::Response | Incoming::Batch(_) => Ok(()),
+    }
+}
+
+fn request<S: Inner>(
+    inner: &S,
+    entry: &Arc<Entry>,
+    extensions: Extensions,
+    id: Id,
+    method: Method,
+    params: Params,
+) -> Result<(), Refusal> {
+    let ticket = entry.begin(&id)?;
+    let writer = Writer::legacy(id.clone(), &method);
+    if method == Method::INITIALIZE {
+        tokio::spawn(initialize(inner.clone(), entry.clone(), ticket, extensions, params, writer));
+        return Ok(());
+    }
+    if let Some(outcome) = local(entry, &method, &params) {
+        let answer = message(&writer, Ok(Event::Done(outcome)));
+        tokio::spawn(async move {
+            send(&ticket, answer).await;
+        });
+        return Ok(());
+    }
+    let call = entry.call(method, &params, extensions);
+    let call = call.ok_or_else(|| Refusal::invalid("the session is not initialized").with_id(&id))?;
+    let token = ticket.token().clone();
+    let mut live = Live::start(inner, call, token, ());
+    tokio::spawn(async move {
+        while let Some(event) = live.next().await {
+            if send(&ticket, message(&writer, event)).await.is_none() {
+                break;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// `initialize` is not taken back, only its session ends.
+async fn initialize<S: Inner>(
+    inner: S,
+    entry: Arc<Entry>,
+    ticket: Ticket,
+    extensions: Extensions,
+    params: Params,
+    writer: Writer,
+) {
+    let introduced = introduce(&inner, entry.id(), &params, extensions);
+    let Some((client, mut answer)) = entry.ended().run_until_cancelled(introduced).await else { return };
+    if client.is_some_and(|client| !entry.introduce(client)) {
+        answer = Err(Problem::rpc(400, -32600, "the session is initialized already").into());
+    }
+    send(&ticket, message(&writer, answer.map(Event::Done))).await;
+}
+
+/// Tells the client of changed lists from here on, once.
+fn announce<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions) {
+    let Some(place) = entry.listen() else { return };
+    let Some(mut live) = listen(inner, entry, extensions, place) else { return };
+    let Some(queue) = entry.queue().cloned() else { return };
+    let ended = entry.ended().clone();
+    tokio::spawn(ended.run_until_cancelled_owned(async move {
+        while let Some(event) = live.next().await {
+            if let Some(message) = notice(event)
+                && queue.send(frame(message)).await.is_err()
+            {
+                break;
+            }
+        }
+    }));
+}
+
+/// Waits for a place in the client's queue; `None` once the call is taken back or the client is gone.
+async fn send(ticket: &Ticket, message: Bytes) -> Option<()> {
+    let sent = ticket.token().run_until_cancelled(ticket.queue()?.send(frame(message)));
+    sent.await?.ok()
+}

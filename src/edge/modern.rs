@@ -1,0 +1,182 @@
+use super::{
+    Body, ParamHeaders,
+    answer::{deliver, respond},
+    error::Refusal,
+    headers::{self, mismatch, single},
+    incoming::Incoming,
+    layer::Settings,
+    running::{Inner, Running},
+    writer::Writer,
+};
+use crate::{
+    Call, Method, Revision,
+    error::Problem,
+    json::{Json, Params},
+    meta,
+};
+use http::{HeaderMap, Response, request::Parts};
+use std::borrow::Cow;
+
+/// The revisions whose requests stand for themselves.
+const SUPPORTED: [Revision; 1] = [Revision::LATEST_MODERN];
+
+/// Whether a message claims to be of the era of self-contained requests: a version in its `_meta`, or a header that
+/// names such a revision. Anything else is of an earlier client, or nobody's.
+#[cfg(feature = "legacy")]
+pub(super) fn claims(headers: &HeaderMap, incoming: &Incoming) -> bool {
+    let carries = |params: &Params| params.meta_member(meta::PROTOCOL_VERSION).is_some();
+    let named = headers.get_all(headers::PROTOCOL_VERSION).iter().filter_map(|value| value.to_str().ok());
+    named.map(str::trim).any(is_modern)
+        || match incoming {
+            Incoming::Batch(elements) => elements.iter().any(|element| {
+                let parsed = Incoming::parse_one(element.clone());
+                parsed.is_ok_and(|one| one.params().is_some_and(carries))
+            }),
+            one => one.params().is_some_and(carries),
+        }
+}
+
+/// Revisions are dates, so later ones are known by their order even where they are not supported.
+#[cfg(feature = "legacy")]
+fn is_modern(version: &str) -> bool {
+    let date = version.len() == 10 && version.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    date && version >= Revision::LATEST_MODERN.as_str()
+}
+
+pub(super) async fn answer<S: Inner>(
+    inner: &S,
+    settings: &Settings,
+    parts: Parts,
+    incoming: Incoming,
+) -> Result<Response<Body>, Refusal> {
+    let (id, method, params) = match incoming {
+        Incoming::Request { id, method, params } => (id, method, params),
+        Incoming::Notification { method, params } => return notification(inner, parts, method, params).await,
+        Incoming::Response => return Err(Refusal::invalid("nothing was asked that could be answered")),
+        #[cfg(feature = "legacy")]
+        Incoming::Batch(_) => return Err(Refusal::invalid("this revision has no batches")),
+    };
+    check(&parts.headers, &method, &params).map_err(|problem| Refusal::from(problem).with_id(&id))?;
+    let writer = Writer::modern(id, &method);
+    let running = Running::start(inner, call(parts, method, params));
+    Ok(respond(running, writer, settings.keep_alive).await)
+}
+
+/// The rules for headers say nothing about notifications, so only what is there is checked.
+async fn notification<S: Inner>(
+    inner: &S,
+    parts: Parts,
+    method: Method,
+    params: Params,
+) -> Result<Response<Body>, Refusal> {
+    if !method.is_notification() {
+        return Err(Refusal::invalid("a request must have an id"));
+    }
+    if let Some(version) = single(&parts.headers, &headers::PROTOCOL_VERSION)? {
+        supported(version)?;
+    }
+    deliver(Running::start(inner, call(parts, method, params))).await
+}
+
+fn call(parts: Parts, method: Method, params: Params) -> Call {
+    let mut call = Call::new(method, params);
+    call.extensions = parts.extensions;
+    if let Some(headers) = ParamHeaders::of(&parts.headers) {
+        call.extensions.insert(headers);
+    }
+    call
+}
+
+/// The checks of a request, in the order in which the first that fails is the one to report (2026-07-28,
+/// "basic/transports/streamable-http: Server Validation").
+fn check(headers: &HeaderMap, method: &Method, params: &Params) -> Result<(), Problem> {
+    check_version(headers, params)?;
+    check_method(headers, method)?;
+    check_name(headers, method, params)?;
+    match params.meta_member(meta::CLIENT_CAPABILITIES) {
+        Some(capabilities) if capabilities.as_bytes().starts_with(b"{") => {}
+        _ => return Err(missing(meta::CLIENT_CAPABILITIES)),
+    }
+    match is_removed(method) {
+        true => Err(Problem::rpc(404, -32601, format!("the method {method} is not known in this revision"))),
+        false => Ok(()),
+    }
+}
+
+fn check_version(headers: &HeaderMap, params: &Params) -> Result<(), Problem> {
+    let header = single(headers, &headers::PROTOCOL_VERSION)?;
+    let body = params.meta_member(meta::PROTOCOL_VERSION);
+    let body = body.as_ref().map(|version| version.read::<Cow<'_, str>>());
+    match (header, body) {
+        (None, Some(_)) => Err(mismatch("the header MCP-Protocol-Version is missing")),
+        (Some(_), Some(Ok(body))) if header == Some(&*body) => supported(&body),
+        (Some(_), Some(Ok(_))) => Err(mismatch("the header MCP-Protocol-Version is not what the body says")),
+        // A client that opens with `initialize` learns what would do.
+        (None, None) => match params.member("protocolVersion").and_then(|version| version.read::<String>().ok()) {
+            Some(asked) => Err(unsupported(&asked)),
+            None => Err(missing(meta::PROTOCOL_VERSION)),
+        },
+        (_, None) | (_, Some(Err(_))) => Err(missing(meta::PROTOCOL_VERSION)),
+    }
+}
+
+fn supported(version: &str) -> Result<(), Problem> {
+    if SUPPORTED.iter().any(|known| known.as_str() == version) {
+        return Ok(());
+    }
+    Err(unsupported(version))
+}
+
+fn unsupported(version: &str) -> Problem {
+    let supported = SUPPORTED.map(Revision::as_str);
+    let problem = Problem::rpc(400, -32022, "this protocol version is not supported");
+    problem.with_data(&serde_json::json!({"supported": supported, "requested": version}))
+}
+
+fn check_method(headers: &HeaderMap, method: &Method) -> Result<(), Problem> {
+    match single(headers, &headers::METHOD)? {
+        Some(named) if named == method.as_str() => Ok(()),
+        Some(_) => Err(mismatch("the header Mcp-Method is not what the body says")),
+        None => Err(mismatch("the header Mcp-Method is missing")),
+    }
+}
+
+fn check_name(headers: &HeaderMap, method: &Method, params: &Params) -> Result<(), Problem> {
+    let (member, name) = match method.as_str() {
+        "tools/call" | "prompts/get" => ("name", params.name()),
+        "resources/read" => ("uri", params.uri()),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => ("taskId", task_id(params)),
+        _ => return Ok(()),
+    };
+    let Some(header) = single(headers, &headers::NAME)? else {
+        return Err(mismatch("the header Mcp-Name is missing"));
+    };
+    let header = headers::decoded(header).ok_or_else(|| mismatch("the header Mcp-Name is not encoded text"))?;
+    match name {
+        Some(name) if name == header => Ok(()),
+        Some(_) => Err(mismatch("the header Mcp-Name is not what the body says")),
+        None => Err(Problem::rpc(400, -32602, format!("the parameter {member:?} must be a string"))),
+    }
+}
+
+fn task_id(params: &Params) -> Option<Cow<'static, str>> {
+    params.member("taskId").and_then(|id: Json| id.read::<String>().ok()).map(Cow::Owned)
+}
+
+fn missing(key: &str) -> Problem {
+    Problem::rpc(400, -32602, format!("{key:?} is missing in _meta, or of the wrong type"))
+}
+
+/// Requests of earlier revisions that this one took out. Whether any other method exists is for the service behind to
+/// say: extensions bring their own.
+fn is_removed(method: &Method) -> bool {
+    let removed = [
+        Method::INITIALIZE,
+        Method::PING,
+        Method::SET_LEVEL,
+        Method::RESOURCES_SUBSCRIBE,
+        Method::RESOURCES_UNSUBSCRIBE,
+    ];
+    // A notification has no answer, so one that asks for an answer is no method either.
+    removed.contains(method) || method.is_notification()
+}

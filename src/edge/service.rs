@@ -1,0 +1,128 @@
+#[cfg(feature = "legacy")]
+use super::legacy::Legacy;
+use super::{
+    Body, error::Refusal, future::ResponseFuture, incoming::Incoming, layer::Settings, modern, running::Inner,
+};
+use crate::{BoxError, Call, Reply};
+use http::{Method, Request, Response, request::Parts};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower::Service;
+
+/// Takes HTTP requests and makes calls; made by [`EdgeLayer`](super::EdgeLayer).
+///
+/// Always ready, never fails, `Clone + Send + Sync`: what HTTP servers ask for, which call clones without asking for
+/// readiness. Each request's body is read before a clone of the service behind is made ready, so a slow upload holds
+/// no permit; the layer right behind should shed load rather than wait.
+///
+/// What layers in front put into the request's extensions travels on in the call's.
+#[derive(Clone)]
+pub struct Edge<S> {
+    inner: S,
+    settings: Arc<Settings>,
+    #[cfg(feature = "legacy")]
+    legacy: Arc<Legacy>,
+}
+
+impl<S> Edge<S> {
+    pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
+        Self {
+            inner,
+            #[cfg(feature = "legacy")]
+            legacy: Arc::new(Legacy::new(settings.clone())),
+            settings,
+        }
+    }
+
+    /// The service behind.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service behind.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service behind.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// Ends every session of initialize-era clients, with their calls and streams; for a gateway that stops.
+    #[cfg(feature = "legacy")]
+    pub fn close_sessions(&self) {
+        self.legacy.close();
+    }
+
+    /// How many sessions of initialize-era clients there are.
+    #[cfg(feature = "legacy")]
+    pub fn sessions(&self) -> usize {
+        self.legacy.sessions()
+    }
+}
+
+impl<S, B> Service<Request<B>> for Edge<S>
+where
+    S: Service<Call, Response = Reply> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        let edge = self.clone();
+        ResponseFuture::new(async move { answer(edge, request).await.unwrap_or_else(Refusal::into_response) })
+    }
+}
+
+async fn answer<S, B>(edge: Edge<S>, request: Request<B>) -> Result<Response<Body>, Refusal>
+where
+    S: Inner,
+    B: http_body::Body,
+    B::Error: Into<BoxError>,
+{
+    let (parts, body) = request.into_parts();
+    if parts.method != Method::POST {
+        return other_than_post(edge, parts).await;
+    }
+    let incoming = Incoming::read(&parts, body, edge.settings.max_request_bytes).await?;
+    #[cfg(feature = "legacy")]
+    if !modern::claims(&parts.headers, &incoming) {
+        return edge.legacy.post(&edge.inner, parts, incoming).await;
+    }
+    modern::answer(&edge.inner, &edge.settings, parts, incoming).await
+}
+
+#[cfg(feature = "legacy")]
+async fn other_than_post<S: Inner>(edge: Edge<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
+    match parts.method {
+        Method::GET => edge.legacy.get(&edge.inner, parts).await,
+        Method::DELETE => edge.legacy.delete(&parts),
+        _ => Err(Refusal::method_not_allowed(Legacy::ALLOW)),
+    }
+}
+
+#[cfg(not(feature = "legacy"))]
+async fn other_than_post<S>(_: Edge<S>, _: Parts) -> Result<Response<Body>, Refusal> {
+    Err(Refusal::method_not_allowed("POST"))
+}
+
+impl<S: fmt::Debug> fmt::Debug for Edge<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge").field("inner", &self.inner).field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+use super::{
+    Origin,
+    authority::{HostPort, Page},
+    error::Forbidden,
+};
+use http::{HeaderMap, Uri, header};
+use std::sync::Arc;
+use tower::Layer;
+
+/// Lets requests in by their `Origin` and `Host`; answers the others 403 without calling the service behind.
+#[derive(Clone, Debug)]
+pub struct OriginLayer {
+    rules: Option<Arc<Rules>>,
+}
+
+/// What is let in.
+#[derive(Clone, Debug, Default)]
+struct Rules {
+    loopback: bool,
+    any_host: bool,
+    origins: Vec<Page>,
+    hosts: Vec<HostPort>,
+}
+
+impl OriginLayer {
+    /// Only this machine: `Origin` absent or a loopback page, `Host` one of `localhost`, `127.0.0.1`, `[::1]`, with any
+    /// port. What a gateway that listens on 127.0.0.1 wants.
+    pub fn localhost() -> Self {
+        Self { rules: Some(Arc::new(Rules { loopback: true, ..Rules::default() })) }
+    }
+
+    /// Only pages of these origins (`https://app.example.com`), and requests without `Origin`, sent to the hosts of
+    /// these origins; add the gateway's own name with [`allow_host`](OriginLayer::allow_host) where it differs.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::origin::OriginLayer;
+    ///
+    /// let layer = OriginLayer::allow(["https://app.example.com"]).allow_host("mcp.example.com");
+    /// # drop(layer);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If one is not `scheme://host[:port]`.
+    pub fn allow<'a>(origins: impl IntoIterator<Item = &'a str>) -> Self {
+        let layer = Self { rules: Some(Arc::default()) };
+        origins.into_iter().fold(layer, OriginLayer::allow_origin)
+    }
+
+    /// No web page, under whatever name: requests with an `Origin` are refused unless it is
+    /// [allowed](OriginLayer::allow_origin), the `Host` is not looked at. What a gateway wants that listens on an address
+    /// whose names it cannot know.
+    pub fn no_pages() -> Self {
+        Self { rules: Some(Arc::new(Rules { any_host: true, ..Rules::default() })) }
+    }
+
+    /// No check at all. A gateway behind a proxy that makes these checks itself has no use for them; any other that
+    /// takes them off can be read by every web page its user visits.
+    pub const fn any() -> Self {
+        Self { rules: None }
+    }
+
+    /// Lets pages of one more origin in, and requests to that origin's host.
+    ///
+    /// # Panics
+    ///
+    /// If it is not `scheme://host[:port]`.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        let page = Page::parse(origin).unwrap_or_else(|| panic!("{origin:?} is no origin: scheme://host[:port]"));
+        if let Some(rules) = &mut self.rules {
+            let rules = Arc::make_mut(rules);
+            rules.hosts.push(page.host());
+            rules.origins.push(page);
+        }
+        self
+    }
+
+    /// Serves one more host name: on every port, or on the one that is written (`mcp.example.com:8443`).
+    ///
+    /// # Panics
+    ///
+    /// If it is not `host[:port]`.
+    #[must_use]
+    pub fn allow_host(mut self, host: &str) -> Self {
+        let host = HostPort::parse(host).unwrap_or_else(|| panic!("{host:?} is no host[:port]"));
+        if let Some(rules) = &mut self.rules {
+            Arc::make_mut(rules).hosts.push(host);
+        }
+        self
+    }
+
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Forbidden> {
+        match &self.rules {
+            Some(rules) => rules.check(uri, headers),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Rules {
+    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Forbidden> {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let page = origins.next().map(|origin| origin.to_str().ok().and_then(Page::parse));
+        if origins.next().is_some() || page.is_some_and(|page| !page.is_some_and(|page| self.knows(&page))) {
+            return Err(Forbidden::Origin);
+        }
+        if self.any_host {
+            return Ok(());
+        }
+        // HTTP/2 and absolute-form requests name the host in the URI; where both stand, both must be served, because
+        // what is behind may look at either.
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = hosts.next();
+        if hosts.next().is_some() || (host.is_none() && uri.authority().is_none()) {
+            return Err(Forbidden::HostCount);
+        }
+        let named = host.map(|host| host.to_str().ok()).into_iter();
+        let mut named = named.chain(uri.authority().map(|authority| Some(authority.as_str())));
+        match named.all(|name| name.and_then(HostPort::parse).is_some_and(|host| self.serves(&host))) {
+            true => Ok(()),
+            false => Err(Forbidden::Host),
+        }
+    }
+
+    fn knows(&self, page: &Page) -> bool {
+        (self.loopback && page.is_loopback()) || self.origins.contains(page)
+    }
+
+    fn serves(&self, host: &HostPort) -> bool {
+        (self.loopback && host.is_loopback()) || self.hosts.iter().any(|known| known.covers(host))
+    }
+}
+
+impl<S> Layer<S> for OriginLayer {
+    type Service = Origin<S>;
+
+    fn layer(&self, inner: S) -> Origin<S> {
+        Origin::new(inner, self.clone())
+    }
+}

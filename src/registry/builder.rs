@@ -1,0 +1,205 @@
+use super::{
+    RegisterError, Registry, Server,
+    driver::{Driver, Timing},
+    handle::{Members, Shared},
+};
+use crate::{
+    BoxError, Call, Reply, ServerName,
+    balance::policy::Strategy,
+    catalog::Naming,
+    health::Board,
+    limit::{Limit, LimitLayer},
+    route::{Pool, Table, Tables},
+    upstream::{self, Upstream},
+};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+use tokio::sync::watch;
+use tower::{Layer, Service};
+
+/// How a registry reaches its servers, checks and balances them; made by [`Registry::builder`].
+///
+/// Two closures shape the stack of each endpoint, and both may be replaced:
+///
+/// - [`connect`](Self::connect) makes the service at the bottom, by default [`upstream::connect`]. Health checks and
+///   lists go straight to it, below every limit, so that a busy server is not taken for a dead one.
+/// - [`endpoint`](Self::endpoint) wraps it for the calls of clients, by default in a
+///   [`LimitLayer`] of [`Builder::IN_FLIGHT`]. Middleware of your own, per server, goes here.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower::ServiceBuilder;
+/// use tower_mcp_gateway::{balance::policy::Strategy, limit::LimitLayer, registry::{Registry, Server}};
+///
+/// let (registry, driver) = Registry::builder()
+///     .strategy(Strategy::LeastConnections)
+///     .probe_every(Duration::from_secs(5))
+///     .endpoint(|_: &Server, upstream| ServiceBuilder::new().layer(LimitLayer::new(20)).service(upstream))
+///     .build();
+/// # drop((registry, driver));
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Builder<C = Connect, E = Endpoint> {
+    name: String,
+    strategy: Strategy,
+    naming: Naming,
+    settings: upstream::Settings,
+    timing: Timing,
+    wrap: Wrap,
+    connect: C,
+    endpoint: E,
+}
+
+/// What [`Builder::pool`] was given.
+pub(super) type Wrap = Arc<dyn Fn(&ServerName, Pool) -> Pool + Send + Sync>;
+
+/// The type of the default [`connect`](Builder::connect).
+pub type Connect = fn(&Server) -> Upstream;
+
+/// The type of the default [`endpoint`](Builder::endpoint).
+pub type Endpoint = fn(&Server, Upstream) -> Limit<Upstream>;
+
+impl Builder {
+    /// Calls in flight per endpoint unless [`endpoint`](Self::endpoint) says otherwise: enough for any client, few
+    /// enough that a server that hangs holds no more than this.
+    pub const IN_FLIGHT: usize = 100;
+
+    pub(super) fn new() -> Self {
+        Self {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            strategy: Strategy::default(),
+            naming: Naming::default(),
+            settings: upstream::Settings::default(),
+            timing: Timing::default(),
+            wrap: Arc::new(|_, pool| pool),
+            connect: upstream::connect,
+            endpoint: |_, upstream| LimitLayer::new(Self::IN_FLIGHT).layer(upstream),
+        }
+    }
+}
+
+impl<C, E> Builder<C, E> {
+    /// The gateway's name, told to clients as `serverInfo`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How calls are spread over the servers of one name.
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// Which names tools and prompts of several servers get.
+    pub fn naming(mut self, naming: Naming) -> Self {
+        self.naming = naming;
+        self
+    }
+
+    /// How often each server's health is checked: 15 s, ± 10 % so that checks do not fall together.
+    pub fn probe_every(mut self, interval: Duration) -> Self {
+        self.timing.interval = interval;
+        self
+    }
+
+    /// How long lists and calls of unknown names wait at the start for servers that have not answered yet: 5 s.
+    pub fn start_patience(mut self, patience: Duration) -> Self {
+        self.timing.start_patience = patience;
+        self
+    }
+
+    /// Timeouts and bounds of connections.
+    pub fn settings(mut self, settings: upstream::Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Replaces what makes the service at the bottom of each endpoint: a connection of your own, a mock in tests.
+    ///
+    /// It must return at once; connecting belongs into the service.
+    pub fn connect<F, U>(self, connect: F) -> Builder<F, E>
+    where
+        F: Fn(&Server) -> U,
+    {
+        let Self { name, strategy, naming, settings, timing, wrap, endpoint, .. } = self;
+        Builder { name, strategy, naming, settings, timing, wrap, connect, endpoint }
+    }
+
+    /// Replaces what wraps each endpoint's service for the calls of clients.
+    pub fn endpoint<F>(self, endpoint: F) -> Builder<C, F> {
+        let Self { name, strategy, naming, settings, timing, wrap, connect, .. } = self;
+        Builder { name, strategy, naming, settings, timing, wrap, connect, endpoint }
+    }
+
+    /// Wraps each pool, which is all servers of one name with retries and balancing, in layers of your own.
+    ///
+    /// ```
+    /// use tower::{ServiceBuilder, load_shed::LoadShedLayer};
+    /// use tower_mcp_gateway::{limit::LimitLayer, registry::Registry, route::Pool};
+    ///
+    /// // At most ten calls at once to all replicas of a name together.
+    /// let builder = Registry::builder().pool(|_, pool| {
+    ///     Pool::new(ServiceBuilder::new().layer(LoadShedLayer::new()).layer(LimitLayer::new(10)).service(pool))
+    /// });
+    /// # drop(builder);
+    /// ```
+    pub fn pool<F>(mut self, wrap: F) -> Self
+    where
+        F: Fn(&ServerName, Pool) -> Pool + Send + Sync + 'static,
+    {
+        self.wrap = Arc::new(wrap);
+        self
+    }
+
+    /// The registry, and the driver to spawn.
+    pub fn build<U, S>(self) -> (Registry, impl Future<Output = ()> + Send + use<C, E, U, S>)
+    where
+        C: Fn(&Server) -> U + Send + Sync + 'static,
+        U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
+        E: Fn(&Server, U) -> S + Send + Sync + 'static,
+        S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
+    {
+        let shared = Arc::new(Shared {
+            members: watch::Sender::new(Members::default()),
+            changes: watch::Sender::new(0),
+            tables: Tables::new(Table::default()),
+            board: Board::default(),
+            settings: Arc::new(self.settings),
+        });
+        let driver = Driver::new(&shared, self.name, (self.strategy, self.wrap), self.naming, self.timing);
+        let driver = driver.run(self.connect, self.endpoint);
+        (Registry { shared }, driver)
+    }
+
+    /// [`build`](Self::build) with the servers of a configuration, whose order decides between equal tool names.
+    ///
+    /// # Errors
+    ///
+    /// The first [`RegisterError`].
+    pub fn build_with<I, U, S>(
+        self,
+        servers: I,
+    ) -> Result<(Registry, impl Future<Output = ()> + Send + use<I, C, E, U, S>), RegisterError>
+    where
+        I: IntoIterator<Item = Server>,
+        C: Fn(&Server) -> U + Send + Sync + 'static,
+        U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
+        E: Fn(&Server, U) -> S + Send + Sync + 'static,
+        S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
+    {
+        let (registry, driver) = self.build();
+        for server in servers {
+            registry.admit(server, true)?;
+        }
+        Ok((registry, driver))
+    }
+}
+
+impl<C, E> fmt::Debug for Builder<C, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut builder = f.debug_struct("Builder");
+        builder.field("name", &self.name).field("strategy", &self.strategy).field("timing", &self.timing);
+        builder.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,278 @@
+use super::{
+    Server,
+    builder::Wrap,
+    endpoint::{Done, Running, Stack, stop},
+    handle::Shared,
+    member::Member,
+    pool::Pools,
+};
+use crate::{
+    BoxError, Call, EndpointId, Reply, ServerName,
+    balance::policy::Strategy,
+    catalog::{Merge, Naming, Part, Update},
+    health::{Verdict, Verdicts},
+};
+use std::{
+    collections::{HashMap, HashSet},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinError, JoinSet},
+    time::sleep,
+};
+use tower::Service;
+
+/// Listings on their way to the driver. Endpoints wait for room, so a thousand that change at once cost no memory.
+const UPDATES: usize = 64;
+
+/// When things happen.
+#[derive(Clone, Debug)]
+pub(super) struct Timing {
+    pub(super) interval: Duration,
+    pub(super) start_patience: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(15), start_patience: Duration::from_secs(5) }
+    }
+}
+
+/// Does what the handle wrote down: the one place that begins and ends servers and publishes tables.
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    merge: Merge,
+    pooling: (Strategy, Wrap),
+    timing: Timing,
+}
+
+impl Driver {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        name: String,
+        pooling: (Strategy, Wrap),
+        naming: Naming,
+        timing: Timing,
+    ) -> Self {
+        let merge = Merge::new(name, env!("CARGO_PKG_VERSION")).naming(naming);
+        Self { shared: Arc::clone(shared), merge, pooling, timing }
+    }
+
+    /// Runs until the registry is closed and its last connection has ended.
+    pub(super) async fn run<C, U, E, S>(self, connect: C, endpoint: E)
+    where
+        C: Fn(&Server) -> U,
+        U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
+        E: Fn(&Server, U) -> S,
+        S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
+    {
+        let (updates, mut arriving) = mpsc::channel(UPDATES);
+        let mut members = self.shared.members.subscribe();
+        let mut verdicts = self.shared.board.subscribe();
+        let mut patience = pin!(sleep(self.timing.start_patience));
+        let make = |server: &Server| {
+            let raw = connect(server);
+            (raw.clone(), endpoint(server, raw))
+        };
+        let mut state = State::new(self, updates);
+        state.reconcile(&make).await;
+        while !state.is_finished() {
+            tokio::select! {
+                _ = members.changed() => state.reconcile(&make).await,
+                Some(update) = arriving.recv() => {
+                    state.take(update);
+                    // Servers that answer together become one table.
+                    while let Ok(update) = arriving.try_recv() {
+                        state.take(update);
+                    }
+                    state.publish();
+                }
+                _ = verdicts.changed() => state.judge(&verdicts),
+                () = &mut patience, if !state.settled => state.settle(),
+                Some(done) = state.work.join_next(), if !state.work.is_empty() => state.done(done),
+            }
+        }
+    }
+}
+
+/// What the driver knows while it runs.
+struct State<S> {
+    driver: Driver,
+    updates: mpsc::Sender<Update>,
+    pools: Pools<Stack<S>>,
+    running: Vec<Running>,
+    work: JoinSet<Done>,
+    settled: bool,
+}
+
+impl<S> Drop for State<S> {
+    fn drop(&mut self) {
+        // Without a driver nothing begins or ends any more: say so to those who wait for it.
+        self.driver.shared.members.send_modify(|members| {
+            members.closed = true;
+            members.active.clear();
+            members.stopping.clear();
+        });
+        self.driver.shared.changed();
+    }
+}
+
+impl<S> State<S>
+where
+    S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
+{
+    fn new(driver: Driver, updates: mpsc::Sender<Update>) -> Self {
+        let (strategy, wrap) = driver.pooling.clone();
+        let pools = Pools::new(strategy, wrap, driver.shared.board.clone());
+        let (running, work) = (Vec::new(), JoinSet::new());
+        Self { driver, updates, pools, running, work, settled: false }
+    }
+
+    fn is_finished(&self) -> bool {
+        let members = self.driver.shared.members.borrow();
+        members.closed && members.stopping.is_empty()
+    }
+
+    /// Ends and begins members until those that run are those that shall.
+    async fn reconcile<U>(&mut self, make: &impl Fn(&Server) -> (U, S))
+    where
+        U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
+    {
+        let (active, stopping) = {
+            let members = self.driver.shared.members.borrow();
+            (members.active.clone(), members.stopping.clone())
+        };
+        let (running, ended) = std::mem::take(&mut self.running)
+            .into_iter()
+            .partition(|running| active.iter().any(|member| Arc::ptr_eq(member, &running.member)));
+        self.running = running;
+        self.end(ended, &stopping).await;
+        for member in active {
+            if !self.running.iter().any(|running| Arc::ptr_eq(&running.member, &member)) {
+                self.begin(member, make).await;
+            }
+        }
+        self.publish();
+    }
+
+    async fn begin<U>(&mut self, member: Arc<Member>, make: &impl Fn(&Server) -> (U, S))
+    where
+        U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
+    {
+        let services = make(&member.server);
+        let shared = &self.driver.shared;
+        let context = (&shared.board, &self.driver.timing);
+        let (running, endpoint) = Running::begin(member, services, context, &self.updates, &mut self.work);
+        let (name, id) = (running.member.server.name().clone(), running.member.server.id().clone());
+        self.running.push(running);
+        let work = &mut self.work;
+        let spawn = |driver| {
+            work.spawn(async move {
+                let driver: super::pool::Driver = driver;
+                driver.await;
+                Done::Loop
+            });
+        };
+        self.pools.insert(&name, id, endpoint, spawn).await;
+        self.driver.shared.changed();
+    }
+
+    /// Takes members out of the table first, then out of their pools, so that no call is routed to a pool without them.
+    async fn end(&mut self, ended: Vec<Running>, stopping: &[Arc<Member>]) {
+        if !ended.is_empty() {
+            self.publish();
+        }
+        for running in ended {
+            let (name, id) = (running.member.server.name().clone(), running.member.server.id().clone());
+            self.pools.remove(&name, id.clone()).await;
+            self.driver.shared.board.forget(&id);
+            running.end(&mut self.work);
+        }
+        // Unregistered before the driver had begun with them: there is no connection to wait for.
+        for member in stopping.iter().filter(|member| !member.has_begun()) {
+            stop(Arc::clone(member), &mut self.work);
+        }
+    }
+
+    fn take(&mut self, update: Update) {
+        let endpoint = &update.endpoint;
+        if let Some(running) = self.running.iter().find(|running| running.member.server.id() == endpoint) {
+            if let Err(error) = &update.result {
+                tracing::debug!(server = %endpoint, error = %crate::error::causes(&**error), "not listed");
+            }
+            running.member.offered(update.result);
+            self.driver.shared.changed();
+        }
+    }
+
+    /// Merges what all members offer into a new table.
+    fn publish(&mut self) {
+        let tables = &self.driver.shared.tables;
+        self.settled |= self.has_settled();
+        let parts = self.parts();
+        let previous = tables.load_full();
+        tables.replace(self.driver.merge.table(&parts, Some(&previous)), self.settled);
+    }
+
+    /// The active members by server name, in the registry's order.
+    fn parts(&self) -> Vec<Part<crate::route::Pool>> {
+        let mut parts: Vec<Part<_>> = Vec::new();
+        let mut places: HashMap<ServerName, usize> = HashMap::new();
+        let begun: HashSet<*const Member> = self.running.iter().map(|running| Arc::as_ptr(&running.member)).collect();
+        let members = self.driver.shared.members.borrow();
+        for member in members.active.iter().filter(|member| begun.contains(&Arc::as_ptr(member))) {
+            let server = &member.server;
+            let Some(pool) = self.pools.get(server.name()) else { continue };
+            let at = *places.entry(server.name().clone()).or_insert_with(|| {
+                parts.push(Part::new(server.name().clone(), pool.clone()));
+                parts.len() - 1
+            });
+            parts[at].endpoints.push((server.id().clone(), member.listing()));
+        }
+        parts
+    }
+
+    /// Whether every member has been listed, or has failed to be: nothing is gained by waiting for more.
+    fn has_settled(&self) -> bool {
+        let board = &self.driver.shared.board;
+        let failed = |id: &EndpointId| matches!(board.verdict(id.as_str()), Verdict::Ill(_));
+        let answered = |running: &Running| running.member.has_answered() || failed(running.member.server.id());
+        !self.running.is_empty() && self.running.iter().all(answered)
+    }
+
+    /// Declares the start over; called when its patience is.
+    fn settle(&mut self) {
+        self.settled = true;
+        self.driver.shared.tables.settle();
+    }
+
+    /// Looks at changed verdicts: an endpoint that has recovered may offer something else than before.
+    fn judge(&mut self, verdicts: &watch::Receiver<Verdicts>) {
+        {
+            let verdicts = verdicts.borrow();
+            for running in &mut self.running {
+                let ill = matches!(verdicts.get(running.member.server.id().as_str()), Verdict::Ill(_));
+                if running.ill && !ill {
+                    running.wake.notify_one();
+                }
+                running.ill = ill;
+            }
+        }
+        if !self.settled && self.has_settled() {
+            self.settle();
+        }
+        self.driver.shared.changed();
+    }
+
+    fn done(&mut self, done: Result<Done, JoinError>) {
+        match done {
+            Ok(Done::Stopped(member)) => self.driver.shared.stopped(&member),
+            Ok(Done::Loop) => {}
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => tracing::error!(%error, "a task of the registry has panicked"),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Why a server was not taken or not let go.
+
+use super::InvalidServer;
+use crate::EndpointId;
+
+/// A change of the registry that was refused; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The entry cannot be used.
+    #[error(transparent)]
+    Invalid(#[from] InvalidServer),
+    /// Ids are unique.
+    #[error("id: a server {:?} is registered already; unregister it first", .0.as_str())]
+    Duplicate(EndpointId),
+    /// Nothing to unregister.
+    #[error("id: no server {:?} is registered", .0.as_str())]
+    Unknown(EndpointId),
+    /// [`Registry::MAX_SERVERS`](super::Registry::MAX_SERVERS) are registered or still stopping.
+    #[error("the registry is full: {} servers are registered", super::Registry::MAX_SERVERS)]
+    Full,
+    /// The registry has been closed.
+    #[error("the registry is closed")]
+    Closed,
+}

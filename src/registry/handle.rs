@@ -1,0 +1,212 @@
+use super::{Builder, Entry, RegisterError, Server, member::Member};
+use crate::{
+    EndpointId,
+    health::{Board, HealthCheck},
+    route::{Table, Tables},
+    upstream,
+};
+use std::{fmt, sync::Arc};
+use tokio::sync::watch;
+
+/// The servers behind a gateway: register, unregister and list them while calls are in flight.
+///
+/// A registry is two halves, like hyper's `handshake`: this handle, which is cheap to clone, and a driver future that
+/// does the work. The handle only writes down what shall be; the driver reaches servers, checks their health, collects
+/// what they offer and publishes routing tables. Without the driver nothing happens, and dropping it stops every server.
+///
+/// ```
+/// use tower_mcp_gateway::registry::{Registry, Server};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (registry, driver) = Registry::builder().build();
+/// tokio::spawn(driver);
+///
+/// registry.register(Server::sse("search-1", "search", "http://localhost:3510")?)?;
+/// assert_eq!(registry.list()[0].id.as_str(), "search-1");
+///
+/// let again = registry.register(Server::stdio("search-1", "search", "search-server"));
+/// assert_eq!(again.unwrap_err().to_string(), "id: a server \"search-1\" is registered already; unregister it first");
+/// registry.unregister("search-1")?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Registry {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What handle and driver share.
+pub(super) struct Shared {
+    pub(super) members: watch::Sender<Members>,
+    pub(super) changes: watch::Sender<u64>,
+    pub(super) tables: Arc<Tables<Table>>,
+    pub(super) board: Board,
+    pub(super) settings: Arc<upstream::Settings>,
+}
+
+/// What shall be, written by handles and worked off by the driver: a level, not a queue of commands, so nothing can
+/// fill up and nothing can be missed.
+#[derive(Default)]
+pub(super) struct Members {
+    /// Servers of the configuration in its order, then those registered at run time by id.
+    pub(super) active: Vec<Arc<Member>>,
+    /// Unregistered servers whose calls or processes have not ended yet.
+    pub(super) stopping: Vec<Arc<Member>>,
+    pub(super) closed: bool,
+}
+
+impl Members {
+    pub(super) fn get(&self, id: &str) -> Option<&Arc<Member>> {
+        self.active.iter().find(|member| member.server.id().as_str() == id)
+    }
+
+    fn admit(&mut self, member: Member) -> Result<(), RegisterError> {
+        let id = member.server.id();
+        if self.closed {
+            return Err(RegisterError::Closed);
+        }
+        if self.get(id.as_str()).is_some() {
+            return Err(RegisterError::Duplicate(id.clone()));
+        }
+        if self.active.len() + self.stopping.len() >= Registry::MAX_SERVERS {
+            return Err(RegisterError::Full);
+        }
+        let place = match member.configured {
+            true => self.active.partition_point(|other| other.configured),
+            false => self.active.partition_point(|other| other.configured || other.server.id() < id),
+        };
+        self.active.insert(place, Arc::new(member));
+        Ok(())
+    }
+}
+
+impl Registry {
+    /// The most servers one registry takes, those included whose calls are still ending. Each costs two tasks and a
+    /// connection, so a run-away script that registers is stopped here rather than by the operating system.
+    pub const MAX_SERVERS: usize = 4096;
+
+    /// Begins a registry; see [`Builder`].
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Adds a server; it is reached in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`] names the field that is wrong, or says that the id is taken, the registry full or closed.
+    pub fn register(&self, server: Server) -> Result<(), RegisterError> {
+        self.admit(server, false)
+    }
+
+    pub(super) fn admit(&self, server: Server, configured: bool) -> Result<(), RegisterError> {
+        server.validate()?;
+        let member = Member::new(server, configured, &self.shared.settings);
+        let mut admitted = Ok(());
+        self.shared.members.send_if_modified(|members| {
+            admitted = members.admit(member);
+            admitted.is_ok()
+        });
+        if admitted.is_ok() {
+            self.shared.changed();
+        }
+        admitted
+    }
+
+    /// Takes a server out: no later call reaches it, those in flight finish, then its process or connection ends.
+    /// Until then it is listed as [`Stopped`](super::Status::Stopped).
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError::Unknown`] if no server has this id.
+    pub fn unregister(&self, id: &str) -> Result<(), RegisterError> {
+        let mut known = false;
+        self.shared.members.send_if_modified(|members| {
+            if let Some(place) = members.active.iter().position(|m| m.server.id().as_str() == id) {
+                let member = members.active.remove(place);
+                members.stopping.push(member);
+                known = true;
+            }
+            known
+        });
+        self.shared.changed();
+        if known { Ok(()) } else { Err(RegisterError::Unknown(id.into())) }
+    }
+
+    /// Every server with its status and tools: those of the configuration in its order, then the others by id, then
+    /// those that are stopping.
+    pub fn list(&self) -> Vec<Entry> {
+        let members = self.shared.members.borrow();
+        let active = members.active.iter().map(|member| member.entry(&self.shared.board, false));
+        active.chain(members.stopping.iter().map(|member| member.entry(&self.shared.board, true))).collect()
+    }
+
+    /// The latest health check of every server that has had one.
+    pub fn health(&self) -> Vec<HealthCheck> {
+        self.list().into_iter().filter_map(|entry| entry.last_health_check).collect()
+    }
+
+    /// A counter that moves whenever [`list`](Self::list) may have changed.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::registry::{Registry, Server, Status};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (registry, driver) = Registry::builder().build();
+    /// tokio::spawn(driver);
+    /// let mut changes = registry.changes();
+    /// registry.register(Server::http("down", "down", "http://127.0.0.1:9/mcp")?)?;
+    /// while registry.list()[0].status != Status::Error {
+    ///     changes.changed().await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// The routing table, for [`Route`](crate::route::Route), [`CatalogLayer`](crate::catalog::CatalogLayer) and
+    /// [`SubscribeLayer`](crate::subscribe::SubscribeLayer).
+    pub fn tables(&self) -> Arc<Tables<Table>> {
+        Arc::clone(&self.shared.tables)
+    }
+
+    /// Whether every server of the configuration has answered or failed once, or the start's patience is over.
+    pub fn is_settled(&self) -> bool {
+        self.shared.tables.versions().borrow().settled
+    }
+
+    /// Unregisters every server, refuses new ones, and waits until the last connection and process has ended.
+    ///
+    /// The wait is bounded by the calls in flight and by the time children get to leave; drain the calls first.
+    pub async fn close(&self) {
+        self.shared.members.send_modify(|members| {
+            members.closed = true;
+            let active = std::mem::take(&mut members.active);
+            members.stopping.extend(active);
+        });
+        self.shared.changed();
+        let mut members = self.shared.members.subscribe();
+        // The sender lives in `self`, so the wait can only end by the condition.
+        let _ = members.wait_for(|members| members.stopping.is_empty()).await;
+    }
+}
+
+impl Shared {
+    pub(super) fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Forgets a member whose connection has ended.
+    pub(super) fn stopped(&self, member: &Arc<Member>) {
+        self.members.send_modify(|members| members.stopping.retain(|other| !Arc::ptr_eq(other, member)));
+        self.changed();
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members = self.shared.members.borrow();
+        let ids: Vec<&EndpointId> = members.active.iter().map(|member| member.server.id()).collect();
+        f.debug_struct("Registry").field("servers", &ids).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,87 @@
+use super::builder::Wrap;
+use crate::{
+    BoxError, Call, EndpointId, Reply, ServerName,
+    balance::{Patience, balance, policy::Strategy},
+    health::{Board, Healthy},
+    load::Metered,
+    retry,
+    route::Pool,
+};
+use futures_util::{StreamExt, stream};
+use std::{collections::HashMap, future::Future};
+use tokio::sync::mpsc;
+use tower::{Layer, Service, discover::Change};
+
+/// Changes of membership on their way to a pool's driver. It takes them as fast as they come, so a full channel only
+/// means that it has not been scheduled yet.
+const CHANGES: usize = 16;
+
+/// The pools of a registry, one per server name.
+pub(super) struct Pools<S> {
+    strategy: Strategy,
+    wrap: Wrap,
+    board: Board,
+    by_name: HashMap<ServerName, Entry<S>>,
+}
+
+struct Entry<S> {
+    pool: Pool,
+    changes: mpsc::Sender<Change<EndpointId, Metered<S>>>,
+    members: usize,
+}
+
+impl<S> Pools<S>
+where
+    S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
+{
+    pub(super) fn new(strategy: Strategy, wrap: Wrap, board: Board) -> Self {
+        Self { strategy, wrap, board, by_name: HashMap::new() }
+    }
+
+    /// The pool of `name`, while it has members.
+    pub(super) fn get(&self, name: &ServerName) -> Option<&Pool> {
+        self.by_name.get(name).map(|entry| &entry.pool)
+    }
+
+    /// Puts an endpoint into the pool of `name`, which is made if there is none; `spawn` then gets its driver.
+    pub(super) async fn insert<F>(&mut self, name: &ServerName, id: EndpointId, endpoint: Metered<S>, spawn: F)
+    where
+        F: FnOnce(Driver),
+    {
+        if !self.by_name.contains_key(name) {
+            let (entry, driver) = self.make(name);
+            spawn(driver);
+            self.by_name.insert(name.clone(), entry);
+        }
+        if let Some(entry) = self.by_name.get_mut(name) {
+            entry.members += 1;
+            // An error means that the pool's driver has ended, as it does when this one is being dropped.
+            let _ = entry.changes.send(Change::Insert(id, endpoint)).await;
+        }
+    }
+
+    /// Takes an endpoint out; the pool goes with its last one.
+    pub(super) async fn remove(&mut self, name: &ServerName, id: EndpointId) {
+        let Some(entry) = self.by_name.get_mut(name) else { return };
+        entry.members -= 1;
+        let _ = entry.changes.send(Change::Remove(id)).await;
+        if entry.members == 0 {
+            self.by_name.remove(name);
+        }
+    }
+
+    fn make(&self, name: &ServerName) -> (Entry<S>, Driver) {
+        let (changes, arriving) = mpsc::channel(CHANGES);
+        let discover = stream::unfold(arriving, |mut arriving| async move {
+            let change = arriving.recv().await?;
+            Some((Ok::<_, BoxError>(change), arriving))
+        });
+        let healthy = Healthy::new(discover.boxed(), self.board.subscribe());
+        let (balance, driver) = balance(name.clone(), healthy, self.strategy, Patience::default());
+        let pool = (self.wrap)(name, Pool::new(retry::layer().layer(balance)));
+        (Entry { pool, changes, members: 0 }, Box::pin(driver))
+    }
+}
+
+/// The driver of one pool.
+pub(super) type Driver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;

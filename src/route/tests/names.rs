@@ -1,0 +1,115 @@
+use super::*;
+
+fn done() -> Outcome {
+    Outcome::Result(Json::from_static("{}"))
+}
+
+#[tokio::test]
+async fn a_call_reaches_its_server_with_providers_and_under_the_servers_own_name() {
+    let (a, at_a) = server("a", tools(r#"[{"name":"x"}]"#));
+    let (b, at_b) = server("b", tools(r#"[{"name":"x"},{"name":"y"}]"#));
+    let (route, mut hands) = (route(&[a, b]), [at_a, at_b]);
+    for (name, hand, expected) in [
+        ("x", 0, ("x", "a-1")),
+        ("a__x", 0, ("x", "a-1")),
+        ("b__x", 1, ("x", "b-1")),
+        ("y", 1, ("y", "b-1")),
+        ("b__y", 1, ("y", "b-1")),
+    ] {
+        let params = format!(r#"{{"_meta":{{"k":1}},"name":"{name}","arguments":{{"name":"{name}","n":1e400}}}}"#);
+        let (asked, _) = exchange(&route, call(Method::TOOLS_CALL, &params), &mut hands[hand], done()).await;
+        assert_eq!(asked.providers.unwrap().endpoints()[0].as_str(), expected.1, "{name}");
+        let sent = params.replacen(&format!("\"name\":\"{name}\""), &format!("\"name\":\"{}\"", expected.0), 1);
+        assert_eq!(asked.params.as_str(), sent, "nothing but the name differs");
+    }
+}
+
+#[tokio::test]
+async fn prompts_are_routed_apart_from_tools() {
+    let (a, mut at_a) = server("a", Listing::default().with(Kind::Prompts, json(r#"[{"name":"x"}]"#)));
+    let (b, _at_b) = server("b", tools(r#"[{"name":"x"}]"#));
+    let route = route(&[b, a]);
+    let (asked, _) = exchange(&route, call(Method::PROMPTS_GET, r#"{"name":"x"}"#), &mut at_a, done()).await;
+    assert_eq!(asked.method, Method::PROMPTS_GET);
+    let problem = refused(&route, call(Method::PROMPTS_GET, r#"{"name":"y"}"#)).await;
+    assert_eq!((problem.code, problem.status.as_u16()), (-32602, 200));
+}
+
+#[tokio::test]
+async fn what_leads_nowhere_is_refused_in_the_protocols_words() {
+    let (a, _at_a) = server("a", tools("[]"));
+    let (b, _at_b) = server("b", tools("[]"));
+    let route = route(&[a, b]);
+    for (method, params, code, status) in [
+        (Method::TOOLS_CALL, r#"{"name":"nope"}"#, -32602, 200),
+        (Method::TOOLS_CALL, r#"{"name":"a__nope"}"#, -32602, 200),
+        (Method::TOOLS_CALL, "{}", -32602, 200),
+        (Method::TOOLS_CALL, r#"{"name":null}"#, -32602, 200),
+        (Method::RESOURCES_READ, r#"{"uri":["r://1"]}"#, -32602, 200),
+        (Method::COMPLETE, "{}", -32602, 200),
+        (Method::COMPLETE, r#"{"ref":{"type":"ref/prompt","name":"p"}}"#, -32601, 404),
+        (Method::RESOURCES_SUBSCRIBE, r#"{"uri":"r://1"}"#, -32601, 404),
+        (Method::new("tasks/get"), "{}", -32601, 404),
+        (Method::new(""), "{}", -32601, 404),
+    ] {
+        let problem = refused(&route, call(method.clone(), params)).await;
+        assert_eq!((problem.code, problem.status.as_u16()), (code, status), "{method} {params}");
+    }
+    let problem = refused(&route, call(Method::RESOURCES_READ, r#"{"uri":"r://1"}"#)).await;
+    assert_eq!(problem.data.unwrap().as_str(), r#"{"uri":"r://1"}"#);
+}
+
+#[tokio::test]
+async fn notifications_are_taken() {
+    let route = route(&[]);
+    let reply = route.oneshot(call(Method::ROOTS_LIST_CHANGED, "{}")).await.unwrap();
+    assert!(matches!(reply.as_single(), Some(Outcome::Accepted)));
+}
+
+#[tokio::test]
+async fn an_only_server_gets_what_it_does_not_list() {
+    let (a, mut at_a) = server("a", tools("[]"));
+    let route = route(&[a]);
+    for (method, params, sent) in [
+        (Method::TOOLS_CALL, r#"{"name":"hidden"}"#, r#"{"name":"hidden"}"#),
+        (Method::TOOLS_CALL, r#"{"name":"a__hidden"}"#, r#"{"name":"hidden"}"#),
+        (Method::TOOLS_CALL, r#"{"name":"a__"}"#, r#"{"name":"a__"}"#),
+        (Method::PROMPTS_GET, r#"{"name":"b__hidden"}"#, r#"{"name":"b__hidden"}"#),
+        (Method::RESOURCES_READ, r#"{"uri":"r://hidden"}"#, r#"{"uri":"r://hidden"}"#),
+    ] {
+        let (asked, _) = exchange(&route, call(method, params), &mut at_a, done()).await;
+        assert_eq!(asked.params.as_str(), sent);
+        assert!(asked.providers.is_none(), "any endpoint may have it");
+    }
+}
+
+#[tokio::test]
+async fn completion_follows_its_reference() {
+    let listing = |capabilities: &str| {
+        let listing = Listing::default().with(Kind::Prompts, json(r#"[{"name":"p"}]"#));
+        listing.with(Kind::Templates, json(r#"[{"uriTemplate":"t://{x}"}]"#)).capable(json(capabilities))
+    };
+    let (a, _at_a) = server("a", listing("{}"));
+    let (b, mut at_b) = server("b", listing(r#"{"completions":{}}"#));
+    let route = route(&[a, b]);
+    let params = r#"{"ref":{"type":"ref/prompt","name":"b__p"},"argument":{"name":"q","value":"v"}}"#;
+    let (asked, _) = exchange(&route, call(Method::COMPLETE, params), &mut at_b, done()).await;
+    assert_eq!(asked.params.as_str(), params.replace("b__p", "p"));
+    assert_eq!(asked.providers.unwrap().endpoints()[0].as_str(), "b-1");
+    for reference in [r#"{"type":"ref/prompt","name":"p"}"#, r#"{"type":"ref/resource","uri":"t://{x}"}"#] {
+        let reply = route.clone().oneshot(call(Method::COMPLETE, &format!(r#"{{"ref":{reference}}}"#))).await.unwrap();
+        let answer = reply.as_single().unwrap().result().unwrap().to_string();
+        assert!(answer.contains(r#""values":[]"#), "{reference} is of a server that completes nothing: {answer}");
+    }
+    let unknown = r#"{"ref":{"type":"ref/prompt","name":"nope"}}"#;
+    assert_eq!(refused(&route, call(Method::COMPLETE, unknown)).await.code, -32602);
+}
+
+#[test]
+fn routes_are_always_ready_however_their_pools_are() {
+    let (a, mut at_a) = server("a", tools(r#"[{"name":"x"}]"#));
+    at_a.allow(0);
+    let mut route = tokio_test::task::spawn(route(&[a]));
+    let ready = route.enter(|cx, mut route| tower::Service::poll_ready(&mut *route, cx));
+    assert!(ready.is_ready());
+}

@@ -1,0 +1,66 @@
+//! A gateway to test: the library in an axum app, on a port of its own.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::Router;
+use tokio::{net::TcpListener, task::JoinSet};
+use tower_mcp_gateway::{Gateway, config::Config, registry::Server};
+
+use crate::support::servers::{Kind, Running, example};
+
+/// A gateway that serves until it is dropped.
+pub(crate) struct Front {
+    address: SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
+impl Front {
+    /// In front of these, with health checks often enough for a test.
+    pub(crate) async fn of(servers: Vec<Server>) -> Self {
+        Self::with(servers, |_| {}).await
+    }
+
+    /// The same, after a change of its configuration.
+    pub(crate) async fn with(servers: Vec<Server>, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new("e2e");
+        config.health_check_interval = Duration::from_millis(200);
+        config.servers = servers;
+        change(&mut config);
+        let (gateway, driver) = Gateway::from_config(config).expect("a configuration that holds");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let app = Router::new().fallback_service(gateway);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(driver);
+        tasks.spawn(async move { axum::serve(listener, app).await.expect("axum serves for ever") });
+        Self { address, _tasks: tasks }
+    }
+
+    /// In front of one server.
+    pub(crate) async fn of_one(server: &Running) -> Self {
+        Self::of(vec![entry("one-1", "one", server)]).await
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The endpoint of Streamable HTTP.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+}
+
+/// A running server as an entry of a gateway's configuration.
+pub(crate) fn entry(id: &str, name: &str, server: &Running) -> Server {
+    let entry = match server.kind {
+        Kind::Sse => Server::sse(id, name, &server.url()),
+        _ => Server::http(id, name, &server.url()),
+    };
+    entry.expect("a URL of our own")
+}
+
+/// The helper program as an entry: a server over stdio named `name`, of `legacy`, `modern`, `both` or `plain` make.
+pub(crate) fn child(id: &str, name: &str, era: &str) -> Server {
+    Server::stdio(id, name, example("peer").display().to_string()).arg(name).arg(era)
+}

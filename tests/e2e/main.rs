@@ -1,0 +1,16 @@
+//! The gateway between real clients and real servers, over real sockets and pipes.
+//!
+//! `tests/peers` tries the same peers without the gateway: when both fail, look there first.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod balance;
+mod cancel;
+mod change;
+mod crowd;
+mod front;
+mod names;
+mod old;
+mod table;
+mod verbatim;

@@ -1,0 +1,190 @@
+//! HTTP+SSE, the transport of 2024-11-05.
+
+use super::*;
+use http_body_util::BodyExt;
+use tower_mcp_gateway::{edge::EdgeLayer, reply::Event};
+
+/// Opens a stream and gives it with the path to post to.
+async fn connect(edge: &TestEdge, path: &str) -> (Body, String) {
+    let response = ask(edge, bare(Method::GET, path).with("accept", "text/event-stream")).await;
+    assert_eq!(header_of(&response, "content-type"), Some("text/event-stream"));
+    let mut body = response.into_body();
+    let first = frame(&mut body).await.unwrap();
+    let path = first.strip_prefix("event: endpoint\ndata: ").unwrap().trim_end().to_owned();
+    (body, path)
+}
+
+fn to(path: &str, body: Value) -> Post {
+    let mut request = post(body);
+    *request.uri_mut() = path.parse().unwrap();
+    request
+}
+
+fn call(path: &str, id: Value, method: &str) -> Post {
+    to(path, json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {"name": "n"}}))
+}
+
+/// Sends `initialize` and takes its answer off the stream.
+async fn greet(edge: &TestEdge, behind: &mut Behind, body: &mut Body, path: &str, version: &str) -> Value {
+    let mut request = initialize(version, json!({}));
+    *request.uri_mut() = path.parse().unwrap();
+    let response = ask(edge, request).await;
+    assert_eq!((response.status().as_u16(), text(response).await.as_str()), (202, ""));
+    next(behind).await.1.send_response(discovered().into());
+    message(&frame(body).await.unwrap())
+}
+
+#[tokio::test]
+async fn the_endpoint_stands_beside_the_stream() {
+    let (edge, _behind) = edge();
+    for (path, messages) in [
+        ("/sse", "/messages?sessionId="),
+        ("/tools/sse", "/tools/messages?sessionId="),
+        ("//evil.example/sse", "/evil.example/messages?sessionId="),
+    ] {
+        let (_, endpoint) = connect(&edge, path).await;
+        assert!(endpoint.strip_prefix(messages).is_some_and(|id| id.len() >= 32), "{endpoint}");
+    }
+    let (edge, _behind) = edge_with(EdgeLayer::new().messages_path("/nested/post"));
+    let (_body, endpoint) = connect(&edge, "/sse").await;
+    assert!(endpoint.starts_with("/nested/post?sessionId="), "{endpoint}");
+    // A router in front may have taken the prefix off.
+    let stripped = endpoint.strip_prefix("/nested").unwrap();
+    let early = ask(&edge, call(stripped, json!(1), "tools/list")).await;
+    refused(early, 400, -32600, json!(1)).await;
+}
+
+#[tokio::test]
+async fn answers_come_on_the_stream_in_the_order_in_which_they_are_done() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    let hello = greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    assert_eq!((&hello["id"], &hello["result"]["protocolVersion"]), (&json!(0), &json!("2024-11-05")));
+    assert_eq!(ask(&edge, call(&path, json!("a"), "tools/call")).await.status(), 202);
+    let first = next(&mut behind).await;
+    assert_eq!(ask(&edge, call(&path, json!("b"), "tools/call")).await.status(), 202);
+    let second = next(&mut behind).await;
+    assert!(first.0.session.is_some());
+    second.1.send_response(events(vec![Ok(progress(1)), Ok(Event::Done(result(json!({"n": 2}))))]));
+    assert_eq!(message(&frame(&mut body).await.unwrap())["method"], "notifications/progress");
+    let answer = message(&frame(&mut body).await.unwrap());
+    assert_eq!(answer, json!({"jsonrpc": "2.0", "id": "b", "result": {"n": 2}}));
+    first.1.send_error("cut");
+    assert_eq!(message(&frame(&mut body).await.unwrap())["id"], "a");
+    ask(&edge, call(&path, json!(3), "ping")).await;
+    assert_eq!(message(&frame(&mut body).await.unwrap())["result"], json!({}));
+}
+
+#[tokio::test]
+async fn a_client_may_greet_only_once_and_must_greet_first() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    refused(ask(&edge, call(&path, json!(1), "tools/list")).await, 400, -32600, json!(1)).await;
+    let hello = greet(&edge, &mut behind, &mut body, &path, "2026-07-28").await;
+    assert_eq!(hello["result"]["protocolVersion"], "2025-11-25");
+    let again = greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    assert_eq!(again["error"]["code"], -32600);
+}
+
+#[tokio::test]
+async fn the_session_and_its_calls_end_with_the_stream() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    ask(&edge, call(&path, json!(1), "tools/call")).await;
+    let (reply, dropped) = endless(vec![progress(1)]);
+    let (call_behind, respond) = next(&mut behind).await;
+    respond.send_response(reply);
+    frame(&mut body).await.unwrap();
+    assert_eq!(edge.sessions(), 1);
+    drop(body);
+    dropped.await;
+    call_behind.session.unwrap().closed().await;
+    assert_eq!(edge.sessions(), 0);
+    refused(ask(&edge, call(&path, json!(2), "ping")).await, 404, 404, json!(2)).await;
+}
+
+#[tokio::test]
+async fn a_call_is_cancelled_by_its_notification() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    ask(&edge, call(&path, json!(1), "tools/call")).await;
+    let (reply, dropped) = endless(vec![]);
+    next(&mut behind).await.1.send_response(reply);
+    let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
+    assert_eq!(ask(&edge, to(&path, cancelled)).await.status(), 202);
+    dropped.await;
+    ask(&edge, call(&path, json!(2), "ping")).await;
+    assert_eq!(message(&frame(&mut body).await.unwrap())["id"], 2);
+}
+
+#[tokio::test]
+async fn changed_lists_are_told_on_the_stream() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    let initialized = || to(&path, json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    assert_eq!(ask(&edge, initialized()).await.status(), 202);
+    let (call, respond) = next(&mut behind).await;
+    assert_eq!(call.method.as_str(), "subscriptions/listen");
+    let acknowledged = note("notifications/subscriptions/acknowledged", json!({}));
+    let (reply, dropped) = endless(vec![acknowledged, note("notifications/prompts/list_changed", json!({}))]);
+    respond.send_response(reply);
+    assert_eq!(message(&frame(&mut body).await.unwrap())["method"], "notifications/prompts/list_changed");
+    assert_eq!(ask(&edge, initialized()).await.status(), 202);
+    drop(body);
+    dropped.await;
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_stops_itself() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    let mut taken = 0;
+    loop {
+        match ask(&edge, call(&path, json!(taken), "ping")).await.status().as_u16() {
+            202 => taken += 1,
+            status => break assert_eq!(status, 503),
+        }
+        tokio::task::yield_now().await;
+        assert!(taken < 1000, "nothing stopped it");
+    }
+    assert!(taken >= 256);
+    for _ in 0..taken {
+        assert!(message(&frame(&mut body).await.unwrap())["result"].is_object());
+    }
+    assert_eq!(ask(&edge, call(&path, json!("after"), "ping")).await.status(), 202);
+    assert_eq!(message(&frame(&mut body).await.unwrap())["id"], "after");
+}
+
+#[tokio::test]
+async fn the_two_transports_do_not_share_session_ids() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    let id = path.split_once('=').unwrap().1;
+    refused(ask(&edge, request(id, json!(1), "ping", json!({}))).await, 404, 404, json!(1)).await;
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    let crossed = call(&format!("/messages?sessionId={session}"), json!(1), "ping");
+    refused(ask(&edge, crossed).await, 404, 404, json!(1)).await;
+}
+
+#[tokio::test]
+async fn the_stream_is_one_of_the_sessions_there_may_be() {
+    let (edge, _behind) = edge_with(EdgeLayer::new().max_sessions(1));
+    let (body, _) = connect(&edge, "/sse").await;
+    refused(ask(&edge, bare(Method::GET, "/sse")).await, 503, 503, Value::Null).await;
+    drop(body);
+    connect(&edge, "/sse").await;
+}
+
+#[tokio::test]
+async fn closing_the_gateway_ends_the_stream() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    edge.close_sessions();
+    assert!(body.frame().await.is_none());
+}

@@ -1,0 +1,79 @@
+//! The GET stream of a session.
+
+use super::*;
+use std::time::Duration;
+use tower_mcp_gateway::reply::Event;
+
+fn acknowledged() -> Event {
+    note("notifications/subscriptions/acknowledged", json!({"notifications": {}}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_the_lists_come_on_the_stream_between_comments() {
+    let (edge, mut behind) = edge();
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    let (reply, dropped) = endless(vec![acknowledged(), note("notifications/tools/list_changed", json!({}))]);
+    let (call, response) = through(&edge, &mut behind, get(&session), reply).await;
+    assert_eq!(call.method.as_str(), "subscriptions/listen");
+    let asked: Value = serde_json::from_str(call.params.as_str()).unwrap();
+    let lists = json!({"toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true});
+    assert_eq!(asked["notifications"], lists);
+    assert!(call.session.is_some());
+    assert_eq!(header_of(&response, "content-type"), Some("text/event-stream"));
+    let mut body = response.into_body();
+    let changed = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {}});
+    assert_eq!(message(&frame(&mut body).await.unwrap()), changed);
+    assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
+    drop(body);
+    dropped.await;
+}
+
+#[tokio::test]
+async fn a_session_has_one_stream_at_a_time() {
+    let (edge, mut behind) = edge();
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    let (_, first) = through(&edge, &mut behind, get(&session), endless(vec![acknowledged()]).0).await;
+    refused(ask(&edge, get(&session)).await, 409, 409, Value::Null).await;
+    drop(first);
+    let (_, again) = through(&edge, &mut behind, get(&session), endless(vec![acknowledged()]).0).await;
+    assert_eq!(again.status(), 200);
+    refused(ask(&edge, get(&session).with("accept", "application/json")).await, 406, 406, Value::Null).await;
+    assert_eq!(ask(&edge, bare(Method::GET, "/mcp")).await.status(), 405);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_ends_with_its_session_and_keeps_it_alive() {
+    let (edge, mut behind) =
+        edge_with(tower_mcp_gateway::edge::EdgeLayer::new().session_idle_timeout(Duration::from_secs(60)));
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    let (reply, dropped) = endless(vec![acknowledged()]);
+    let (_, response) = through(&edge, &mut behind, get(&session), reply).await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+    assert_eq!(ask(&edge, request(&session, json!(1), "ping", json!({}))).await.status(), 200);
+    ask(&edge, delete(&session)).await;
+    assert_eq!(text(response).await, "");
+    dropped.await;
+}
+
+#[tokio::test]
+async fn the_stream_ends_with_what_it_listens_to() {
+    let (edge, mut behind) = edge();
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    for last in [Ok(Event::Done(result(json!({})))), Err("cut".into())] {
+        let reply = events(vec![Ok(acknowledged()), last]);
+        let (_, response) = through(&edge, &mut behind, get(&session), reply).await;
+        assert_eq!(text(response).await, "");
+    }
+}
+
+#[tokio::test]
+async fn there_is_no_stream_where_nothing_can_be_listened_to() {
+    let (edge, mut behind) = edge();
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    let unknown = error(json!({"code": -32601, "message": ""}));
+    let (_, response) = through(&edge, &mut behind, get(&session), unknown).await;
+    assert_eq!(response.status(), 405);
+    let answer = start(&edge, get(&session));
+    next(&mut behind).await.1.send_error(tower::load_shed::error::Overloaded::new());
+    assert_eq!(answer.await.unwrap().status(), 503);
+}

@@ -1,0 +1,10 @@
+//! The edge, driven by HTTP requests without sockets; behind it stands a mock.
+
+mod checks;
+mod hosts;
+mod modern;
+mod support;
+mod uploads;
+
+#[cfg(feature = "legacy")]
+mod legacy;

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Real clients, through the gateway, at real servers.
+
+    tests/interop/run.py            the gateway in front of all servers, every client in front of the gateway
+    tests/interop/run.py --direct   every client at every server it can talk to by itself, without the gateway
+
+The gateway is the program in GATEWAY_BIN, or else the one that cargo built last. Prints a table and the failures, and ends
+with `N passed, N failed`; the exit code is 1 if anything failed.
+"""
+
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import setup
+from peers import Client, Server, clients, servers
+from processes import HERE, Process, alive
+
+READY = 90
+"""Seconds until every server must be listed: the slowest is a cold start of node on a busy machine."""
+STOP = 30
+"""Seconds the gateway may take to end."""
+
+
+class Report:
+    """Passes and failures, in rows of clients and columns of servers."""
+
+    def __init__(self) -> None:
+        self.cells: dict[tuple[str, str], str] = {}
+        self.failures: list[str] = []
+        self.passed = 0
+
+    def add(self, row: str, column: str, problems: list[str]) -> None:
+        self.cells[row, column] = "FAIL" if problems else "ok"
+        self.passed += not problems
+        self.failures += [f"{row} × {column}: {problem}" for problem in problems[:1]]
+        for problem in problems[1:]:
+            self.failures[-1] += f"\n    {problem}"
+
+    def print(self) -> int:
+        columns = list(dict.fromkeys(column for _, column in self.cells))
+        rows = list(dict.fromkeys(row for row, _ in self.cells))
+        width = max(map(len, rows)) + 2
+        print("\n" + " " * width + "  ".join(columns))
+        for row in rows:
+            cells = (self.cells.get((row, column), "-").center(len(column)) for column in columns)
+            print(row.ljust(width) + "  ".join(cells))
+        print()
+        for failure in self.failures:
+            print(f"FAILED {failure}")
+        print(f"{self.passed} passed, {len(self.failures)} failed")
+        return 1 if self.failures else 0
+
+
+def judge(server: Server, client: Client, wire: str, prefix: str, report: dict | None, said: str) -> list[str]:
+    """What is wrong with a client's report on one server."""
+    if report is None:
+        return [said]
+    problems = []
+    for call in server.calls:
+        name = prefix + call.tool
+        if name not in report["tools"]:
+            problems.append(f"{name} is not listed, but {report['tools']}")
+        # Through the gateway a report holds the calls of every server.
+        found = next(entry for entry in report["calls"] if entry["tool"] == name)
+        wanted = {"tool": name, "text": call.text, "isError": False, "progress": call.progress}
+        if client.may_forget_last(wire) and found.get("progress") == call.progress[:-1]:
+            found = {**found, "progress": call.progress}
+        if found != wanted:
+            problems.append(f"wanted {wanted}, found {found}")
+    return problems
+
+
+def direct(behind: list[Server], report: Report) -> None:
+    for client in clients():
+        for server in behind:
+            # A client of the old transport talks to nothing else; the others have no such endpoint to talk to.
+            if (client.transport == "sse") != (server.wire == "sse") or not client.opens() & server.eras:
+                continue
+            report.add(client.name, server.name, judge(server, client, server.wire, "", *client.run(server.errand(client))))
+
+
+def through(behind: list[Server], report: Report) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "gateway.json"
+        entries = {server.name: server.entry() for server in behind}
+        settings = {"name": "interop", "port": port, "healthCheckInterval": 2000, "naming": "prefixed"}
+        config.write_text(json.dumps({**settings, "mcpServers": entries}))
+        gateway = Process("gateway", [binary(), "serve", "--config", str(config)])
+        try:
+            wait(gateway, port, behind)
+            for client in clients():
+                visit(client, port, behind, report)
+        finally:
+            children = gateway.children()
+            ended = gateway.stop(STOP)
+    problems = [] if ended == 0 else [f"ended with {ended}\n{gateway.tail()}"]
+    left = [pid for pid in children if alive(pid)]
+    report.add("shutdown", "gateway", problems + ([f"left {left} behind"] if left else []))
+
+
+def visit(client: Client, port: int, behind: list[Server], report: Report) -> None:
+    """One session of a client, in which it calls tools of every server."""
+    path = "/sse" if client.transport == "sse" else "/mcp"
+    wire = {"transport": client.transport, "url": f"http://127.0.0.1:{port}{path}"}
+    calls = [(f"{server.name}__", call) for server in behind for call in server.calls]
+    found = client.run(client.errand(wire, calls))
+    for server in behind:
+        report.add(client.name, server.name, judge(server, client, client.transport, f"{server.name}__", *found))
+
+
+def binary() -> str:
+    if "GATEWAY_BIN" in os.environ:
+        return str(Path(os.environ["GATEWAY_BIN"]).resolve())
+    target = HERE.parent.parent / "target"
+    built = [path for profile in ("release", "debug") if (path := target / profile / "tower-mcp-gateway").exists()]
+    if not built:
+        sys.exit("no gateway to test: cargo build --release, or set GATEWAY_BIN")
+    return str(max(built, key=lambda path: path.stat().st_mtime))
+
+
+def wait(gateway: Process, port: int, behind: list[Server]) -> None:
+    """Waits until every server is listed; who is not by then fails in the table."""
+    deadline = time.monotonic() + READY
+    wanted = {f"{server.name}__{call.tool}" for server in behind for call in server.calls}
+    missing: object = wanted
+    while time.monotonic() < deadline and gateway.popen.poll() is None:
+        try:
+            missing = wanted - listed(port)
+        except (OSError, ValueError, KeyError) as error:
+            missing = error
+        if not missing:
+            return
+        time.sleep(0.2)
+    print(f"not ready: {missing}\n{gateway.tail()}")
+
+
+def listed(port: int) -> set[str]:
+    """The tools of the gateway, asked for in the plainest way of 2026-07-28."""
+    prefix = "io.modelcontextprotocol/"
+    meta = {f"{prefix}protocolVersion": "2026-07-28", f"{prefix}clientCapabilities": {}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "tools/list",
+    }
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/mcp", json.dumps(body).encode(), headers)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=5) as response:
+        text = response.read().decode()
+    if response.headers.get_content_type() == "text/event-stream":
+        text = next(line[5:] for line in reversed(text.splitlines()) if line.startswith("data:"))
+    return {tool["name"] for tool in json.loads(text)["result"]["tools"]}
+
+
+def main() -> int:
+    setup.install()
+    behind, report = servers(), Report()
+    try:
+        for server in behind:
+            server.start()
+        (direct if "--direct" in sys.argv[1:] else through)(behind, report)
+    finally:
+        for server in behind:
+            if server.process:
+                server.process.stop(5)
+    return report.print()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

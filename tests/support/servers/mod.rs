@@ -1,0 +1,139 @@
+//! Servers of every kind, in this process, each on a port of its own.
+
+mod legacy;
+mod listen;
+mod modern;
+mod post;
+mod rmcp;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use axum::Router;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::listen::{Cuttable, bind};
+pub use self::rmcp::{Speaks, serve_stdio};
+use super::{kit::sse, peer::Peer};
+
+/// A server's wire and era.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// HTTP+SSE of 2024-11-05.
+    Sse,
+    /// Streamable HTTP, `initialize` era, with session ids.
+    Legacy,
+    /// Streamable HTTP, `initialize` era, without session ids, as the TS SDK v2 serves it.
+    LegacySessionless,
+    /// Streamable HTTP of 2026-07-28 only.
+    Modern,
+    /// The official Rust SDK's server, both eras or one.
+    Rmcp(Speaks),
+}
+
+impl Kind {
+    /// Every kind that is reached by a URL.
+    pub const ALL: [Kind; 7] = [
+        Kind::Sse,
+        Kind::Legacy,
+        Kind::LegacySessionless,
+        Kind::Modern,
+        Kind::Rmcp(Speaks::Legacy),
+        Kind::Rmcp(Speaks::Modern),
+        Kind::Rmcp(Speaks::Both),
+    ];
+
+    /// The `transport` of a gateway's configuration.
+    pub fn transport(self) -> &'static str {
+        if self == Kind::Sse { "sse" } else { "http" }
+    }
+
+    fn router(self, peer: &Arc<Peer>, cut: &CancellationToken) -> Router {
+        match self {
+            Kind::Sse => sse::router(peer.clone()),
+            Kind::Legacy => legacy::router(peer.clone(), true),
+            Kind::LegacySessionless => legacy::router(peer.clone(), false),
+            Kind::Modern => modern::router(peer.clone()),
+            Kind::Rmcp(speaks) => rmcp::router(peer.clone(), speaks, cut.child_token()),
+        }
+    }
+}
+
+/// A running server; dropping it cuts every connection at once, as a killed process does.
+#[derive(Debug)]
+pub struct Running {
+    pub peer: Arc<Peer>,
+    pub kind: Kind,
+    address: SocketAddr,
+    cut: CancellationToken,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts a server of `kind` that is `peer`.
+    pub async fn start(kind: Kind, peer: Arc<Peer>) -> Self {
+        Self::at(kind, peer, ([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// Starts a server of `kind` with a fresh peer of that name.
+    pub async fn named(kind: Kind, name: &str) -> Self {
+        Self::start(kind, Peer::new(name)).await
+    }
+
+    async fn at(kind: Kind, peer: Arc<Peer>, address: SocketAddr) -> Self {
+        let cut = CancellationToken::new();
+        let listener = Cuttable::new(bind(address).await, cut.clone());
+        let address = listener.address();
+        let router = kind.router(&peer, &cut);
+        let ended = cut.clone().cancelled_owned();
+        let serving = tokio::spawn(async move {
+            tokio::select! {
+                served = axum::serve(listener, router).into_future() => served.expect("serving"),
+                () = ended => {}
+            }
+        });
+        Self { peer, kind, address, cut, serving: Some(serving) }
+    }
+
+    /// The URL to configure a gateway with: the base URL for HTTP+SSE, the endpoint otherwise.
+    pub fn url(&self) -> String {
+        match self.kind {
+            Kind::Sse => format!("http://{}", self.address),
+            _ => format!("http://{}/mcp", self.address),
+        }
+    }
+
+    /// The address it listens at.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Dies as a killed process does: connections are cut, the port refuses.
+    pub async fn kill(&mut self) {
+        self.cut.cancel();
+        if let Some(serving) = self.serving.take() {
+            serving.await.expect("the server does not panic");
+        }
+    }
+
+    /// Comes back at the same address after [`kill`](Self::kill), without memory of its sessions.
+    pub async fn restart(&mut self) {
+        self.kill().await;
+        *self = Self::at(self.kind, self.peer.clone(), self.address).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cut.cancel();
+    }
+}
+
+/// The program of an example, which cargo has put beside the tests.
+pub fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its program");
+    let profile = test.ancestors().nth(2).expect("tests are two folders below the profile's");
+    let program = profile.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(program.exists(), "first: cargo build --example {name}");
+    program
+}
