@@ -57,10 +57,12 @@ fn configure(args: &Args) -> Result<Config, String> {
 }
 
 fn log() {
+    use std::io::{IsTerminal, stderr};
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(stderr().is_terminal());
     // Fails only if a subscriber is there already, which then is the one to use.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = subscriber.with_writer(stderr).try_init();
 }
 
 fn fail(code: u8, reason: &str) -> ExitCode {

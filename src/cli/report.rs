@@ -38,8 +38,9 @@ impl fmt::Display for Row {
         }
         match error {
             // A reason may quote what a server sent: its control characters must not reach the terminal.
-            Some(error) => write!(f, " {}", error.replace(char::is_control, " ")),
-            None => Ok(()),
+            // Of a server that was told to stop, what was wrong with it is no news.
+            Some(error) if status != "stopped" => write!(f, " {}", error.replace(char::is_control, " ")),
+            _ => Ok(()),
         }
     }
 }

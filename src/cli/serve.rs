@@ -20,7 +20,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long calls in flight may take after the gateway was asked to stop.
@@ -40,7 +40,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let console = Console::open(io::stdout())?;
     greet(&console, &config, listener.local_addr()?);
     let (gateway, driver) = Gateway::from_config(config)?;
-    let mut driver = tokio::spawn(driver);
+    let driver = tokio::spawn(driver);
     let draining = Arc::new(AtomicBool::new(false));
     let ready = {
         let (draining, registry) = (Arc::clone(&draining), gateway.registry().clone());
@@ -54,10 +54,20 @@ pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     tokio::select! {
         _ = async { tokio::join!(accept, end) } => Ok(()),
         never = announce(gateway.registry(), &console) => match never {},
-        ended = &mut driver, if !draining.load(Ordering::Relaxed) => Err(match ended {
-            Ok(()) => "the gateway's driver ended by itself".into(),
-            Err(error) => error.into(),
-        }),
+        reason = lost(driver, &draining) => Err(reason),
+    }
+}
+
+/// Waits until the driver ends although nobody asked it to: nothing would follow the servers any more.
+async fn lost(driver: JoinHandle<()>, draining: &AtomicBool) -> Box<dyn Error> {
+    let ended = driver.await;
+    if draining.load(Ordering::Relaxed) {
+        // Closing the registry ends it, and the drain goes on.
+        return std::future::pending().await;
+    }
+    match ended {
+        Ok(()) => "the gateway's driver ended by itself".into(),
+        Err(error) => error.into(),
     }
 }
 

@@ -8,70 +8,59 @@ fn mistake(text: &str) -> String {
     mistake.to_string()
 }
 
+const TOP_LEVEL: &[(&str, &str)] = &[
+    (
+        "{\n\"port\": 1,\n\"helthCheckInterval\": 1}",
+        "unknown field `helthCheckInterval` at line 3: did you mean `healthCheckInterval`?",
+    ),
+    (
+        "{\"command\": \"x\"}",
+        "unknown field `command` at line 1: it belongs to a server: write it inside an entry of `servers` or `mcpServers`",
+    ),
+    ("{\"balancer\": \"roundrobin\"}", "`balancer` at line 1: unknown value `roundrobin`: did you mean `round-robin`?"),
+    (
+        "{\"balancer\": \"fair\"}",
+        "`balancer` at line 1: unknown value `fair`: must be one of `round-robin`, `least-connections`, `weighted`, `random` and `peak-ewma`",
+    ),
+    ("{\"naming\": \"prefix\"}", "`naming` at line 1: unknown value `prefix`: did you mean `prefixed`?"),
+    ("{\"port\": 65536}", "`port` at line 1: must be a whole number from 0 to 65535"),
+    ("{\"port\": -1}", "`port` at line 1: must be a whole number from 0 to 65535"),
+    ("{\"port\": \"4000\"}", "`port` at line 1: must be a number without quotes, not a string"),
+    ("{\"port\": \"${TOKEN}\"}", "`port` at line 1: must be a whole number from 0 to 65535"),
+    ("{\"requestTimeout\": 0}", "`requestTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)"),
+    (
+        "{\"healthCheckInterval\": 0}",
+        "`healthCheckInterval` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
+    ),
+    (
+        "{\"connectTimeout\": 1.5}",
+        "`connectTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
+    ),
+    ("{\"startTimeout\": 1e400}", "`startTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)"),
+    ("{\"startPatience\": null}", "`startPatience` at line 1: must be a number without quotes, not null"),
+    ("{\"name\": \" \"}", "`name` at line 1: must not be empty"),
+    ("{\"name\": \"\\ud800\"}", "`name` at line 1: must be a string in quotes, not text with half a surrogate pair"),
+    (
+        "{\"host\": \"example.com\"}",
+        "`host` at line 1: must be an IP address without a port: 127.0.0.1 for this machine only, 0.0.0.0 for every network",
+    ),
+    ("{\"port\": 1,\n\"port\": 2}", "`port` at line 2: stands here a second time: remove one of the two"),
+    (
+        "{\"name\": \"${NOWHERE}\"}",
+        "`name` at line 1: the environment variable `NOWHERE` is not set: set it, or give a default as in `${NOWHERE:-…}`",
+    ),
+    ("{\"servers\": 1}", "`servers` at line 1: must be a list in `[ ]`, not a number"),
+    ("{\"mcpServers\": []}", "`mcpServers` at line 1: must be an object in `{ }`, not a list"),
+    ("", "line 1: the file is empty: the least it needs is `{ }`"),
+    ("\n/* ", "line 2: a comment begins with `/*` and never ends with `*/`"),
+    ("// a\n{\n,}", "line 3: no valid JSON: key must be a string at line 3 column 1"),
+    ("{}\n}", "line 2: no valid JSON: trailing characters at line 2 column 1"),
+];
+
 #[test]
 fn top_level_mistakes() {
-    let cases = [
-        (
-            "{\n\"port\": 1,\n\"helthCheckInterval\": 1}",
-            "unknown field `helthCheckInterval` at line 3: did you mean `healthCheckInterval`?",
-        ),
-        (
-            "{\"command\": \"x\"}",
-            "unknown field `command` at line 1: it belongs to a server: write it inside an entry of `servers` or `mcpServers`",
-        ),
-        (
-            "{\"balancer\": \"roundrobin\"}",
-            "`balancer` at line 1: unknown value `roundrobin`: did you mean `round-robin`?",
-        ),
-        (
-            "{\"balancer\": \"fair\"}",
-            "`balancer` at line 1: unknown value `fair`: must be one of `round-robin`, `least-connections`, `weighted`, `random` and `peak-ewma`",
-        ),
-        ("{\"naming\": \"prefix\"}", "`naming` at line 1: unknown value `prefix`: did you mean `prefixed`?"),
-        ("{\"port\": 65536}", "`port` at line 1: must be a whole number from 0 to 65535"),
-        ("{\"port\": -1}", "`port` at line 1: must be a whole number from 0 to 65535"),
-        ("{\"port\": \"4000\"}", "`port` at line 1: must be a number without quotes, not a string"),
-        ("{\"port\": \"${TOKEN}\"}", "`port` at line 1: must be a whole number from 0 to 65535"),
-        (
-            "{\"requestTimeout\": 0}",
-            "`requestTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
-        ),
-        (
-            "{\"healthCheckInterval\": 0}",
-            "`healthCheckInterval` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
-        ),
-        (
-            "{\"connectTimeout\": 1.5}",
-            "`connectTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
-        ),
-        (
-            "{\"startTimeout\": 1e400}",
-            "`startTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
-        ),
-        ("{\"startPatience\": null}", "`startPatience` at line 1: must be a number without quotes, not null"),
-        ("{\"name\": \" \"}", "`name` at line 1: must not be empty"),
-        (
-            "{\"name\": \"\\ud800\"}",
-            "`name` at line 1: must be a string in quotes, not text with half a surrogate pair",
-        ),
-        (
-            "{\"host\": \"example.com\"}",
-            "`host` at line 1: must be an IP address without a port: 127.0.0.1 for this machine only, 0.0.0.0 for every network",
-        ),
-        ("{\"port\": 1,\n\"port\": 2}", "`port` at line 2: stands here a second time: remove one of the two"),
-        (
-            "{\"name\": \"${NOWHERE}\"}",
-            "`name` at line 1: the environment variable `NOWHERE` is not set: set it, or give a default as in `${NOWHERE:-…}`",
-        ),
-        ("{\"servers\": 1}", "`servers` at line 1: must be a list in `[ ]`, not a number"),
-        ("{\"mcpServers\": []}", "`mcpServers` at line 1: must be an object in `{ }`, not a list"),
-        ("", "line 1: the file is empty: the least it needs is `{ }`"),
-        ("\n/* ", "line 2: a comment begins with `/*` and never ends with `*/`"),
-        ("// a\n{\n,}", "line 3: no valid JSON: key must be a string at line 3 column 1"),
-        ("{}\n}", "line 2: no valid JSON: trailing characters at line 2 column 1"),
-    ];
-    for (text, expected) in cases {
-        assert_eq!(mistake(text), expected, "{text}");
+    for (text, expected) in TOP_LEVEL {
+        assert_eq!(mistake(text), *expected, "{text}");
     }
 }
 
@@ -97,9 +86,13 @@ fn entry(before: &str, connection: &str, after: &str) -> String {
 const NAMED: &str = r#""id": "a", "name": "a", "transport": "http","#;
 const HTTP: &str = r#""type": "http", "url": "http://a""#;
 
+/// What names a server, with this transport.
+fn named(transport: &str) -> String {
+    format!("\"id\": \"a\", \"name\": \"a\", \"transport\": \"{transport}\",")
+}
+
 #[test]
 fn mistakes_of_a_server() {
-    let named = |transport: &str| format!("\"id\": \"a\", \"name\": \"a\", \"transport\": \"{transport}\",");
     let cases = [
         (
             entry("\"name\": \"a\", \"transport\": \"http\",", HTTP, ""),
@@ -150,6 +143,15 @@ fn mistakes_of_a_server() {
             entry(&named("stdio"), "\"type\": \"stdio\", \"command\": \"x\", \"env\": {\"A=B\": \"\"}", ""),
             "`servers[0].connection.env[\"A=B\"]` at line 4: no variable can have this name",
         ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(mistake(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn mistakes_of_what_goes_with_a_server() {
+    let cases = [
         (
             entry(NAMED, HTTP, ", \"metadata\": {\"weight\": 0}"),
             "`servers[0].metadata.weight` at line 5: must be a whole number from 1 to 1000",
@@ -166,8 +168,14 @@ fn mistakes_of_a_server() {
             entry(NAMED, HTTP, ", \"metadata\": {\"a\": 1, \"a\": 2}"),
             "`servers[0].metadata.a` at line 5: stands here a second time: remove one of the two",
         ),
-        (entry(NAMED, HTTP, ", \"metadata\": {\"a\": 1e400}"), "`servers[0].metadata.a` at line 5: is a number too large to keep"),
-        (entry(NAMED, HTTP, ", \"metadata\": 1"), "`servers[0].metadata` at line 5: must be an object in `{ }`, not a number"),
+        (
+            entry(NAMED, HTTP, ", \"metadata\": {\"a\": 1e400}"),
+            "`servers[0].metadata.a` at line 5: is a number too large to keep",
+        ),
+        (
+            entry(NAMED, HTTP, ", \"metadata\": 1"),
+            "`servers[0].metadata` at line 5: must be an object in `{ }`, not a number",
+        ),
         (
             entry(NAMED, HTTP, ", \"sessions\": \"each\""),
             "`servers[0].sessions` at line 5: unknown value `each`: must be one of `shared` and `per-client`",
@@ -176,8 +184,23 @@ fn mistakes_of_a_server() {
             entry(NAMED, HTTP, ", \"metadata\": {\"weight\": \"${NOWHERE}\"}"),
             "`servers[0].metadata.weight` at line 5: the environment variable `NOWHERE` is not set: set it, or give a default as in `${NOWHERE:-…}`",
         ),
-        (entry(NAMED, HTTP, ", \"weight\": 2"), "unknown field `servers[0].weight` at line 5: write it inside `metadata`"),
-        (entry(NAMED, HTTP, ", \"url\": \"x\""), "unknown field `servers[0].url` at line 5: write it inside `connection`"),
+        (
+            entry(NAMED, HTTP, ", \"weight\": 2"),
+            "unknown field `servers[0].weight` at line 5: write it inside `metadata`",
+        ),
+        (
+            entry(NAMED, HTTP, ", \"url\": \"x\""),
+            "unknown field `servers[0].url` at line 5: write it inside `connection`",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(mistake(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn mistakes_between_servers() {
+    let cases: [(String, &str); 4] = [
         (
             "{\"servers\": [{\"id\": \"a\", \"name\": \"a\", \"transport\": \"http\"}]}".into(),
             "`servers[0].connection` at line 1: is missing: write `{ \"type\": …, \"command\": … }` or `{ \"type\": …, \"url\": … }`",

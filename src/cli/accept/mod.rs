@@ -113,16 +113,19 @@ impl Accept {
     }
 }
 
-/// The next connection; errors are waited out.
+/// The next connection; errors are waited out, and told once however often they repeat.
 async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut told = false;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if is_of_one_connection(&error) => {
-                tracing::debug!(%error, "a connection ended before it was accepted")
+                tracing::debug!(%error, "a connection ended before it was accepted");
             }
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted, trying again");
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "no connection can be accepted; trying again until one can");
+                }
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
         }
