@@ -9,14 +9,15 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 /// A request the edge answers with an error itself: the problem, with the id of the request where it was read.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    problem: Problem,
+    // Boxed, because a refusal is the rare end of functions that return something small.
+    problem: Box<Problem>,
     id: Option<Id>,
     allow: Option<&'static str>,
 }
 
 impl Refusal {
     pub(super) fn new(problem: Problem) -> Self {
-        Self { problem, id: None, allow: None }
+        Self { problem: Box::new(problem), id: None, allow: None }
     }
 
     /// −32600: JSON, but not what is wanted here.

@@ -58,8 +58,8 @@ pub(super) fn decoded(value: &str) -> Option<Cow<'_, str>> {
 /// Decodes base64 (RFC 4648 §4); padding may be left out, bits that no byte uses must be zero.
 fn base64(code: &[u8]) -> Option<Vec<u8>> {
     let digits = match code {
-        [digits @ .., b'=', b'='] if code.len() % 4 == 0 => digits,
-        [digits @ .., b'='] if code.len() % 4 == 0 => digits,
+        [digits @ .., b'=', b'='] if code.len().is_multiple_of(4) => digits,
+        [digits @ .., b'='] if code.len().is_multiple_of(4) => digits,
         digits => digits,
     };
     let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);

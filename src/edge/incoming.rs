@@ -2,7 +2,7 @@ use super::error::Refusal;
 use crate::{
     BoxError, Method,
     error::{Problem, find},
-    json::{Id, Message, Params, elements},
+    json::{Id, Json, Message, Params, elements},
 };
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
@@ -58,9 +58,10 @@ impl Incoming {
 
     /// One message.
     pub(super) fn parse_one(bytes: Bytes) -> Result<Self, Refusal> {
+        let large = bytes.len() > SHARED;
         Ok(match Message::parse(bytes)? {
             Message::Request { id, method, params } => match Params::parse(params) {
-                Ok(params) => Incoming::Request { id, method, params },
+                Ok(params) => Incoming::Request { id: if large { unshared(&id) } else { id }, method, params },
                 Err(malformed) => return Err(Refusal::from(malformed).with_id(&id)),
             },
             Message::Notification { method, params } => {
@@ -87,6 +88,15 @@ impl Incoming {
             _ => None,
         }
     }
+}
+
+/// The largest body that is kept for its id. A call's id lives as long as the call does, its parameters only until they
+/// are sent.
+const SHARED: usize = 4 << 10;
+
+fn unshared(id: &Id) -> Id {
+    let copy = Bytes::copy_from_slice(id.as_str().as_bytes());
+    Id::from_json(Json::trusted(copy)).expect("a copy of an id")
 }
 
 fn too_large() -> Refusal {

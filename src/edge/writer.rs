@@ -159,7 +159,7 @@ fn has(result: &Json, key: &str) -> bool {
 fn status(error: &Json) -> StatusCode {
     match error.member("code").and_then(|code| code.read::<i64>().ok()) {
         Some(-32601) => StatusCode::NOT_FOUND,
-        Some(-32020 | -32021 | -32022) => StatusCode::BAD_REQUEST,
+        Some(-32022..=-32020) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     }
 }

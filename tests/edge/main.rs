@@ -1,5 +1,6 @@
 //! The edge, driven by HTTP requests without sockets; behind it stands a mock.
 
+mod attacks;
 mod checks;
 mod hosts;
 mod modern;
