@@ -8,7 +8,10 @@ pub mod error;
 mod hop;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod mux;
 mod settings;
+#[cfg(feature = "sse")]
+pub mod sse;
 
 pub use self::{
     hop::{Hop, Outbound, Transport},

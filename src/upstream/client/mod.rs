@@ -143,23 +143,30 @@ impl Client {
         Ok(gathered.take(gathered.len()))
     }
 
-    /// Sends a request that nobody waits for, such as a cancellation; may be called from a destructor. It is left out
-    /// when too many are under way, and outside of a runtime.
+    /// Sends a request that nobody waits for, such as a cancellation; may be called from a destructor.
     pub(crate) fn detach(&self, request: Request<Full<Bytes>>) {
+        let client = self.clone();
+        self.finish(async move {
+            if let Ok(response) = client.send(request).await {
+                // Read to its end, so that the connection can be used again.
+                let _ = client.collect(response.into_body()).await;
+            }
+        });
+    }
+
+    /// Runs an exchange to its end without anyone waiting, under a deadline. It is left out when too many are under
+    /// way, and outside of a runtime.
+    pub(crate) fn finish(&self, exchange: impl Future<Output: Send> + Send + 'static) {
         let permit = self.0.detached.clone().try_acquire_owned();
         let (Ok(permit), Ok(runtime)) = (permit, Handle::try_current()) else {
             tracing::debug!("a message to a server was left out: too many are under way");
             return;
         };
-        let client = self.clone();
-        let sending = async move {
-            if let Ok(response) = client.send(request).await {
-                // Read to its end, so that the connection can be used again.
-                let _ = client.collect(response.into_body()).await;
-            }
+        let exchange = async move {
+            exchange.await;
             drop(permit);
         };
-        self.0.tasks.spawn_on(tokio::time::timeout(DETACHED, sending), &runtime);
+        self.0.tasks.spawn_on(tokio::time::timeout(DETACHED, exchange), &runtime);
     }
 
     /// The largest message, in bytes.

@@ -1,0 +1,273 @@
+//! Many calls on one shared channel: which message belongs to which call.
+//!
+//! A child's stdout and an HTTP+SSE stream carry the answers, the progress and the questions of all calls in one line.
+//! [`Mux`] gives each call a *slot* with an id of its own that is never used again, and hands each incoming message to
+//! the slot it belongs to. It does no I/O and has no task: a transport writes the frames that [`open`](Mux::open) and
+//! [`outgoing`](Mux::outgoing) return, and feeds what it reads into [`deliver`](Mux::deliver).
+//!
+//! ```
+//! use tower_mcp_gateway::{Call, Method, Revision, json::Params, upstream::{Hop, Outbound, mux::Mux}};
+//!
+//! # tokio_test::block_on(async {
+//! let mux = Mux::new();
+//! let hop = Hop::new(Some(Revision::V2025_11_25), mux.connect()).into();
+//! let (frame, ticket) = mux.open(&Outbound { call: Call::new(Method::PING, Params::empty()), hop })?;
+//! assert_eq!(frame, r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}"#);
+//! assert!(mux.begin(ticket.id()));
+//! mux.deliver(r#"{"jsonrpc":"2.0","result":{},"id":1}"#.into())?;
+//! assert!(ticket.await?.as_single().is_some());
+//! # Ok::<(), tower_mcp_gateway::BoxError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Who waits for whom
+//!
+//! Nobody for anybody. What a call has not read yet waits in its slot, under [`MAX_NOTES`] and [`MAX_NOTE_BYTES`]; past
+//! them a progress note takes the place of the latest unread one (it says more than that one did), any other note
+//! takes the place of the oldest unread progress note, and where there is none it is dropped and
+//! [counted](Mux::dropped). The outcome has a place of its own and is never dropped. An unread `list_changed` makes
+//! a second one of its kind superfluous.
+//!
+//! # Connections
+//!
+//! [`connect`](Mux::connect) begins a connection and numbers it, [`fail_all`](Mux::fail_all) ends it. A call prepared
+//! for an earlier one is refused with [`Replaced`](super::error::Replaced) under the same lock that opens slots, so no
+//! call can slip onto a connection whose server knows nothing of its handshake.
+
+mod ask;
+mod route;
+mod slot;
+mod ticket;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::slot::{MAX_NOTE_BYTES, MAX_NOTES};
+pub use self::ticket::Ticket;
+
+use self::slot::{Kind, Slot};
+use super::{
+    Hop, Outbound,
+    error::{Closed, Replaced},
+};
+use crate::{
+    BoxError, Method, Reply,
+    json::{Id, object::Edit, write},
+    meta,
+};
+use bytes::Bytes;
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::Notify;
+use tower::load_shed::error::Overloaded;
+
+/// Calls open at once; far above every limit on calls in flight, so that only a leak would reach it.
+pub const MAX_SLOTS: usize = 4096;
+/// Listeners open at once: the gateway's own control plane is the only one there should be.
+pub const MAX_LISTENERS: usize = 64;
+/// Cancellations and answers that wait for a peer that does not read; further ones are dropped, because both are
+/// advice to a peer that evidently takes none.
+pub const MAX_OUTGOING: usize = 1024;
+
+/// The calls of one shared channel. Clones are handles to the same channel.
+#[derive(Clone, Default)]
+pub struct Mux {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    outgoing: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// The present connection; 0 while there is none.
+    epoch: u64,
+    connections: u64,
+    /// The latest id given out. Never reset, so that a late answer of an earlier connection finds nobody.
+    last_id: u64,
+    slots: HashMap<u64, Slot>,
+    listeners: Vec<u64>,
+    outgoing: VecDeque<Bytes>,
+    dropped: u64,
+}
+
+impl Mux {
+    /// A channel without a connection.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins a connection and says its number, from 1; ends the one before, if nobody did.
+    pub fn connect(&self) -> u64 {
+        self.fail_all();
+        let mut state = self.lock();
+        state.connections += 1;
+        state.epoch = state.connections;
+        state.epoch
+    }
+
+    /// The number of the present connection; 0 while there is none.
+    pub fn epoch(&self) -> u64 {
+        self.lock().epoch
+    }
+
+    /// Opens a slot for a call: the frame to write, and where the reply will appear. The transport calls
+    /// [`begin`](Mux::begin) right before it writes the first byte.
+    ///
+    /// # Errors
+    ///
+    /// [`Replaced`] if the call was prepared for another connection, `Overloaded` beyond [`MAX_SLOTS`]; in both cases
+    /// nothing was sent.
+    pub fn open(&self, outbound: &Outbound) -> Result<(Bytes, Ticket), BoxError> {
+        let call = &outbound.call;
+        let token = call.params.progress_token();
+        let id = self.insert(&outbound.hop, Slot::new(Kind::of(&call.method), token.clone()))?;
+        let ticket = Ticket::new(self.clone(), id);
+        let text = id.to_string();
+        let params = match token {
+            Some(_) => call.params.edit_meta(&[Edit::Set(meta::PROGRESS_TOKEN, text.as_bytes())]),
+            None => call.params.clone(),
+        };
+        Ok((write::request(&Id::from(id), &call.method, params.as_bytes()), ticket))
+    }
+
+    /// The frame of a notification, which needs no slot.
+    ///
+    /// # Errors
+    ///
+    /// [`Replaced`] if it was prepared for another connection.
+    pub fn notification(&self, outbound: &Outbound) -> Result<Bytes, Replaced> {
+        if self.epoch() != outbound.hop.epoch {
+            return Err(Replaced);
+        }
+        Ok(write::notification(&outbound.call.method, outbound.call.params.as_bytes()))
+    }
+
+    /// A reply of every note that belongs to no call, until the connection ends: what answers
+    /// [`Method::LISTEN`] under a legacy hop.
+    ///
+    /// # Errors
+    ///
+    /// [`Replaced`] if the hop is of another connection, `Overloaded` beyond [`MAX_LISTENERS`].
+    pub fn listen(&self, hop: &Hop) -> Result<Reply, BoxError> {
+        if self.lock().listeners.len() >= MAX_LISTENERS {
+            return Err(Overloaded::new().into());
+        }
+        let id = self.insert(hop, Slot::new(Kind::Listener, None))?;
+        Ok(Ticket::new(self.clone(), id).into_reply())
+    }
+
+    /// Marks a call as sent. `false` if it was dropped or failed meanwhile: then its frame must not be written.
+    pub fn begin(&self, id: u64) -> bool {
+        match self.lock().slots.get_mut(&id) {
+            Some(slot) if !slot.is_over() => {
+                slot.begun = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Fails one call, if it is still open: its frame could not be sent, or its answer could not be read.
+    pub fn fail(&self, id: u64, error: impl Into<BoxError>) {
+        let waker = self.lock().slots.get_mut(&id).and_then(|slot| slot.end(Err(error.into())));
+        waker.into_iter().for_each(std::task::Waker::wake);
+    }
+
+    /// Ends the connection: every open call fails with [`Closed`], which says whether it had been sent.
+    pub fn fail_all(&self) {
+        let mut state = self.lock();
+        state.epoch = 0;
+        state.outgoing.clear();
+        let closed = |slot: &mut Slot| slot.end(Err(Closed { sent: slot.begun }.into()));
+        let wakers: Vec<_> = state.slots.values_mut().filter_map(closed).collect();
+        drop(state);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+
+    /// The next frame nobody waits for: a cancellation, or the answer to a server's request. For one caller at a time;
+    /// nothing is lost when the future is dropped.
+    pub async fn outgoing(&self) -> Bytes {
+        loop {
+            let more = self.shared.outgoing.notified();
+            if let Some(frame) = self.lock().outgoing.pop_front() {
+                return frame;
+            }
+            more.await;
+        }
+    }
+
+    /// Calls in flight, listeners not counted.
+    pub fn in_flight(&self) -> usize {
+        let state = self.lock();
+        state.slots.len() - state.listeners.len()
+    }
+
+    /// Notes and frames dropped at a bound so far.
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    fn insert(&self, hop: &Hop, slot: Slot) -> Result<u64, BoxError> {
+        let mut state = self.lock();
+        if state.epoch == 0 || state.epoch != hop.epoch {
+            return Err(Replaced.into());
+        }
+        if state.slots.len() >= MAX_SLOTS {
+            return Err(Overloaded::new().into());
+        }
+        state.last_id += 1;
+        let id = state.last_id;
+        if slot.kind == Kind::Listener {
+            state.listeners.push(id);
+        }
+        state.slots.insert(id, slot);
+        Ok(id)
+    }
+
+    /// Frees a slot. A call that was sent and is not over is cancelled at the server, `initialize` excepted
+    /// (2025-11-25, "basic/utilities/cancellation").
+    fn release(&self, id: u64, quietly: bool) {
+        let mut state = self.lock();
+        let removed = state.slots.remove(&id);
+        let Some(slot) = &removed else { return };
+        if slot.kind == Kind::Listener {
+            state.listeners.retain(|listener| *listener != id);
+        } else if slot.begun && !slot.is_over() && slot.kind != Kind::Initialize && !quietly {
+            let params = format!("{{\"requestId\":{id},\"reason\":\"the caller is gone\"}}");
+            self.enqueue(state, write::notification(&Method::CANCELLED, params.as_bytes()));
+            return;
+        }
+        // Unlocked first: with its waker the slot may hold the last reference to a task that owns another ticket.
+        drop(state);
+        drop(removed);
+    }
+
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, frame: Bytes) {
+        if state.outgoing.len() >= MAX_OUTGOING {
+            state.dropped += 1;
+            return;
+        }
+        state.outgoing.push_back(frame);
+        drop(state);
+        self.shared.outgoing.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics under this lock, and one call's panic must not take the others with it.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Mux {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Mux").field("epoch", &state.epoch).field("slots", &state.slots.len()).finish_non_exhaustive()
+    }
+}

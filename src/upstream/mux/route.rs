@@ -1,0 +1,127 @@
+use super::{Kind, Mux, State, ask};
+use crate::{
+    Method,
+    json::{Id, Json, Malformed, Message, Params, elements, object::Edit},
+    meta,
+    reply::{Note, Outcome},
+    upstream::error::Protocol,
+};
+use bytes::Bytes;
+use std::task::Waker;
+
+impl Mux {
+    /// Takes one message of the server, or a batch of them, and hands it to the call it belongs to. Never waits.
+    ///
+    /// Requests of the server are answered through [`outgoing`](Mux::outgoing). Answers to unknown or finished calls
+    /// are ignored, as the protocol asks.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if this is no JSON-RPC; where an id can be read nevertheless, that call fails with [`Protocol`].
+    pub fn deliver(&self, message: Bytes) -> Result<(), Malformed> {
+        if message.trim_ascii_start().first() != Some(&b'[') {
+            return self.deliver_one(message);
+        }
+        // Batches are of 2025-03-26 only, but a server that sends one means it.
+        let messages = elements(&message)?.unwrap_or_default();
+        messages.into_iter().map(|message| self.deliver_one(message)).fold(Ok(()), Result::and)
+    }
+
+    fn deliver_one(&self, message: Bytes) -> Result<(), Malformed> {
+        match Message::parse(message) {
+            Ok(Message::Response { id, outcome }) => self.settle(id.as_ref(), outcome.into()),
+            Ok(Message::Notification { method, params }) => self.note(Note::new(method, Params::parse(params)?)),
+            Ok(Message::Request { id, method, .. }) => {
+                let state = self.lock();
+                // A connection that is gone wants no answers.
+                if state.epoch != 0 {
+                    self.enqueue(state, ask::answer(&id, &method));
+                }
+            }
+            Err(malformed) => {
+                if let Some(id) = malformed.id().and_then(Id::as_u64) {
+                    self.fail(id, Protocol(malformed.to_string().into()));
+                }
+                return Err(malformed);
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&self, id: Option<&Id>, outcome: Outcome) {
+        let mut state = self.lock();
+        let slot = match id {
+            Some(id) => id.as_u64().filter(|id| *id <= state.last_id),
+            None => state.only_call(),
+        };
+        let slot = slot.and_then(|id| state.slots.get_mut(&id));
+        let waker = slot.filter(|slot| slot.kind != Kind::Listener).and_then(|slot| slot.end(Ok(outcome)));
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn note(&self, note: Note) {
+        let mut state = self.lock();
+        let wakers = if note.method == Method::PROGRESS {
+            state.progress(note)
+        } else if note.method == Method::CANCELLED {
+            state.ended(&note)
+        } else if let Some(subscription) = note.params.meta_member(meta::SUBSCRIPTION_ID) {
+            let id = number(subscription).filter(|id| state.is(*id, Kind::Subscription));
+            id.map(|id| state.push(id, note)).unwrap_or_default()
+        } else {
+            let listeners = state.listeners.clone();
+            listeners.into_iter().flat_map(|id| state.push(id, note.clone())).collect()
+        };
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    /// The call that an answer without an id must belong to: the only one the server has.
+    fn only_call(&self) -> Option<u64> {
+        let mut open = self.slots.iter().filter(|(_, s)| s.begun && !s.is_over() && s.kind != Kind::Listener);
+        match (open.next(), open.next()) {
+            (Some((id, _)), None) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Progress under a token of ours goes to its call, under the call's own token.
+    fn progress(&mut self, note: Note) -> Vec<Waker> {
+        let Some(id) = note.params.member(meta::PROGRESS_TOKEN).and_then(number) else { return Vec::new() };
+        let Some(own) = self.slots.get(&id).and_then(|slot| slot.token.clone()) else { return Vec::new() };
+        let params = note.params.edit(&[Edit::Set(meta::PROGRESS_TOKEN, own.as_bytes())]);
+        self.push(id, Note::new(note.method, params))
+    }
+
+    /// A server ends a subscription by cancelling it (2026-07-28, "basic/patterns/cancellation"); it can cancel
+    /// nothing else, because everything else it may simply answer.
+    fn ended(&mut self, note: &Note) -> Vec<Waker> {
+        let id = note.params.member("requestId").and_then(number);
+        let Some(id) = id.filter(|id| self.is(*id, Kind::Subscription)) else { return Vec::new() };
+        let complete = Outcome::Result(Json::from_static(r#"{"resultType":"complete"}"#));
+        self.slots.get_mut(&id).and_then(|slot| slot.end(Ok(complete))).into_iter().collect()
+    }
+
+    fn is(&self, id: u64, kind: Kind) -> bool {
+        self.slots.get(&id).is_some_and(|slot| slot.kind == kind)
+    }
+
+    fn push(&mut self, id: u64, note: Note) -> Vec<Waker> {
+        match self.slots.get_mut(&id).map(|slot| slot.push(note)) {
+            Some(Ok(waker)) => waker.into_iter().collect(),
+            Some(Err(())) => {
+                self.dropped += 1;
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+/// An id or token of ours, which some servers hand back as a string.
+fn number(json: Json) -> Option<u64> {
+    Id::from_json(json).ok()?.as_u64()
+}

@@ -1,0 +1,110 @@
+use crate::{
+    BoxError, Method,
+    json::Json,
+    reply::{Note, Outcome},
+};
+use std::{collections::VecDeque, task::Waker};
+
+/// Notes of one call that nobody has read yet: enough for a burst between two polls.
+pub const MAX_NOTES: usize = 64;
+/// Bytes of unread notes of one call; a single larger note is still taken if nothing else waits.
+pub const MAX_NOTE_BYTES: usize = 1 << 20;
+
+/// What a slot stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Call,
+    /// Must not be cancelled.
+    Initialize,
+    /// `subscriptions/listen` of a modern server: also gets the notes that carry its id as subscription id.
+    Subscription,
+    /// Gets what belongs to no call; has no request at the server.
+    Listener,
+}
+
+impl Kind {
+    pub(super) fn of(method: &Method) -> Self {
+        if *method == Method::INITIALIZE {
+            Kind::Initialize
+        } else if *method == Method::LISTEN {
+            Kind::Subscription
+        } else {
+            Kind::Call
+        }
+    }
+}
+
+/// What has arrived for one call and is not read yet.
+pub(super) struct Slot {
+    pub(super) kind: Kind,
+    /// The frame was handed to the connection, so the server may have seen it.
+    pub(super) begun: bool,
+    /// The call's own progress token; without one, progress is not delivered.
+    pub(super) token: Option<Json>,
+    pub(super) notes: VecDeque<Note>,
+    bytes: usize,
+    pub(super) outcome: Option<Result<Outcome, BoxError>>,
+    /// Stays true after the outcome was taken.
+    over: bool,
+    pub(super) waker: Option<Waker>,
+}
+
+impl Slot {
+    pub(super) fn new(kind: Kind, token: Option<Json>) -> Self {
+        let (notes, begun) = (VecDeque::new(), kind == Kind::Listener);
+        Self { kind, begun, token, notes, bytes: 0, outcome: None, over: false, waker: None }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Keeps the outcome, if it is the first.
+    pub(super) fn end(&mut self, outcome: Result<Outcome, BoxError>) -> Option<Waker> {
+        if self.over {
+            return None;
+        }
+        self.over = true;
+        self.outcome = Some(outcome);
+        self.waker.take()
+    }
+
+    /// Keeps a note under the bounds; `Err` if it had to be dropped.
+    pub(super) fn push(&mut self, note: Note) -> Result<Option<Waker>, ()> {
+        if self.over || self.says_the_same(&note) {
+            return Ok(None);
+        }
+        let size = size(&note);
+        if self.notes.len() >= MAX_NOTES || (!self.notes.is_empty() && self.bytes + size > MAX_NOTE_BYTES) {
+            let is_progress = |note: &Note| note.method == Method::PROGRESS;
+            let victim = if is_progress(&note) {
+                self.notes.iter().rposition(is_progress)
+            } else {
+                self.notes.iter().position(is_progress)
+            };
+            let victim = victim.ok_or(())?;
+            self.bytes -= self.notes.remove(victim).map_or(0, |note| self::size(&note));
+            if !self.notes.is_empty() && self.bytes + size > MAX_NOTE_BYTES {
+                return Err(());
+            }
+        }
+        self.bytes += size;
+        self.notes.push_back(note);
+        Ok(self.waker.take())
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Note> {
+        let note = self.notes.pop_front()?;
+        self.bytes -= size(&note);
+        Some(note)
+    }
+
+    fn says_the_same(&self, note: &Note) -> bool {
+        let changed = [&Method::TOOLS_LIST_CHANGED, &Method::PROMPTS_LIST_CHANGED, &Method::RESOURCES_LIST_CHANGED];
+        changed.contains(&&note.method) && self.notes.iter().any(|unread| unread.method == note.method)
+    }
+}
+
+fn size(note: &Note) -> usize {
+    note.params.as_bytes().len()
+}

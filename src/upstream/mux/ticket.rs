@@ -1,0 +1,118 @@
+use super::Mux;
+use crate::{BoxError, Reply, error::Unfinished, reply::Event};
+use futures_util::Stream;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// The receiving end of one call: resolves with the first message, which decides what kind of reply it is.
+///
+/// If the outcome comes first, the reply is [single](Reply::single); if a note does, it is a stream. Dropping the
+/// ticket, or the reply it became, frees the slot and cancels the call at the server.
+#[must_use = "dropping a ticket cancels the call"]
+pub struct Ticket {
+    /// `None` once the reply has taken it over.
+    guard: Option<Guard>,
+}
+
+impl Ticket {
+    pub(super) fn new(mux: Mux, id: u64) -> Self {
+        Self { guard: Some(Guard { mux, id, quietly: false }) }
+    }
+
+    /// The call's id at the server.
+    ///
+    /// # Panics
+    ///
+    /// If the ticket has resolved.
+    pub fn id(&self) -> u64 {
+        self.guard.as_ref().expect("asked before the ticket resolved").id
+    }
+
+    /// Frees the slot without a cancellation, for a frame that certainly did not arrive.
+    pub fn abandon(mut self) {
+        if let Some(guard) = &mut self.guard {
+            guard.quietly = true;
+        }
+    }
+
+    /// A stream reply at once, without waiting for the first message.
+    pub fn into_reply(mut self) -> Reply {
+        match self.guard.take() {
+            Some(guard) => Reply::stream(Events(guard)),
+            None => Reply::stream(futures_util::stream::empty()),
+        }
+    }
+}
+
+impl Future for Ticket {
+    type Output = Result<Reply, BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let guard = self.guard.as_ref().expect("polled after the ticket resolved");
+        let mut state = guard.mux.lock();
+        let Some(slot) = state.slots.get_mut(&guard.id) else {
+            return Poll::Ready(Err(Unfinished::new().into()));
+        };
+        if slot.notes.is_empty() {
+            let Some(outcome) = slot.outcome.take() else {
+                let old = slot.waker.replace(cx.waker().clone());
+                drop(state);
+                drop(old);
+                return Poll::Pending;
+            };
+            drop(state);
+            self.guard = None;
+            return Poll::Ready(outcome.map(Reply::single));
+        }
+        drop(state);
+        let events = self.guard.take().map(Events);
+        Poll::Ready(Ok(events.map_or_else(|| Reply::stream(futures_util::stream::empty()), Reply::stream)))
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("id", &self.guard.as_ref().map(|guard| guard.id)).finish()
+    }
+}
+
+/// Frees the slot when the last holder is gone.
+struct Guard {
+    mux: Mux,
+    id: u64,
+    quietly: bool,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.mux.release(self.id, self.quietly);
+    }
+}
+
+struct Events(Guard);
+
+impl Stream for Events {
+    type Item = Result<Event, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut state = self.0.mux.lock();
+        let Some(slot) = state.slots.get_mut(&self.0.id) else { return Poll::Ready(None) };
+        if let Some(note) = slot.pop() {
+            return Poll::Ready(Some(Ok(Event::Note(note))));
+        }
+        if let Some(outcome) = slot.outcome.take() {
+            return Poll::Ready(Some(outcome.map(Event::Done)));
+        }
+        if slot.is_over() {
+            return Poll::Ready(None);
+        }
+        let old = slot.waker.replace(cx.waker().clone());
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+}
