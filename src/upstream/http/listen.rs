@@ -48,7 +48,7 @@ struct Channel {
 #[derive(Debug)]
 enum State {
     Closed,
-    Open(Messages),
+    Open(Box<Messages>),
     /// The server has no such stream; the revision allows that.
     Absent,
 }
@@ -101,7 +101,7 @@ impl Channel {
             self.due.extend(MISSED.map(|method| Note::new(method, Params::empty())));
         }
         self.opened = true;
-        self.state = State::Open(messages);
+        self.state = State::Open(Box::new(messages));
         Ok(())
     }
 
