@@ -8,7 +8,10 @@ use crate::{
     balance,
     json::Json,
     route, timeout,
-    upstream::error::{Closed, Connect, NotStarted, Protocol, Refused, Replaced, SessionLost, Status, TooLarge},
+    upstream::{
+        era::error::HandshakeFailed,
+        error::{Closed, Connect, NotStarted, Protocol, Refused, Replaced, SessionLost, Status, TooLarge},
+    },
 };
 use http::StatusCode;
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
@@ -126,6 +129,7 @@ pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<
 /// Whether the call certainly did not reach a server, so that sending it to another runs nothing twice.
 pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
     find::<Connect>(error).is_some()
+        || find::<HandshakeFailed>(error).is_some()
         || find::<Overloaded>(error).is_some()
         || find::<Replaced>(error).is_some()
         || find::<NotStarted>(error).is_some()

@@ -4,7 +4,11 @@
 mod backoff;
 #[cfg(feature = "_client")]
 mod client;
+mod connect;
+pub mod era;
 pub mod error;
+#[cfg(all(feature = "http", feature = "sse"))]
+pub mod fallback;
 mod hop;
 #[cfg(feature = "http")]
 pub mod http;
@@ -12,8 +16,11 @@ pub mod mux;
 mod settings;
 #[cfg(feature = "sse")]
 pub mod sse;
+#[cfg(feature = "stdio")]
+pub mod stdio;
 
 pub use self::{
+    connect::{Upstream, connect},
     hop::{Hop, Outbound, Transport},
     settings::Settings,
 };

@@ -3,6 +3,8 @@
 
 mod calls;
 mod connection;
+#[cfg(feature = "http")]
+mod fallback;
 #[path = "../support/peer.rs"]
 mod peer;
 

@@ -59,7 +59,13 @@ use bytes::Bytes;
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
 };
 use tokio::sync::Notify;
 use tower::load_shed::error::Overloaded;
@@ -81,13 +87,14 @@ pub struct Mux {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    /// The present connection; 0 while there is none. Written under the lock, read without: whoever needs to be sure
+    /// asks again when the slot is opened.
+    epoch: AtomicU64,
     outgoing: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// The present connection; 0 while there is none.
-    epoch: u64,
     connections: u64,
     /// The latest id given out. Never reset, so that a late answer of an earlier connection finds nobody.
     last_id: u64,
@@ -108,13 +115,13 @@ impl Mux {
         self.fail_all();
         let mut state = self.lock();
         state.connections += 1;
-        state.epoch = state.connections;
-        state.epoch
+        self.shared.epoch.store(state.connections, Release);
+        state.connections
     }
 
     /// The number of the present connection; 0 while there is none.
     pub fn epoch(&self) -> u64 {
-        self.lock().epoch
+        self.shared.epoch.load(Acquire)
     }
 
     /// Opens a slot for a call: the frame to write, and where the reply will appear. The transport calls
@@ -143,7 +150,7 @@ impl Mux {
     ///
     /// [`Replaced`] if it was prepared for another connection.
     pub fn notification(&self, outbound: &Outbound) -> Result<Bytes, Replaced> {
-        if self.epoch() != outbound.hop.epoch {
+        if outbound.hop.epoch == 0 || outbound.hop.epoch != self.epoch() {
             return Err(Replaced);
         }
         Ok(write::notification(&outbound.call.method, outbound.call.params.as_bytes()))
@@ -183,7 +190,7 @@ impl Mux {
     /// Ends the connection: every open call fails with [`Closed`], which says whether it had been sent.
     pub fn fail_all(&self) {
         let mut state = self.lock();
-        state.epoch = 0;
+        self.shared.epoch.store(0, Release);
         state.outgoing.clear();
         let closed = |slot: &mut Slot| slot.end(Err(Closed { sent: slot.begun }.into()));
         let wakers: Vec<_> = state.slots.values_mut().filter_map(closed).collect();
@@ -216,7 +223,7 @@ impl Mux {
 
     fn insert(&self, hop: &Hop, slot: Slot) -> Result<u64, BoxError> {
         let mut state = self.lock();
-        if state.epoch == 0 || state.epoch != hop.epoch {
+        if hop.epoch == 0 || hop.epoch != self.epoch() {
             return Err(Replaced.into());
         }
         if state.slots.len() >= MAX_SLOTS {
@@ -268,6 +275,6 @@ impl Mux {
 impl fmt::Debug for Mux {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
-        f.debug_struct("Mux").field("epoch", &state.epoch).field("slots", &state.slots.len()).finish_non_exhaustive()
+        f.debug_struct("Mux").field("epoch", &self.epoch()).field("slots", &state.slots.len()).finish_non_exhaustive()
     }
 }

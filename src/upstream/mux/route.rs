@@ -34,7 +34,7 @@ impl Mux {
             Ok(Message::Request { id, method, .. }) => {
                 let state = self.lock();
                 // A connection that is gone wants no answers.
-                if state.epoch != 0 {
+                if self.epoch() != 0 {
                     self.enqueue(state, ask::answer(&id, &method));
                 }
             }

@@ -1,0 +1,72 @@
+use crate::{
+    Revision,
+    json::{Json, object},
+    meta,
+    upstream::{Hop, error::Protocol},
+};
+use std::sync::Arc;
+
+/// What a handshake found out.
+#[derive(Debug)]
+pub(super) struct Agreed {
+    pub(super) hop: Arc<Hop>,
+    pub(super) revision: Revision,
+    /// The server's answer to `server/discover`, or what stands for it.
+    pub(super) discover: Json,
+    /// Whether the era is known, rather than guessed because the server did not answer in time.
+    pub(super) certain: bool,
+}
+
+impl Agreed {
+    /// A server of self-contained requests; `discover` is its answer, if it gave one.
+    pub(super) fn modern(epoch: u64, discover: Option<Json>) -> Self {
+        let revision = Revision::LATEST_MODERN;
+        let discover = discover.unwrap_or_else(|| Json::from_static(r#"{"capabilities":{}}"#));
+        Self { hop: Arc::new(Hop::new(Some(revision), epoch)), revision, discover, certain: true }
+    }
+
+    /// An initialize-era server, from its result and the hop of the greeting, which may have got a session id.
+    pub(super) fn legacy(greeting: &Hop, result: &Json) -> Result<Self, Protocol> {
+        let version = result.member("protocolVersion").and_then(|version| version.read::<String>().ok());
+        let version = version.ok_or(Protocol("its answer to initialize names no protocol version".into()))?;
+        let known = version.parse::<Revision>().ok().filter(|revision| !revision.is_modern());
+        let revision = known.ok_or_else(|| {
+            let version: String = version.chars().take(32).collect();
+            Protocol(format!("it answered initialize with the protocol version {version:?}").into())
+        })?;
+        let hop = Hop::new(Some(revision), greeting.epoch);
+        if let Some(id) = greeting.session_id() {
+            hop.set_session_id(id.clone());
+        }
+        Ok(Self { hop: Arc::new(hop), revision, discover: discover(revision, result), certain: true })
+    }
+
+    /// A capability, such as `tools`.
+    pub(super) fn capability(&self, name: &str) -> Option<Json> {
+        self.discover.member("capabilities")?.member(name)
+    }
+
+    /// Name and version of the server, as it says.
+    pub(super) fn server_info(&self) -> Option<Json> {
+        self.discover.member(meta::META)?.member(meta::SERVER_INFO)
+    }
+}
+
+/// The result of `initialize` in the shape of a `server/discover` result (2026-07-28, "server/discover").
+fn discover(revision: Revision, result: &Json) -> Json {
+    let mut out = format!("{{\"supportedVersions\":[\"{revision}\"]").into_bytes();
+    let capabilities = result.member("capabilities").unwrap_or_else(|| Json::from_static("{}"));
+    object::push_member(&mut out, "capabilities", capabilities.as_bytes());
+    if let Some(instructions) = result.member("instructions") {
+        object::push_member(&mut out, "instructions", instructions.as_bytes());
+    }
+    out.extend_from_slice(br#","ttlMs":0,"cacheScope":"private""#);
+    if let Some(info) = result.member("serverInfo") {
+        let mut member = vec![b'{'];
+        object::push_member(&mut member, meta::SERVER_INFO, info.as_bytes());
+        member.push(b'}');
+        object::push_member(&mut out, meta::META, &member);
+    }
+    out.push(b'}');
+    Json::trusted(out.into())
+}

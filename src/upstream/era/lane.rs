@@ -1,0 +1,78 @@
+use super::{
+    agreed::Agreed,
+    error::HandshakeFailed,
+    handshake::{self, Greeting},
+};
+use crate::{json::Json, upstream::Transport};
+use arc_swap::ArcSwapOption;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use std::sync::{Arc, Mutex, PoisonError};
+
+type Handshake = Shared<BoxFuture<'static, Result<Arc<Agreed>, HandshakeFailed>>>;
+
+/// One conversation with the server: what was agreed on for it, or the handshake that is under way.
+pub(super) struct Lane {
+    agreed: ArcSwapOption<Agreed>,
+    /// The handshake under way and the connection it was begun on, 0 if there was none yet. It is driven by whoever
+    /// waits for it and stays here when nobody does.
+    running: Mutex<Option<(u64, Handshake)>>,
+    /// The `clientInfo` it is opened with.
+    client_info: Json,
+}
+
+impl Lane {
+    pub(super) fn new(client_info: Json) -> Self {
+        Self { agreed: ArcSwapOption::empty(), running: Mutex::new(None), client_info }
+    }
+
+    /// What was agreed on for connection `epoch`.
+    pub(super) fn current(&self, epoch: u64) -> Option<Arc<Agreed>> {
+        let agreed = self.agreed.load();
+        agreed.as_ref().filter(|agreed| agreed.hop.epoch == epoch).cloned()
+    }
+
+    /// What was agreed on for the present connection, after a handshake if need be; the same one for all who wait.
+    pub(super) async fn agree<T: Transport>(
+        &self,
+        transport: &T,
+        greeting: impl FnOnce(Json) -> Greeting,
+    ) -> Result<Arc<Agreed>, HandshakeFailed> {
+        let handshake = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            let epoch = transport.epoch();
+            if let Some(agreed) = self.current(epoch) {
+                return Ok(agreed);
+            }
+            match &*running {
+                Some((begun, handshake)) if *begun == 0 || *begun == epoch => handshake.clone(),
+                _ => {
+                    let greeting = greeting(self.client_info.clone());
+                    let handshake = handshake::agree(transport.clone(), greeting).boxed().shared();
+                    *running = Some((epoch, handshake.clone()));
+                    handshake
+                }
+            }
+        };
+        let result = handshake.clone().await;
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first to see the result keeps or forgets it; the others find it done.
+        if running.as_ref().is_some_and(|(_, latest)| latest.ptr_eq(&handshake)) {
+            *running = None;
+            if let Ok(agreed) = &result {
+                self.agreed.store(Some(agreed.clone()));
+            }
+        }
+        result
+    }
+
+    /// Forgets what proved to be outdated, unless something newer stands there already.
+    pub(super) fn forget(&self, outdated: &Arc<Agreed>) {
+        let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.agreed.load().as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed, outdated)) {
+            self.agreed.store(None);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+use super::agreed::Agreed;
+use crate::{
+    BoxError, Call, Method, Reply,
+    error::find,
+    json::{Json, Params, object::Edit},
+    meta,
+    reply::{Event, Note, Outcome},
+    upstream::{Outbound, Transport, error::Status},
+};
+use futures_util::{StreamExt, future, stream};
+use tower::ServiceExt;
+
+/// What can be listened to: its name in the filter, the capability that allows it, and the notification.
+const KINDS: [(&str, &str, Method); 3] = [
+    ("toolsListChanged", "tools", Method::TOOLS_LIST_CHANGED),
+    ("promptsListChanged", "prompts", Method::PROMPTS_LIST_CHANGED),
+    ("resourcesListChanged", "resources", Method::RESOURCES_LIST_CHANGED),
+];
+
+/// `subscriptions/listen` at an initialize-era server: an acknowledgement of what it can tell, then what it tells
+/// outside of calls.
+///
+/// A server that has no such channel (HTTP 405 to the GET) is acknowledged as telling nothing, and the stream stays
+/// open: there is nothing to be had by asking again.
+pub(super) async fn legacy<T: Transport>(transport: T, call: Call, agreed: &Agreed) -> Result<Reply, BoxError> {
+    let honoured = honoured(&call.params, agreed);
+    let outbound = Outbound { call, hop: agreed.hop.clone() };
+    match transport.oneshot(outbound).await {
+        Ok(reply) => {
+            let first = stream::iter([Ok(acknowledgement(&honoured))]);
+            let rest = reply.into_events().filter(move |event| {
+                future::ready(match event {
+                    Ok(Event::Note(note)) => honoured.iter().any(|(_, method)| *method == note.method),
+                    _ => true,
+                })
+            });
+            Ok(Reply::stream(first.chain(rest)))
+        }
+        Err(error) if find::<Status>(&*error).is_some_and(|Status(status)| status.is_client_error()) => {
+            Ok(Reply::stream(stream::iter([Ok(acknowledgement(&[]))]).chain(stream::pending())))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What was asked for and the server has declared.
+fn honoured(params: &Params, agreed: &Agreed) -> Vec<(&'static str, Method)> {
+    let is_true = |json: Option<Json>| json.is_some_and(|json| json.as_str() == "true");
+    let asked = params.member("notifications");
+    let wanted = KINDS.into_iter().filter(|(name, capability, _)| {
+        is_true(asked.as_ref().and_then(|asked| asked.member(name)))
+            && is_true(agreed.capability(capability).and_then(|declared| declared.member("listChanged")))
+    });
+    wanted.map(|(name, _, method)| (name, method)).collect()
+}
+
+fn acknowledgement(honoured: &[(&str, Method)]) -> Event {
+    let names: Vec<_> = honoured.iter().map(|(name, _)| format!("\"{name}\":true")).collect();
+    let text = format!("{{\"notifications\":{{{}}}}}", names.join(","));
+    let params = Params::parse(Json::trusted(text.into())).expect("built as an object");
+    Event::Note(Note::new(Method::LISTEN_ACKNOWLEDGED, params))
+}
+
+/// The reply of a modern server without the id of the subscription, which is this hop's own.
+pub(super) fn untagged(reply: Reply) -> Reply {
+    let untag = |params: &Params| params.edit_meta(&[Edit::Remove(meta::SUBSCRIPTION_ID)]);
+    let outcome = move |outcome| match outcome {
+        Outcome::Result(result) => Outcome::Result(match Params::parse(result.clone()) {
+            Ok(params) => Json::from(&untag(&params)),
+            Err(_) => result,
+        }),
+        other => other,
+    };
+    let events = match reply.into_single() {
+        Ok(single) => return Reply::single(outcome(single)),
+        Err(events) => events,
+    };
+    Reply::stream(events.map(move |event| {
+        Ok(match event? {
+            Event::Note(note) => Event::Note(Note::new(note.method, untag(&note.params))),
+            Event::Done(done) => Event::Done(outcome(done)),
+        })
+    }))
+}

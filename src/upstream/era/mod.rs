@@ -1,0 +1,57 @@
+//! Which era a server speaks, found once, and calls worded for it.
+//!
+//! [`Era`] makes a [`Service<Call>`](tower::Service) of a [`Transport`](super::Transport). Before the first call it asks
+//! the server `server/discover`; a server of 2026-07-28 answers that, any other is greeted with `initialize`. What was
+//! found is kept for the life of the server: a later connection is greeted in the era of the one before, and asked
+//! again only if that fails. Behind this service nothing knows `initialize`, in front of it nothing does.
+//!
+//! # The handshake
+//!
+//! It is made inside the future of the call that needs it first, and every other call that comes meanwhile waits for
+//! the same one. A caller that gives up loses nothing: the handshake is kept where the next caller goes on with it, so
+//! that no server sees a second `initialize` on one connection. A failure is told to all who waited and then
+//! forgotten; the next call tries again.
+//!
+//! | answer to `server/discover` | era |
+//! |---|---|
+//! | a result that lists 2026-07-28 | modern |
+//! | a result that lists only older revisions | legacy |
+//! | −32020, −32021, −32022 (unless it names only older revisions) | modern |
+//! | any other error, HTTP 4xx, an answer that is no MCP | legacy |
+//! | none within [`era_timeout`](super::Settings::era_timeout) | `initialize` decides; asked again on the next connection |
+//! | a child that exits over the question | `initialize` on the next child |
+//! | no connection, HTTP 5xx | none: the server is down |
+//!
+//! (2026-07-28, "basic/versioning", "basic/transports/stdio", "basic/transports/streamable-http: Backward
+//! Compatibility".)
+//!
+//! # Sessions
+//!
+//! Where the server gives out session ids and is configured [`PerClient`](crate::registry::Sessions::PerClient), each
+//! client session gets one of its own, opened with that client's name; calls without a session share one. At any other
+//! server all calls share one. A call refused because its connection was [replaced](super::error::Replaced) or its
+//! session [lost](super::error::SessionLost) was not executed: it is sent again after one new handshake, at most
+//! three times in all.
+//!
+//! # Wording
+//!
+//! Towards an initialize-era server the modern keys are taken out of `_meta`, `ping` stays `ping`, `server/discover` is
+//! answered from what `initialize` returned, and `subscriptions/listen` becomes a stream of what the server says
+//! outside of calls. Towards a modern server missing keys of `_meta` are filled in and `ping` becomes
+//! `server/discover`. Results keep their bytes.
+
+mod agreed;
+pub mod error;
+pub mod future;
+mod handshake;
+mod lane;
+mod lanes;
+mod listen;
+mod probe;
+mod service;
+mod wording;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::service::Era;

@@ -1,0 +1,273 @@
+use super::{
+    agreed::Agreed,
+    error::HandshakeFailed,
+    future::ResponseFuture,
+    handshake::{Greeting, Opening},
+    lane::Lane,
+    lanes::Lanes,
+    listen,
+    wording::{self, Plan},
+};
+use crate::{
+    BoxError, Call, Reply, Revision, Session,
+    error::find,
+    json::Json,
+    registry::{Connection, Server, Sessions},
+    upstream::{
+        Outbound, Settings, Transport,
+        error::{Replaced, SessionLost},
+    },
+};
+use arc_swap::ArcSwapOption;
+use futures_util::{FutureExt, future::BoxFuture};
+use std::{
+    error::Error,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower::{Service, ServiceExt};
+
+/// How often a call is sent at most, counting those that a lost session or a replaced connection turned away.
+const MAX_ATTEMPTS: usize = 3;
+
+/// A server of either era behind one transport, as a service of calls.
+///
+/// The way of a call whose server is known is one atomic load and one comparison; a handshake, where one is needed,
+/// runs inside the future. Clones share what was found; none inherits the readiness of another.
+///
+/// ```
+/// use tower::ServiceExt;
+/// use tower_mcp_gateway::{Call, Method, Revision, json::Params, registry::Server};
+/// use tower_mcp_gateway::upstream::{era::Era, stdio::Stdio};
+///
+/// # tokio_test::block_on(async {
+/// let script = r#"read q; echo '{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"]}}'; read end"#;
+/// let server = Server::stdio("one-1", "one", "sh").arg("-c").arg(script);
+/// let era = Era::new(Stdio::new(&server).expect("a stdio server"), &server);
+/// assert_eq!(era.revision(), None);
+/// # let call = era.clone().oneshot(Call::new(Method::TOOLS_LIST, Params::empty()));
+/// # let _ = tokio::time::timeout(std::time::Duration::from_millis(500), call).await;
+/// # assert_eq!(era.revision(), Some(Revision::V2026_07_28));
+/// # drop(era); server.tasks().close(); server.tasks().wait().await;
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct Era<T> {
+    /// Readiness is reserved here and spent by `call`.
+    transport: T,
+    conversation: Arc<Conversation<T>>,
+}
+
+/// What the clones of one [`Era`] share.
+pub(super) struct Conversation<T> {
+    /// Never made ready itself; attempts after the first are made on clones of it.
+    transport: T,
+    settings: Arc<Settings>,
+    child: bool,
+    opening: Opening,
+    per_client: bool,
+    /// For calls without a session of their own.
+    common: Arc<Lane>,
+    lanes: Lanes,
+    latest: ArcSwapOption<Agreed>,
+    fault: ArcSwapOption<String>,
+}
+
+impl<T: Transport> Era<T> {
+    /// Finds out about the server behind `transport` when the first call comes.
+    pub fn new(transport: T, server: &Server) -> Self {
+        let opening = match server.connection() {
+            // HTTP+SSE itself is of the initialize era.
+            Connection::Sse { .. } => Opening::InitializeOnly,
+            Connection::Stdio { .. } | Connection::Http { .. } => Opening::Discover,
+        };
+        Self::with_opening(transport, server, opening)
+    }
+
+    /// For a transport that only initialize-era servers speak, whatever the server's entry says: nothing but
+    /// `initialize` is asked.
+    pub fn initialize_only(transport: T, server: &Server) -> Self {
+        Self::with_opening(transport, server, Opening::InitializeOnly)
+    }
+
+    fn with_opening(transport: T, server: &Server, opening: Opening) -> Self {
+        let settings = server.settings().clone();
+        let conversation = Conversation {
+            transport: transport.clone(),
+            child: matches!(server.connection(), Connection::Stdio { .. }),
+            opening,
+            per_client: server.sessions_of() == Sessions::PerClient,
+            common: Arc::new(Lane::new(settings.client_info.clone())),
+            lanes: Lanes::default(),
+            latest: ArcSwapOption::empty(),
+            fault: ArcSwapOption::empty(),
+            settings,
+        };
+        Self { transport, conversation: Arc::new(conversation) }
+    }
+}
+
+impl<T> Era<T> {
+    /// The transport.
+    pub fn get_ref(&self) -> &T {
+        &self.transport
+    }
+
+    /// The revision the latest handshake agreed on; `None` before the first.
+    pub fn revision(&self) -> Option<Revision> {
+        self.conversation.latest.load().as_ref().map(|agreed| agreed.revision)
+    }
+
+    /// Name and version of the server, as it says itself; for display only.
+    pub fn server_info(&self) -> Option<Json> {
+        self.conversation.latest.load().as_ref().and_then(|agreed| agreed.server_info())
+    }
+
+    /// Why the latest handshake failed, for the operator; `None` once one succeeds.
+    pub fn fault(&self) -> Option<String> {
+        self.conversation.fault.load().as_deref().cloned()
+    }
+
+    /// Client sessions that have a session of their own at the server.
+    pub fn sessions(&self) -> usize {
+        self.conversation.lanes.len()
+    }
+}
+
+impl<T: Transport> Service<Call> for Era<T> {
+    type Response = Reply;
+    type Error = BoxError;
+    type Future = ResponseFuture<T>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.transport.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> ResponseFuture<T> {
+        let conversation = self.conversation.clone();
+        if let Some((lane, agreed)) = conversation.current(&call, self.transport.epoch())
+            && let Plan::Send(worded) = conversation.plan(&call, &agreed)
+        {
+            let future = self.transport.call(Outbound { call: worded, hop: agreed.hop.clone() });
+            return ResponseFuture::direct(future, Sent { conversation, call, lane, agreed });
+        }
+        // The place that was reserved is given back: the handshake needs places of its own, and calls that wait for it
+        // must not hold them all.
+        self.transport = conversation.transport.clone();
+        ResponseFuture::driven(conversation.drive(call, 0).boxed())
+    }
+}
+
+impl<T> fmt::Debug for Era<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Era").field("revision", &self.revision()).finish_non_exhaustive()
+    }
+}
+
+/// A call at the transport, with what it was sent under.
+pub(super) struct Sent<T> {
+    conversation: Arc<Conversation<T>>,
+    call: Call,
+    lane: Arc<Lane>,
+    agreed: Arc<Agreed>,
+}
+
+impl<T> Sent<T> {
+    pub(super) fn unworded(&self, reply: Reply) -> Reply {
+        wording::unworded(reply, &self.call, &self.agreed)
+    }
+}
+
+/// Sends a call again that was turned away once.
+pub(super) fn repeat<T: Transport>(sent: Sent<T>) -> BoxFuture<'static, Result<Reply, BoxError>> {
+    sent.lane.forget(&sent.agreed);
+    sent.conversation.drive(sent.call, 1).boxed()
+}
+
+impl<T> Conversation<T> {
+    /// Whether the call was turned away, unexecuted, because what was agreed on does not hold any more.
+    pub(super) fn is_outdated(error: &(dyn Error + 'static)) -> bool {
+        find::<Replaced>(error).is_some() || find::<SessionLost>(error).is_some()
+    }
+
+    /// What the call can be sent under at once, if anything.
+    fn current(&self, call: &Call, epoch: u64) -> Option<(Arc<Lane>, Arc<Agreed>)> {
+        let agreed = self.common.current(epoch)?;
+        match self.own(call, &agreed) {
+            None => Some((self.common.clone(), agreed)),
+            Some(session) => {
+                let lane = self.lanes.of(session);
+                let agreed = lane.current(epoch)?;
+                Some((lane, agreed))
+            }
+        }
+    }
+
+    /// The client session that gets a session of its own, if this call's does.
+    fn own<'a>(&self, call: &'a Call, common: &Agreed) -> Option<&'a Arc<Session>> {
+        let per_client = self.per_client && !common.revision.is_modern() && common.hop.session_id().is_some();
+        call.session.as_ref().filter(|_| per_client)
+    }
+
+    fn plan(&self, call: &Call, agreed: &Agreed) -> Plan {
+        wording::plan(call, agreed, &self.settings.client_info)
+    }
+}
+
+impl<T: Transport> Conversation<T> {
+    /// Handshake if need be, then the call; again while it is turned away. `attempts` have been made before.
+    async fn drive(self: Arc<Self>, call: Call, mut attempts: usize) -> Result<Reply, BoxError> {
+        loop {
+            attempts += 1;
+            let (lane, agreed) = self.agree(&call).await?;
+            let sent = match self.plan(&call, &agreed) {
+                Plan::Answer(outcome) => return Ok(Reply::single(outcome)),
+                Plan::Listen(worded) => listen::legacy(self.transport.clone(), worded, &agreed).await,
+                Plan::Send(worded) => {
+                    let outbound = Outbound { call: worded, hop: agreed.hop.clone() };
+                    self.transport.clone().oneshot(outbound).await
+                }
+            };
+            match sent {
+                Err(error) if attempts < MAX_ATTEMPTS && Self::is_outdated(&*error) => lane.forget(&agreed),
+                Err(error) => return Err(error),
+                Ok(reply) => return Ok(wording::unworded(reply, &call, &agreed)),
+            }
+        }
+    }
+
+    async fn agree(&self, call: &Call) -> Result<(Arc<Lane>, Arc<Agreed>), HandshakeFailed> {
+        let agreed = self.agree_on(&self.common).await?;
+        match self.own(call, &agreed) {
+            None => Ok((self.common.clone(), agreed)),
+            Some(session) => {
+                let lane = self.lanes.of(session);
+                let agreed = self.agree_on(&lane).await?;
+                Ok((lane, agreed))
+            }
+        }
+    }
+
+    async fn agree_on(&self, lane: &Lane) -> Result<Arc<Agreed>, HandshakeFailed> {
+        let result = lane.agree(&self.transport, |client_info| self.greeting(client_info)).await;
+        match &result {
+            Ok(agreed) => {
+                self.latest.store(Some(agreed.clone()));
+                self.fault.store(None);
+            }
+            Err(failed) => self.fault.store(Some(Arc::new(failed.describe()))),
+        }
+        result
+    }
+
+    fn greeting(&self, client_info: Json) -> Greeting {
+        let latest = self.latest.load();
+        let opening = match (self.opening, latest.as_ref()) {
+            // It spoke so before; guesses are not kept.
+            (Opening::Discover, Some(latest)) if latest.certain && !latest.revision.is_modern() => Opening::Initialize,
+            (opening, _) => opening,
+        };
+        Greeting { settings: self.settings.clone(), child: self.child, opening, client_info }
+    }
+}

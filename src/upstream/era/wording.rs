@@ -1,0 +1,107 @@
+use super::{agreed::Agreed, listen};
+use crate::{
+    Call, Method, Reply, Revision,
+    error::Problem,
+    json::{
+        Json, Params,
+        object::{self, Edit},
+    },
+    meta,
+    reply::Outcome,
+};
+
+/// What becomes of a call at a server of a known era.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// It is sent, in the server's wording.
+    Send(Call),
+    /// It is answered here.
+    Answer(Outcome),
+    /// It is sent, and what comes back is what the server says outside of calls.
+    Listen(Call),
+}
+
+/// Words a call for the server.
+pub(super) fn plan(call: &Call, agreed: &Agreed, client_info: &Json) -> Plan {
+    let method = &call.method;
+    if *method == Method::INITIALIZE {
+        // A server may accept it once only, and that was the handshake.
+        let refusal = Problem::rpc(404, -32601, "initialize is hop-by-hop");
+        return Plan::Answer(Outcome::Error(refusal.to_json()));
+    }
+    // They name ids and tokens of another hop. Modern servers take no notifications but a cancellation, which the
+    // transport sends itself.
+    let hop_by_hop = [Method::INITIALIZED, Method::CANCELLED, Method::PROGRESS].contains(method);
+    if hop_by_hop || (method.is_notification() && agreed.revision.is_modern()) {
+        return Plan::Answer(Outcome::Accepted);
+    }
+    if agreed.revision.is_modern() {
+        let params = with_modern_meta(&call.params, client_info);
+        let method = if *method == Method::PING { Method::DISCOVER } else { method.clone() };
+        return Plan::Send(Call { method, params, ..call.clone() });
+    }
+    if *method == Method::DISCOVER {
+        return Plan::Answer(Outcome::Result(agreed.discover.clone()));
+    }
+    let worded = Call { params: call.params.edit_meta(&meta::MODERN.map(Edit::Remove)), ..call.clone() };
+    if *method == Method::LISTEN { Plan::Listen(worded) } else { Plan::Send(worded) }
+}
+
+/// The parameters with every key of `_meta` a modern request must have (2026-07-28, "basic/index: `_meta`").
+pub(super) fn with_modern_meta(params: &Params, client_info: &Json) -> Params {
+    const VERSION: &str = Revision::LATEST_MODERN.as_str();
+    let (mut version, mut capabilities, mut info) = (false, false, false);
+    if let Some(given) = params.meta() {
+        // An unreadable `_meta` is made anew by the edit below.
+        let _ = object::each_member(given.as_bytes(), |key, value| match key {
+            meta::PROTOCOL_VERSION => version = value.get().trim_matches('"') == VERSION,
+            meta::CLIENT_CAPABILITIES => capabilities = true,
+            meta::CLIENT_INFO => info = true,
+            _ => {}
+        });
+    }
+    let quoted = format!("\"{VERSION}\"");
+    let mut edits = Vec::with_capacity(3);
+    if !version {
+        edits.push(Edit::Set(meta::PROTOCOL_VERSION, quoted.as_bytes()));
+    }
+    if !capabilities {
+        edits.push(Edit::Set(meta::CLIENT_CAPABILITIES, b"{}"));
+    }
+    if !info {
+        edits.push(Edit::Set(meta::CLIENT_INFO, client_info.as_bytes()));
+    }
+    if edits.is_empty() { params.clone() } else { params.edit_meta(&edits) }
+}
+
+/// Words a reply for the gateway.
+pub(super) fn unworded(reply: Reply, call: &Call, agreed: &Agreed) -> Reply {
+    if agreed.revision.is_modern() {
+        return if call.method == Method::LISTEN { listen::untagged(reply) } else { reply };
+    }
+    if call.method != Method::RESOURCES_READ {
+        return reply;
+    }
+    let params = call.params.clone();
+    reply.map_outcome(move |outcome| match outcome.error_code() {
+        Some(-32002) => not_found(outcome, &params),
+        _ => outcome,
+    })
+}
+
+/// A resource that was not found has a code of its own before 2026-07-28, and is an invalid parameter since
+/// ("server/resources: Error Handling").
+fn not_found(outcome: Outcome, params: &Params) -> Outcome {
+    let Outcome::Error(error) = &outcome else { return outcome };
+    let named = error.member("data").is_some_and(|data| data.member("uri").is_some());
+    let uri = params.member("uri").filter(|_| !named);
+    let data = uri.map(|uri| format!("{{\"uri\":{uri}}}"));
+    let mut edits = vec![Edit::Set("code", b"-32602")];
+    if let Some(data) = &data {
+        edits.push(Edit::Set("data", data.as_bytes()));
+    }
+    match object::edit(error.as_bytes(), &edits) {
+        Ok(edited) => Outcome::Error(Json::trusted(edited)),
+        Err(_) => outcome,
+    }
+}

@@ -1,0 +1,218 @@
+use super::{
+    group::Group,
+    lines::{Line, Lines},
+    service::{Counters, Frame},
+};
+use crate::{
+    EndpointId,
+    upstream::{error::TooLarge, mux::Mux},
+};
+use bytes::{Buf, Bytes};
+use std::{convert::Infallible, io, process::ExitStatus, time::Duration};
+use tokio::{
+    io::AsyncWriteExt,
+    process::{Child, ChildStderr, ChildStdin, ChildStdout},
+    sync::mpsc,
+    time,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Longest line of stderr that is logged whole.
+const STDERR_LINE: usize = 16 << 10;
+/// How long what an exited child left in its pipe may take to be read: it is all there, unless an escaped process holds
+/// the pipe open.
+pub(super) const LEFTOVER: Duration = Duration::from_millis(100);
+
+/// Why the exchange with a child ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Nobody wants the server any more.
+    Released,
+    /// The child exited; its group is killed.
+    Exited(String),
+    /// A pipe broke while the child lives on, which makes it useless.
+    Broken(&'static str),
+}
+
+impl End {
+    fn exited(status: io::Result<ExitStatus>) -> Self {
+        End::Exited(status.map_or_else(|error| error.to_string(), |status| status.to_string()))
+    }
+}
+
+/// What one exchange needs beside the pipes.
+pub(super) struct Exchange<'a> {
+    pub(super) id: &'a EndpointId,
+    pub(super) mux: &'a Mux,
+    pub(super) epoch: u64,
+    pub(super) queue: &'a mut mpsc::Receiver<Frame>,
+    pub(super) released: &'a CancellationToken,
+    pub(super) counters: &'a Counters,
+}
+
+/// The pipes that are read to the very end, also while the child is being stopped: a child that cannot write does not
+/// leave.
+pub(super) struct Output {
+    stdout: Lines<ChildStdout>,
+    stderr: Lines<ChildStderr>,
+}
+
+impl Output {
+    /// Takes the pipes of a child.
+    pub(super) fn of(child: &mut Child, limit: usize) -> Option<Self> {
+        let (stdout, stderr) = (child.stdout.take()?, child.stderr.take()?);
+        Some(Self { stdout: Lines::new(stdout, limit), stderr: Lines::new(stderr, STDERR_LINE) })
+    }
+
+    /// Reads and forgets stdout, logs stderr, to the end of both.
+    pub(super) async fn drain(&mut self, id: &EndpointId) {
+        let stdout = async { while let Ok(Some(_)) = self.stdout.next().await {} };
+        tokio::join!(stdout, log(id, &mut self.stderr));
+    }
+}
+
+/// Carries messages until the child, a pipe or the last handle is gone. stdin is closed on return.
+pub(super) async fn run(exchange: Exchange<'_>, child: &mut Child, group: &mut Group, output: &mut Output) -> End {
+    let Some(stdin) = child.stdin.take() else { return End::Broken("it has no stdin") };
+    let Exchange { id, mux, epoch, queue, released, counters } = exchange;
+    let mut reader = std::pin::pin!(read(id, mux, counters, &mut output.stdout));
+    let mut logger = std::pin::pin!(async {
+        log(id, &mut output.stderr).await;
+        std::future::pending::<Infallible>().await
+    });
+    let mut writer = std::pin::pin!(write(mux, epoch, queue, stdin));
+    tokio::select! {
+        _ = released.cancelled() => End::Released,
+        never = &mut logger => match never {},
+        status = child.wait() => {
+            group.kill();
+            // Its last words are read before the calls in flight are given up.
+            let _ = time::timeout(LEFTOVER, &mut reader).await;
+            End::exited(status)
+        }
+        () = &mut reader => match time::timeout(LEFTOVER, child.wait()).await {
+            // stdout usually closes a moment before the exit can be seen.
+            Ok(status) => {
+                group.kill();
+                End::exited(status)
+            }
+            Err(_) => End::Broken("it closed its stdout"),
+        },
+        _ = &mut writer => match time::timeout(LEFTOVER, async { tokio::join!(child.wait(), &mut reader) }).await {
+            Ok((status, ())) => {
+                group.kill();
+                End::exited(status)
+            }
+            Err(_) => End::Broken("it closed its stdin"),
+        },
+    }
+}
+
+async fn write(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>, mut stdin: ChildStdin) -> io::Result<()> {
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = mux.outgoing() => frame,
+            frame = queue.recv() => match frame {
+                // Every handle is gone; that is seen elsewhere, and stdin is closed there.
+                None => return std::future::pending().await,
+                Some(frame) if frame.epoch != epoch => continue,
+                Some(Frame { slot: Some(slot), .. }) if !mux.begin(slot) => continue,
+                Some(frame) => frame.bytes,
+            },
+        };
+        stdin.write_all_buf(&mut one_line(frame).chain(&b"\n"[..])).await?;
+    }
+}
+
+/// Parameters keep the white space of their sender; a line end among it would end the message. In JSON such a byte is
+/// never part of a string.
+fn one_line(frame: Bytes) -> Bytes {
+    if memchr::memchr2(b'\n', b'\r', &frame).is_none() {
+        return frame;
+    }
+    frame.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
+}
+
+async fn read(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Lines<ChildStdout>) {
+    loop {
+        let line = match stdout.next().await {
+            Ok(Some(Line::Whole(line))) => line,
+            Ok(Some(Line::Cut { head, tail })) => {
+                let limit = stdout.limit();
+                tracing::warn!(server = %id, limit, "a message above the limit was skipped");
+                counters.cut();
+                if let Some(call) = envelope_id(&head, &tail) {
+                    mux.fail(call, TooLarge { limit });
+                }
+                continue;
+            }
+            Ok(None) => return,
+            Err(error) => return tracing::debug!(server = %id, %error, "cannot read stdout"),
+        };
+        let text = line.trim_ascii();
+        if text.is_empty() {
+            continue;
+        }
+        match mux.deliver(line.slice_ref(text)) {
+            Ok(()) => {}
+            Err(reason) if counters.skip() => {
+                tracing::warn!(server = %id, %reason, "a line on stdout is no message; further ones are only counted");
+            }
+            Err(reason) => tracing::trace!(server = %id, %reason, "a line on stdout is no message"),
+        }
+    }
+}
+
+async fn log(id: &EndpointId, stderr: &mut Lines<ChildStderr>) {
+    while let Ok(Some(line)) = stderr.next().await {
+        let (line, cut) = match &line {
+            Line::Whole(line) => (line, false),
+            Line::Cut { head, .. } => (head, true),
+        };
+        let line = String::from_utf8_lossy(line);
+        tracing::info!(target: "mcp::stderr", server = %id, cut, "{}", line.trim_end());
+    }
+}
+
+/// The id of a message of which only the ends are known. Right behind the opening brace, or right before the closing
+/// one, an `"id"` is a member of the message itself; anything else is not believed.
+fn envelope_id(head: &[u8], tail: &[u8]) -> Option<u64> {
+    const VERSION: &[u8] = br#""jsonrpc":"2.0""#;
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim_matches('"').parse().ok();
+    let front = || {
+        let head = head.trim_ascii_start().strip_prefix(b"{")?;
+        let head = head.strip_prefix(VERSION).and_then(|head| head.strip_prefix(b",")).unwrap_or(head);
+        let head = head.strip_prefix(br#""id":"#)?;
+        number(&head[..memchr::memchr(b',', head)?])
+    };
+    let back = || {
+        let tail = tail.trim_ascii_end().strip_suffix(b"}")?;
+        let tail = tail.strip_suffix(VERSION).and_then(|tail| tail.strip_suffix(b",")).unwrap_or(tail);
+        let at = memchr::memmem::rfind(tail, br#""id":"#)?;
+        number(&tail[at + 5..])
+    };
+    front().or_else(back)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_cut_message_is_found_only_where_it_is_certain() {
+        let cut = |head: &str, tail: &str| envelope_id(head.as_bytes(), tail.as_bytes());
+        assert_eq!(cut(r#"{"jsonrpc":"2.0","id":7,"result":{"#, "}}"), Some(7));
+        assert_eq!(cut(r#"{"id":"7","result":{"#, "}}"), Some(7));
+        assert_eq!(cut(r#"{"result":{"#, r#"},"jsonrpc":"2.0","id":7}"#), Some(7));
+        assert_eq!(cut(r#"{"result":{"#, r#"},"id":7,"jsonrpc":"2.0"}"#), Some(7));
+        assert_eq!(cut(r#"{"result":{"id":7,"#, r#""id":7}}"#), None);
+        assert_eq!(cut(r#"{"result":"#, r#"\"id\":7"}"#), None);
+        assert_eq!(cut("", ""), None);
+    }
+
+    #[test]
+    fn a_frame_is_one_line_whatever_its_sender_wrote() {
+        assert_eq!(one_line(Bytes::from_static(b"{\r\n \"a\": \"\\n\"\n}")), "{   \"a\": \"\\n\" }");
+    }
+}

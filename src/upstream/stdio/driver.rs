@@ -1,0 +1,124 @@
+use super::{
+    backoff::Backoff,
+    child::{CannotStart, Recipe},
+    connection::{self, End, Exchange, LEFTOVER, Output},
+    group::Group,
+    service::{Counters, Frame, Phase},
+};
+use crate::{
+    EndpointId,
+    upstream::{Settings, mux::Mux},
+};
+use futures_util::FutureExt;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::{
+    process::Child,
+    sync::{mpsc, watch},
+    time::{self, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Owns the child of one server, from one start to the next.
+pub(super) struct Driver {
+    pub(super) id: EndpointId,
+    pub(super) recipe: Recipe,
+    pub(super) settings: Arc<Settings>,
+    pub(super) mux: Mux,
+    pub(super) queue: mpsc::Receiver<Frame>,
+    pub(super) phase: watch::Sender<Phase>,
+    pub(super) counters: Arc<Counters>,
+    /// Cancelled once the last handle and the last reply are gone.
+    pub(super) released: CancellationToken,
+}
+
+impl Driver {
+    /// Starts the child again and again until nobody wants it; returns when no process is left.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        while !self.released.is_cancelled() {
+            let born = Instant::now();
+            self.counters.start();
+            let phase = match self.recipe.spawn() {
+                Ok(child) => match self.serve(child).await {
+                    End::Released => return,
+                    End::Exited(status) => Phase::Down(format!("the child exited ({status})").into()),
+                    End::Broken(how) => Phase::Down(format!("the child was stopped: {how}").into()),
+                },
+                Err(error) => Phase::CannotStart(error),
+            };
+            let rest = backoff.after(born.elapsed());
+            self.announce(&phase, rest);
+            self.phase.send_replace(phase);
+            self.rest(rest).await;
+        }
+    }
+
+    /// One child, from its start to its end and the end of its group.
+    async fn serve(&mut self, mut child: Child) -> End {
+        let (group, output) = (Group::of(&child), Output::of(&mut child, self.settings.max_message_bytes));
+        let (Some(mut group), Some(mut output)) = (group, output) else {
+            return End::Broken("it has no pipes");
+        };
+        let epoch = self.mux.connect();
+        self.phase.send_replace(Phase::Up(epoch));
+        tracing::debug!(server = %self.id, epoch, "child started");
+        let exchange = Exchange {
+            id: &self.id,
+            mux: &self.mux,
+            epoch,
+            queue: &mut self.queue,
+            released: &self.released,
+            counters: &self.counters,
+        };
+        let end = connection::run(exchange, &mut child, &mut group, &mut output).await;
+        // Before the child is stopped, which takes time: what is in flight has failed already.
+        self.mux.fail_all();
+        self.phase.send_replace(Phase::Down("the child is being stopped".into()));
+        let drained = output.drain(&self.id);
+        if matches!(end, End::Exited(_)) {
+            let _ = time::timeout(LEFTOVER, drained).await;
+            return end;
+        }
+        let stopped = group.stop(&mut child, self.settings.stop_grace, self.settings.kill_grace);
+        tokio::select! {
+            () = stopped => end,
+            never = drained.then(|()| std::future::pending::<Infallible>()) => match never {},
+        }
+    }
+
+    /// Waits for the next start, and meanwhile lets frames of earlier connections go, whose calls have failed.
+    async fn rest(&mut self, rest: Duration) {
+        let until = Instant::now() + rest;
+        loop {
+            tokio::select! {
+                () = self.released.cancelled() => return,
+                () = time::sleep_until(until) => return,
+                Some(_) = self.queue.recv() => {}
+            }
+        }
+    }
+
+    fn announce(&self, phase: &Phase, rest: Duration) {
+        let reason = phase.fault().unwrap_or_default();
+        tracing::warn!(server = %self.id, %reason, restart_in = ?rest, "stdio server down");
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Also when the task is aborted: nobody may wait for an answer that cannot come.
+        self.mux.fail_all();
+        self.phase.send_replace(Phase::Gone);
+    }
+}
+
+impl Phase {
+    /// Why there is no connection, for the operator.
+    pub(super) fn fault(&self) -> Option<String> {
+        match self {
+            Phase::Down(reason) => Some(reason.to_string()),
+            Phase::CannotStart(error) => Some(CannotStart::to_string(error)),
+            Phase::Starting | Phase::Up(_) | Phase::Gone => None,
+        }
+    }
+}
