@@ -33,8 +33,9 @@ const IDLE: Duration = Duration::from_secs(4);
 /// Idle connections kept: what a burst leaves behind beyond them is closed.
 const MAX_IDLE: usize = 128;
 
-/// Requests under way that nobody waits for: courtesies, so what is beyond them is left out.
-const MAX_DETACHED: usize = 64;
+/// Requests under way that nobody waits for: as many as calls a gateway has in flight by default, because all of them
+/// may be given up at once. What is beyond them is left out.
+const MAX_DETACHED: usize = 512;
 
 /// How long a request that nobody waits for may take.
 const DETACHED: Duration = Duration::from_secs(5);

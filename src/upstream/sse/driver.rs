@@ -4,7 +4,7 @@ use crate::{
     upstream::{
         backoff::Backoff,
         client::Events,
-        error::{NotStarted, Protocol, Status},
+        error::{Protocol, Status},
         hop::Hop,
     },
 };
@@ -52,7 +52,7 @@ impl Driver {
         let mut backoff = Backoff::default();
         loop {
             let attempt = tokio::time::timeout(self.patience, self.connect()).await;
-            match attempt.unwrap_or_else(|_| Err(NotStarted(self.patience).into())) {
+            match attempt.unwrap_or_else(|_| Err(Protocol("there was no endpoint event in time".into()).into())) {
                 Ok((events, endpoint)) => {
                     let since = Instant::now();
                     self.serve(events, endpoint).await;
