@@ -8,10 +8,10 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    const FIRST: Duration = Duration::from_millis(100);
+    pub(crate) const FIRST: Duration = Duration::from_millis(100);
     /// With the jitter and a connection attempt on top, a server that is well again is found within 5 s however long
     /// it was away.
-    const LONGEST: Duration = Duration::from_millis(2500);
+    const LONGEST: Duration = Duration::from_secs(2);
 
     /// The wait after one more failure.
     pub(crate) fn next(&mut self) -> Duration {
@@ -35,9 +35,9 @@ mod tests {
         let mut backoff = Backoff::default();
         assert!(backoff.next() <= Duration::from_millis(120));
         for _ in 0..100 {
-            assert!(backoff.next() <= Duration::from_secs(3));
+            assert!(backoff.next() <= Duration::from_millis(2400));
         }
-        assert!(backoff.next() >= Duration::from_secs(2));
+        assert!(backoff.next() >= Duration::from_millis(1600));
         backoff.reset();
         assert!(backoff.next() <= Duration::from_millis(120));
     }

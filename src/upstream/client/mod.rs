@@ -33,8 +33,9 @@ const IDLE: Duration = Duration::from_secs(4);
 /// Idle connections kept: what a burst leaves behind beyond them is closed.
 const MAX_IDLE: usize = 128;
 
-/// Requests under way that nobody waits for: courtesies, so what is beyond them is left out.
-const MAX_DETACHED: usize = 64;
+/// Requests under way that nobody waits for: as many as calls a gateway has in flight by default, because all of them
+/// may be given up at once. What is beyond them is left out.
+const MAX_DETACHED: usize = 512;
 
 /// How long a request that nobody waits for may take.
 const DETACHED: Duration = Duration::from_secs(5);
@@ -143,23 +144,30 @@ impl Client {
         Ok(gathered.take(gathered.len()))
     }
 
-    /// Sends a request that nobody waits for, such as a cancellation; may be called from a destructor. It is left out
-    /// when too many are under way, and outside of a runtime.
+    /// Sends a request that nobody waits for, such as a cancellation; may be called from a destructor.
     pub(crate) fn detach(&self, request: Request<Full<Bytes>>) {
+        let client = self.clone();
+        self.finish(async move {
+            if let Ok(response) = client.send(request).await {
+                // Read to its end, so that the connection can be used again.
+                let _ = client.collect(response.into_body()).await;
+            }
+        });
+    }
+
+    /// Runs an exchange to its end without anyone waiting, under a deadline. It is left out when too many are under
+    /// way, and outside of a runtime.
+    pub(crate) fn finish(&self, exchange: impl Future<Output: Send> + Send + 'static) {
         let permit = self.0.detached.clone().try_acquire_owned();
         let (Ok(permit), Ok(runtime)) = (permit, Handle::try_current()) else {
             tracing::debug!("a message to a server was left out: too many are under way");
             return;
         };
-        let client = self.clone();
-        let sending = async move {
-            if let Ok(response) = client.send(request).await {
-                // Read to its end, so that the connection can be used again.
-                let _ = client.collect(response.into_body()).await;
-            }
+        let exchange = async move {
+            exchange.await;
             drop(permit);
         };
-        self.0.tasks.spawn_on(tokio::time::timeout(DETACHED, sending), &runtime);
+        self.0.tasks.spawn_on(tokio::time::timeout(DETACHED, exchange), &runtime);
     }
 
     /// The largest message, in bytes.

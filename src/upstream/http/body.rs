@@ -7,7 +7,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use http::{Response, header};
+use http::{HeaderValue, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use memchr::memmem;
@@ -20,7 +20,7 @@ pub(super) struct Messages {
     /// What a batch held beyond its first message.
     more: VecDeque<Message>,
     /// Where the stream can be resumed.
-    pub(super) last_event_id: Option<Box<str>>,
+    pub(super) last_event_id: Option<HeaderValue>,
     /// When the server wants to be asked again.
     pub(super) retry: Option<Duration>,
 }
@@ -71,7 +71,9 @@ impl Messages {
                     self.retry = event.retry.or(self.retry);
                     let is_message = event.is_message();
                     if let Some(id) = event.id {
-                        self.last_event_id = (!id.is_empty()).then_some(id);
+                        // An id that fits in no header cannot be told to the server.
+                        let header = HeaderValue::from_bytes(id.as_bytes()).ok();
+                        self.last_event_id = header.filter(|_| !id.is_empty());
                     }
                     if !is_message || event.data.is_empty() {
                         continue;

@@ -6,7 +6,7 @@ use crate::{
     upstream::{backoff::Backoff, error::SessionLost, hop::Hop},
 };
 use futures_util::stream;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use std::{collections::VecDeque, future, sync::Arc, time::Duration};
 
 /// What a server said while nobody listened may have been any of these.
@@ -40,7 +40,7 @@ struct Channel {
     /// Whether the stream was open before.
     opened: bool,
     /// After which event it can go on.
-    last_event_id: Option<Box<str>>,
+    last_event_id: Option<HeaderValue>,
     backoff: Backoff,
     due: VecDeque<Note>,
 }
@@ -48,7 +48,7 @@ struct Channel {
 #[derive(Debug)]
 enum State {
     Closed,
-    Open(Messages),
+    Open(Box<Messages>),
     /// The server has no such stream; the revision allows that.
     Absent,
 }
@@ -80,7 +80,7 @@ impl Channel {
     }
 
     async fn open(&mut self) -> Result<(), BoxError> {
-        let request = self.endpoint.get(&self.hop, self.last_event_id.as_deref());
+        let request = self.endpoint.get(&self.hop, self.last_event_id.as_ref());
         let response = self.endpoint.client.send(request).await;
         let messages = match response.map(|response| (response.status(), response)) {
             Ok((StatusCode::OK, response)) => Messages::read(response, self.endpoint.client.limit()).ok(),
@@ -101,7 +101,7 @@ impl Channel {
             self.due.extend(MISSED.map(|method| Note::new(method, Params::empty())));
         }
         self.opened = true;
-        self.state = State::Open(messages);
+        self.state = State::Open(Box::new(messages));
         Ok(())
     }
 

@@ -49,13 +49,13 @@ impl Endpoint {
     }
 
     /// A GET that opens, or resumes after event `last`, a stream of the session.
-    pub(super) fn get(&self, hop: &Hop, last: Option<&str>) -> Request<Full<Bytes>> {
+    pub(super) fn get(&self, hop: &Hop, last: Option<&HeaderValue>) -> Request<Full<Bytes>> {
         let mut request = self.client.request(http::Method::GET, &self.url, Bytes::new());
         let headers = request.headers_mut();
         headers.insert(standard::ACCEPT, EVENT_STREAM);
         agreed(headers, hop);
-        if let Some(last) = last.and_then(|last| HeaderValue::from_str(last).ok()) {
-            headers.insert(LAST_EVENT_ID, last);
+        if let Some(last) = last {
+            headers.insert(LAST_EVENT_ID, last.clone());
         }
         request
     }
