@@ -1,11 +1,21 @@
 //! Servers: how each is reached, and how each era is spoken.
 
+#[cfg(feature = "_client")]
+mod backoff;
+#[cfg(feature = "_client")]
+mod client;
 mod connect;
 pub mod era;
 pub mod error;
+#[cfg(all(feature = "http", feature = "sse"))]
+pub mod fallback;
 mod hop;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod mux;
 mod settings;
+#[cfg(feature = "sse")]
+pub mod sse;
 #[cfg(feature = "stdio")]
 pub mod stdio;
 

@@ -1,0 +1,252 @@
+use super::Event;
+use crate::upstream::error::TooLarge;
+use bytes::{Buf, Bytes, BytesMut};
+use std::{borrow::Cow, mem, time::Duration};
+
+/// Reads a stream of events from chunks of any size.
+///
+/// It reports whole events only: comments and half-received events are not progress, so a peer that drips bytes to
+/// keep a stream alive does not keep a timeout from firing. Data of one line that lies in one chunk shares the chunk's
+/// memory.
+#[derive(Debug)]
+pub struct Decoder {
+    limit: usize,
+    /// The beginning of a line whose end has not arrived.
+    line: BytesMut,
+    /// The last line ended with `\r`, so a `\n` that comes next belongs to it.
+    after_cr: bool,
+    /// No line was read yet, so a byte order mark may stand first.
+    at_start: bool,
+    event: Pending,
+}
+
+/// Field names and their colon, which do not count towards the limit of an event but lie in the line buffer.
+const LINE_SLACK: usize = 64;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+impl Decoder {
+    /// A decoder at the start of a stream, for events whose fields together have at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        let event = Pending::default();
+        Self { limit, line: BytesMut::new(), after_cr: false, at_start: true, event }
+    }
+
+    /// Takes bytes off the front of `chunk` until an event is complete, and returns that; `None` once the chunk is
+    /// used up.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`] for an event or a comment above the limit; the stream cannot be read any further.
+    pub fn decode(&mut self, chunk: &mut Bytes) -> Result<Option<Event>, TooLarge> {
+        loop {
+            if mem::take(&mut self.after_cr) {
+                match chunk.first() {
+                    Some(b'\n') => chunk.advance(1),
+                    Some(_) => {}
+                    None => self.after_cr = true,
+                }
+            }
+            let Some(line) = self.next_line(chunk)? else {
+                return Ok(None);
+            };
+            if !line.is_empty() {
+                self.event.take_line(line);
+                self.check(self.event.size)?;
+            } else if let Some(event) = mem::take(&mut self.event).finish() {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    fn next_line(&mut self, chunk: &mut Bytes) -> Result<Option<Bytes>, TooLarge> {
+        let Some(end) = memchr::memchr2(b'\n', b'\r', chunk) else {
+            let line = self.line.len().saturating_add(chunk.len());
+            self.check((self.event.size + line).saturating_sub(LINE_SLACK))?;
+            self.line.extend_from_slice(chunk);
+            chunk.clear();
+            return Ok(None);
+        };
+        let mut line = chunk.split_to(end);
+        self.after_cr = chunk[0] == b'\r';
+        chunk.advance(1);
+        if !self.line.is_empty() {
+            self.line.extend_from_slice(&line);
+            line = self.line.split().freeze();
+        }
+        if mem::take(&mut self.at_start) && line.starts_with(BYTE_ORDER_MARK) {
+            line.advance(BYTE_ORDER_MARK.len());
+        }
+        Ok(Some(line))
+    }
+
+    fn check(&self, size: usize) -> Result<(), TooLarge> {
+        if size > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
+    }
+}
+
+/// An event whose blank line has not come.
+#[derive(Debug, Default)]
+struct Pending {
+    kind: Option<Cow<'static, str>>,
+    data: Option<Data>,
+    id: Option<Box<str>>,
+    retry: Option<Duration>,
+    /// What the fields hold, in bytes.
+    size: usize,
+}
+
+/// One line shares the memory of its chunk; only several are copied together.
+#[derive(Debug)]
+enum Data {
+    Line(Bytes),
+    Lines(Vec<u8>),
+}
+
+impl Pending {
+    fn take_line(&mut self, mut line: Bytes) {
+        let colon = memchr::memchr(b':', &line).unwrap_or(line.len());
+        let name = line.split_to(colon);
+        // The colon, and one space after it, belong to neither name nor value.
+        line.advance(line.len().min(1));
+        if line.first() == Some(&b' ') {
+            line.advance(1);
+        }
+        match &name[..] {
+            b"data" => {
+                self.size += line.len() + usize::from(self.data.is_some());
+                self.add_data(line);
+            }
+            b"event" => {
+                self.size += line.len();
+                self.kind = Some(kind(&line));
+            }
+            b"id" if memchr::memchr(0, &line).is_none() => {
+                self.size += line.len();
+                self.id = Some(String::from_utf8_lossy(&line).into());
+            }
+            b"retry" if !line.is_empty() && line.iter().all(u8::is_ascii_digit) => {
+                self.retry = std::str::from_utf8(&line).ok().and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+            }
+            // An empty name is a comment, any other one is unknown.
+            _ => {}
+        }
+    }
+
+    fn add_data(&mut self, line: Bytes) {
+        self.data = Some(match self.data.take() {
+            None => Data::Line(line),
+            Some(Data::Line(first)) => Data::Lines([&first[..], b"\n", &line[..]].concat()),
+            Some(Data::Lines(mut lines)) => {
+                lines.push(b'\n');
+                lines.extend_from_slice(&line);
+                Data::Lines(lines)
+            }
+        });
+    }
+
+    /// The event, unless it says nothing: a type alone is not an event.
+    fn finish(self) -> Option<Event> {
+        if self.data.is_none() && self.id.is_none() && self.retry.is_none() {
+            return None;
+        }
+        let data = match self.data {
+            None => Bytes::new(),
+            Some(Data::Line(line)) => line,
+            Some(Data::Lines(lines)) => lines.into(),
+        };
+        Some(Event { event: self.kind, data, id: self.id, retry: self.retry })
+    }
+}
+
+fn kind(text: &[u8]) -> Cow<'static, str> {
+    match text {
+        b"message" => Cow::Borrowed("message"),
+        b"endpoint" => Cow::Borrowed("endpoint"),
+        other => Cow::Owned(String::from_utf8_lossy(other).into_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sse::encode;
+    use proptest::prelude::*;
+
+    /// The events of a stream that arrives in chunks of `step` bytes.
+    fn read(text: &[u8], step: usize) -> Result<Vec<Event>, TooLarge> {
+        let (mut decoder, mut events) = (Decoder::new(1 << 10), Vec::new());
+        for chunk in text.chunks(step) {
+            let mut chunk = Bytes::copy_from_slice(chunk);
+            while let Some(event) = decoder.decode(&mut chunk)? {
+                events.push(event);
+            }
+            assert!(chunk.is_empty());
+        }
+        Ok(events)
+    }
+
+    #[test]
+    fn a_stream_reads_the_same_however_it_is_cut() {
+        let text = b"\xef\xbb\xbfdata: one\r\n\r\n: a comment\r\rdata:two\rdata\rdata:  three\r\revent: endpoint\n\
+            data: /post\nid: 7\nretry: 250\nunknown: x\n\nid\n\nevent: alone\n\nretry: soon\nid: a\0b\n\ndata: cut";
+        let mut expected = vec![Event::new("one"), Event::new("two\n\n three")];
+        let endpoint = Event::new("/post").with_event("endpoint").with_id("7");
+        expected.extend([endpoint.with_retry(Duration::from_millis(250)), Event::default().with_id("")]);
+        for step in 1..text.len() {
+            assert_eq!(read(text, step).unwrap(), expected, "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_byte_order_mark_is_skipped() {
+        let events = read(b"\xef\xbb\xbfdata: a\n\n\xef\xbb\xbfdata: b\n\ndata: c\n\n", 99).unwrap();
+        assert_eq!(events, [Event::new("a"), Event::new("c")]);
+    }
+
+    #[test]
+    fn an_event_may_fill_the_limit_but_not_pass_it() {
+        let frame = |size: usize| encode(&Event::new("x".repeat(size)));
+        let lines = |count: usize| "data:\n".repeat(count) + "\n";
+        for step in [1, 7, 5000] {
+            assert_eq!(read(&frame(1 << 10), step).unwrap().len(), 1);
+            assert!(read(&frame((1 << 10) + 1), step).is_err());
+            assert_eq!(read(lines((1 << 10) + 1).as_bytes(), step).unwrap().len(), 1);
+            assert!(read(lines((1 << 10) + 2).as_bytes(), step).is_err());
+            assert!(read(&b"x".repeat(2 << 10), step).is_err(), "a line without an end");
+            assert!(read(&frame(1 << 9).repeat(8), step).is_ok(), "the limit is per event");
+        }
+    }
+
+    #[test]
+    fn data_of_one_line_is_not_copied() {
+        let mut chunk = Bytes::from_static(b"data: here\n\n");
+        let place = chunk.as_ptr() as usize + 6;
+        let event = Decoder::new(99).decode(&mut chunk).unwrap().unwrap();
+        assert_eq!(event.data.as_ptr() as usize, place);
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let text = || prop::option::of("[a-z:é ]{0,5}");
+        let parts = (text(), prop::collection::vec("[a-z:é \"]{0,4}", 1..4), text(), prop::option::of(0..9999u64));
+        parts.prop_map(|(event, data, id, retry)| Event {
+            event: event.map(Cow::Owned),
+            data: data.join("\n").into(),
+            id: id.map(Into::into),
+            retry: retry.map(Duration::from_millis),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_encoding(events in prop::collection::vec(event(), 0..5), step in 1usize..40) {
+            let text: Vec<u8> = events.iter().flat_map(encode).collect();
+            prop_assert_eq!(read(&text, step).unwrap(), events);
+        }
+
+        #[test]
+        fn no_bytes_break_the_decoder(bytes in prop::collection::vec(any::<u8>(), 0..300), step in 1usize..40) {
+            prop_assert!(read(&bytes, step).is_ok());
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use super::Event;
+use bytes::Bytes;
+
+/// A comment: keeps intermediaries from closing a silent stream, and means nothing to the reader.
+pub const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
+
+/// Writes one event, the blank line that ends it included.
+///
+/// A line break in the data, of any of the three kinds, starts a new `data` line and is read back as `\n`; in JSON
+/// text it can only be white space. A line break in type or id would begin a field of the sender's choosing, so the
+/// value ends before it.
+pub fn encode(event: &Event) -> Bytes {
+    let mut out = Vec::with_capacity(event.data.len() + 64);
+    if let Some(kind) = &event.event {
+        field(&mut out, "event", first_line(kind));
+    }
+    if let Some(id) = &event.id {
+        field(&mut out, "id", first_line(id));
+    }
+    if let Some(retry) = event.retry {
+        field(&mut out, "retry", retry.as_millis().to_string().as_bytes());
+    }
+    let mut rest = &event.data[..];
+    while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
+        field(&mut out, "data", &rest[..end]);
+        let width = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        rest = &rest[end + width..];
+    }
+    field(&mut out, "data", rest);
+    out.push(b'\n');
+    out.into()
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.push(b'\n');
+}
+
+fn first_line(text: &str) -> &[u8] {
+    let text = text.as_bytes();
+    &text[..memchr::memchr2(b'\n', b'\r', text).unwrap_or(text.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn fields_stand_in_lines_of_their_own() {
+        let event = Event::new("a\r\nb\rc\n").with_event("endpoint").with_id("9");
+        let text = encode(&event.with_retry(Duration::from_millis(1500)));
+        assert_eq!(text, "event: endpoint\nid: 9\nretry: 1500\ndata: a\ndata: b\ndata: c\ndata: \n\n");
+        assert_eq!(encode(&Event::default()), "data: \n\n");
+    }
+
+    #[test]
+    fn a_line_break_in_type_or_id_starts_no_field() {
+        let event = Event::new("x").with_event("a\ndata: forged").with_id("1\r\n\r\ndata: forged");
+        assert_eq!(encode(&event), "event: a\nid: 1\ndata: x\n\n");
+    }
+}

@@ -1,0 +1,152 @@
+use crate::{
+    BoxError, Call, Reply, Revision,
+    error::find,
+    json::Json,
+    registry::Server,
+    upstream::{
+        Transport,
+        era::{Era, error::HandshakeFailed},
+        error::{Refused, Status},
+        http::Http,
+        sse::Sse,
+    },
+};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, StatusCode, Uri};
+use std::{
+    error::Error,
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+use tokio::sync::Mutex;
+use tower::{Service, ServiceExt};
+
+/// A server over Streamable HTTP, or over HTTP+SSE once it has proved to speak that.
+///
+/// The call that finds out is sent again over HTTP+SSE: its handshake had failed, so it was never sent. A server that
+/// refuses `initialize` and serves no event stream either stays what it was, and is asked again by the next call.
+#[derive(Clone)]
+pub struct Fallback {
+    http: Era<Http>,
+    /// What `poll_ready` made ready, if the server has proved to be of that kind.
+    sse: Option<Era<Sse>>,
+    found: Arc<Found>,
+}
+
+/// What the clones share.
+struct Found {
+    server: Server,
+    url: Uri,
+    headers: HeaderMap,
+    sse: OnceLock<Era<Sse>>,
+    /// Searches for an event stream so far. Of calls that are refused together, one searches for all.
+    searches: AtomicU64,
+    searching: Mutex<()>,
+}
+
+impl Fallback {
+    /// Begins with Streamable HTTP at `url`, with `headers` on each request.
+    pub fn new(server: &Server, url: &Uri, headers: &HeaderMap) -> Self {
+        let http = Era::new(Http::new(server, url, headers), server);
+        let found = Found {
+            server: server.clone(),
+            url: url.clone(),
+            headers: headers.clone(),
+            sse: OnceLock::new(),
+            searches: AtomicU64::new(0),
+            searching: Mutex::new(()),
+        };
+        Self { http, sse: None, found: Arc::new(found) }
+    }
+
+    /// Whether the server has proved to speak HTTP+SSE.
+    pub fn is_sse(&self) -> bool {
+        self.found.sse.get().is_some()
+    }
+
+    /// The revision the latest handshake agreed on; `None` before the first.
+    pub fn revision(&self) -> Option<Revision> {
+        self.found.sse.get().map_or_else(|| self.http.revision(), Era::revision)
+    }
+
+    /// Name and version of the server, as it says itself; for display only.
+    pub fn server_info(&self) -> Option<Json> {
+        self.found.sse.get().map_or_else(|| self.http.server_info(), Era::server_info)
+    }
+
+    /// Why the latest attempt to reach the server failed, in words without an address; `None` while all is well.
+    pub fn fault(&self) -> Option<String> {
+        match self.found.sse.get() {
+            Some(sse) => sse.get_ref().fault().or_else(|| sse.fault()),
+            None => self.http.get_ref().fault().or_else(|| self.http.fault()),
+        }
+    }
+}
+
+impl Service<Call> for Fallback {
+    type Response = Reply;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Reply, BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if self.sse.is_none() {
+            self.sse = self.found.sse.get().cloned();
+        }
+        match &mut self.sse {
+            Some(sse) => sse.poll_ready(cx),
+            None => self.http.poll_ready(cx),
+        }
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        if let Some(sse) = &mut self.sse {
+            return Box::pin(sse.call(call));
+        }
+        let found = self.found.clone();
+        let searches = found.searches.load(Ordering::Acquire);
+        let over_http = self.http.call(call.clone());
+        Box::pin(async move {
+            match over_http.await {
+                Err(error) if is_refusal(&*error) => match found.search(searches).await {
+                    Some(sse) => sse.oneshot(call).await,
+                    None => Err(error),
+                },
+                result => result,
+            }
+        })
+    }
+}
+
+/// Whether the server refused `initialize` in a way that servers of the older transport do.
+fn is_refusal(error: &(dyn Error + 'static)) -> bool {
+    const OLDER: [StatusCode; 3] = [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
+    let status = find::<Status>(error).is_some_and(|Status(status)| OLDER.contains(status));
+    find::<HandshakeFailed>(error).is_some() && (status || find::<Refused>(error).is_some())
+}
+
+impl Found {
+    /// The server over HTTP+SSE, if that is what it speaks; `before` is how often was searched before the call.
+    async fn search(&self, before: u64) -> Option<Era<Sse>> {
+        let _searching = self.searching.lock().await;
+        if self.sse.get().is_none() && self.searches.load(Ordering::Acquire) == before {
+            let sse = Sse::new(&self.server, &self.url, &self.headers);
+            let is_there = sse.connected().await.is_ok();
+            self.searches.fetch_add(1, Ordering::Release);
+            if is_there {
+                tracing::info!(server = %self.server.id(), "the server speaks HTTP+SSE; its entry says http");
+                let _ = self.sse.set(Era::initialize_only(sse, &self.server));
+            }
+        }
+        self.sse.get().cloned()
+    }
+}
+
+impl fmt::Debug for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback").field("sse", &self.is_sse()).field("http", &self.http).finish()
+    }
+}

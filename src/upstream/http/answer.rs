@@ -1,0 +1,41 @@
+use super::status;
+use crate::{
+    BoxError, Method, Reply,
+    json::Message,
+    reply::Outcome,
+    upstream::{client::Client, error::SessionLost, hop::Hop},
+};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+/// The codes that only a modern server sends, and the one every era has for a method it does not know.
+const OF_THE_REQUEST: [i64; 4] = [-32020, -32021, -32022, -32601];
+
+/// Makes an answer of a response whose status is no success: the JSON-RPC error in it, if there is one.
+pub(super) async fn refused(
+    client: &Client,
+    response: Response<Incoming>,
+    hop: &Hop,
+    method: &Method,
+) -> Result<Reply, BoxError> {
+    let code = response.status();
+    if !(code.is_client_error() || code.is_server_error()) {
+        return Err(status(code));
+    }
+    let error = match client.collect(response.into_body()).await {
+        // The id may be missing, null, or a word in its place: it is this request's response anyway.
+        Ok(body) => match Message::parse(body) {
+            Ok(Message::Response { outcome: Err(error), .. }) => Some(Outcome::Error(error)),
+            _ => None,
+        },
+        Err(_) => None,
+    };
+    let of_the_request = error.as_ref().and_then(Outcome::error_code).is_some_and(|c| OF_THE_REQUEST.contains(&c));
+    // Under a session, 404 says that the session is gone (2025-11-25, "transports: Session Management"), in whatever
+    // words.
+    let in_session = !hop.is_modern() && hop.session_id().is_some() && *method != Method::INITIALIZE;
+    if code == StatusCode::NOT_FOUND && in_session && !of_the_request {
+        return Err(SessionLost.into());
+    }
+    error.map(Reply::single).ok_or_else(|| status(code))
+}

@@ -1,0 +1,190 @@
+use crate::{
+    BoxError,
+    json::{self, Malformed, Message},
+    upstream::{
+        client::{Events, Gather},
+        error::{Closed, Protocol, TooLarge},
+    },
+};
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use memchr::memmem;
+use std::{collections::VecDeque, time::Duration};
+
+/// The messages of a response, in either of the two forms a server may choose.
+#[derive(Debug)]
+pub(super) struct Messages {
+    source: Source,
+    /// What a batch held beyond its first message.
+    more: VecDeque<Message>,
+    /// Where the stream can be resumed.
+    pub(super) last_event_id: Option<HeaderValue>,
+    /// When the server wants to be asked again.
+    pub(super) retry: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Events(Events),
+    Documents(Documents),
+}
+
+impl Messages {
+    /// Reads the body of a successful response.
+    ///
+    /// # Errors
+    ///
+    /// [`Protocol`] if its content type is neither JSON nor an event stream.
+    pub(super) fn read(response: Response<Incoming>, limit: usize) -> Result<Self, BoxError> {
+        let source = match content_type(&response) {
+            Some(kind) if kind.eq_ignore_ascii_case("application/json") => {
+                Source::Documents(Documents { body: response.into_body(), limit, text: Gather::default() })
+            }
+            Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => {
+                Source::Events(Events::new(response.into_body(), limit))
+            }
+            _ => return Err(Protocol("the answer is neither JSON nor an event stream".into()).into()),
+        };
+        Ok(Self { source, more: VecDeque::new(), last_event_id: None, retry: None })
+    }
+
+    /// Whether more messages may come after silence, as in an event stream.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.source, Source::Events(_))
+    }
+
+    /// The next message, `None` at the end. Nothing is lost if the future is dropped.
+    pub(super) async fn next(&mut self) -> Result<Option<Message>, BoxError> {
+        loop {
+            if let Some(message) = self.more.pop_front() {
+                return Ok(Some(message));
+            }
+            let text = match &mut self.source {
+                Source::Documents(documents) => match documents.next().await? {
+                    Some(text) => text,
+                    None => return Ok(None),
+                },
+                Source::Events(events) => {
+                    let Some(event) = events.next().await? else { return Ok(None) };
+                    self.retry = event.retry.or(self.retry);
+                    let is_message = event.is_message();
+                    if let Some(id) = event.id {
+                        // An id that fits in no header cannot be told to the server.
+                        let header = HeaderValue::from_bytes(id.as_bytes()).ok();
+                        self.last_event_id = header.filter(|_| !id.is_empty());
+                    }
+                    if !is_message || event.data.is_empty() {
+                        continue;
+                    }
+                    event.data
+                }
+            };
+            match Message::parse(text.clone()) {
+                Ok(message) => return Ok(Some(message)),
+                Err(fault) => self.more = several(&text).map_err(|_| broken(&fault))?,
+            }
+        }
+    }
+}
+
+fn broken(fault: &Malformed) -> Protocol {
+    Protocol(format!("a message is no JSON-RPC: {fault}").into())
+}
+
+/// The messages of a text that is not one: documents one after another, batches of revision 2025-03-26 among them.
+fn several(text: &Bytes) -> Result<VecDeque<Message>, Malformed> {
+    let mut messages = VecDeque::new();
+    for document in json::documents(text)? {
+        match json::elements(&document)? {
+            Some(batch) => messages.extend(batch.into_iter().map(Message::parse).collect::<Result<Vec<_>, _>>()?),
+            None => messages.push_back(Message::parse(document)?),
+        }
+    }
+    Ok(messages)
+}
+
+fn content_type(response: &Response<Incoming>) -> Option<&str> {
+    let kind = response.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(kind.split(';').next().unwrap_or(kind).trim())
+}
+
+/// A JSON body. Some servers write several documents into one, a line each, where an event stream should be; each is
+/// taken as soon as its line is complete.
+#[derive(Debug)]
+struct Documents {
+    body: Incoming,
+    limit: usize,
+    text: Gather,
+}
+
+/// A line break after this many bytes is looked at only when another document follows it; so the text of a large
+/// document is not parsed at every line break.
+const EAGER: usize = 64 << 10;
+
+impl Documents {
+    async fn next(&mut self) -> Result<Option<Bytes>, BoxError> {
+        loop {
+            let Some(frame) = self.body.frame().await else {
+                let rest = self.text.take(self.text.len());
+                return Ok((!rest.trim_ascii().is_empty()).then_some(rest));
+            };
+            let Ok(data) = frame.map_err(|_| Closed { sent: true })?.into_data() else { continue };
+            let seen = self.text.len();
+            if seen + data.len() > self.limit {
+                return Err(TooLarge { limit: self.limit }.into());
+            }
+            let hint = self.body.size_hint().lower().min(self.limit as u64) as usize;
+            self.text.push(data, hint);
+            if let Some(end) = boundary(self.text.as_slice(), seen) {
+                return Ok(Some(self.text.take(end)));
+            }
+        }
+    }
+}
+
+/// Where the last complete document of `text` ends, if another begins behind it or may.
+///
+/// Inside a document a `}` at a line's end is never followed by a line that begins with `{`: there would have to be a
+/// comma, and line breaks in strings are escaped.
+fn boundary(text: &[u8], seen: usize) -> Option<usize> {
+    let from = seen.saturating_sub(3);
+    let between = [&b"}\n{"[..], b"}\r\n{"];
+    let last = between.iter().filter_map(|b| memmem::rfind(&text[from..], b).map(|at| from + at + b.len() - 1)).max();
+    let whole = || {
+        let closed = text.ends_with(b"\n") && text.trim_ascii_end().ends_with(b"}");
+        let documents = || serde_json::Deserializer::from_slice(text).into_iter::<serde::de::IgnoredAny>();
+        (closed && text.len() <= EAGER && documents().all(|d| d.is_ok())).then_some(text.len())
+    };
+    whole().or(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_end_where_the_next_begins_or_a_line_is_complete() {
+        let end = |text: &str| boundary(text.as_bytes(), 0);
+        assert_eq!(end("{\"a\":1}"), None);
+        assert_eq!(end("{\"a\":1}\n"), Some(8));
+        assert_eq!(end("{\"a\":1}\n{\"b\""), Some(8));
+        assert_eq!(end("{\"a\":1}\r\n{\"b\":2}\r\n{"), Some(18));
+        assert_eq!(end("{\"a\":[{\"b\":1}\n"), None, "a line of a larger document");
+        assert_eq!(end("[\n{\n}\n"), None);
+        assert_eq!(boundary(b"{}\n{", 3), Some(3), "a boundary that straddles two chunks");
+        let large = format!("{{\"a\":\"{}\"}}\n", "x".repeat(EAGER));
+        assert_eq!(end(&large), None);
+        assert_eq!(end(&(large.clone() + "{")), Some(large.len()));
+    }
+
+    #[test]
+    fn a_batch_among_documents_is_taken_apart() {
+        let note = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#;
+        let text = format!("{note}\n[{note},{note}]\n");
+        assert_eq!(several(&text.into()).unwrap().len(), 3);
+        assert_eq!(several(&Bytes::new()).unwrap().len(), 0);
+        assert!(several(&Bytes::from_static(b"{} x")).is_err());
+    }
+}

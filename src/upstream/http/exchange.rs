@@ -1,0 +1,149 @@
+use super::{Endpoint, body::Messages, cancel::Cancel};
+use crate::{
+    BoxError, Method, Reply,
+    error::find,
+    json::{Id, Json, Message, Params, object::Edit, write},
+    meta,
+    reply::{Event, Note, Outcome},
+    upstream::{
+        error::{Closed, Protocol},
+        hop::Hop,
+    },
+};
+use futures_util::{StreamExt, stream};
+use http::StatusCode;
+use std::{future, sync::Arc, time::Duration};
+
+/// How often in a row a stream is resumed without an event coming of it.
+const MAX_RESUMES: u32 = 10;
+
+/// The wait before a stream is resumed where the server names none, and the longest one it may name.
+const RESUME_AFTER: Duration = Duration::from_secs(1);
+const LONGEST_RESUME: Duration = Duration::from_secs(30);
+
+/// One request and the messages that answer it.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) hop: Arc<Hop>,
+    /// The request's id, and the progress token in its place.
+    pub(super) id: u64,
+    pub(super) method: Method,
+    /// The call's own progress token.
+    pub(super) token: Option<Json>,
+    // Before the messages: the server learns that nobody waits before it can see the response closed.
+    pub(super) cancel: Cancel,
+    pub(super) messages: Messages,
+    /// Resumptions since the last event.
+    pub(super) resumes: u32,
+}
+
+impl Exchange {
+    /// Waits for the first message and makes a reply that begins with it.
+    pub(super) async fn reply(mut self) -> Result<Reply, BoxError> {
+        let first = match self.next().await? {
+            Event::Done(outcome) => return Ok(Reply::single(outcome)),
+            note => note,
+        };
+        let rest = stream::unfold(self, |mut exchange| async move { Some((exchange.next().await, exchange)) });
+        Ok(Reply::stream(stream::once(future::ready(Ok(first))).chain(rest)))
+    }
+
+    async fn next(&mut self) -> Result<Event, BoxError> {
+        loop {
+            match self.messages.next().await {
+                Ok(Some(message)) => {
+                    self.resumes = 0;
+                    if let Some(event) = self.take(message)? {
+                        return Ok(event);
+                    }
+                }
+                Ok(None) if !self.messages.is_stream() => {
+                    self.cancel.disarm();
+                    return Err(Protocol("the answer does not answer the request".into()).into());
+                }
+                Ok(None) => self.resume(Closed { sent: true }.into()).await?,
+                Err(error) if find::<Closed>(&*error).is_some() => self.resume(error).await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What a message means to the call; `None` if nothing.
+    fn take(&mut self, message: Message) -> Result<Option<Event>, BoxError> {
+        match message {
+            Message::Response { id, outcome } => {
+                // An error without an id answers a request that could not be read, and this response has only one.
+                if id.is_some_and(|id| id.as_u64() != Some(self.id)) {
+                    return Err(Protocol("the answer has another request's id".into()).into());
+                }
+                self.cancel.disarm();
+                Ok(Some(Event::Done(outcome.into())))
+            }
+            Message::Notification { method, params } => self.note(method, params),
+            Message::Request { id, method, .. } => {
+                if !self.hop.is_modern() {
+                    self.endpoint.answer(&self.hop, &id, &method);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn note(&self, method: Method, params: Json) -> Result<Option<Event>, BoxError> {
+        if method == Method::CANCELLED {
+            // Takes back a question of the server's own, except that a listening stream may be ended so.
+            let ended = self.method == Method::LISTEN;
+            return Ok(ended.then(|| Event::Done(Outcome::Result(Json::from_static("{}")))));
+        }
+        let mut params = Params::parse(params).map_err(|e| Protocol(format!("a notification: {e}").into()))?;
+        if method == Method::PROGRESS {
+            // Progress of something else than this call has no one to go to.
+            let ours = params.member(meta::PROGRESS_TOKEN).and_then(|token| Id::from_json(token).ok()?.as_u64());
+            let Some(token) = self.token.as_ref().filter(|_| ours == Some(self.id)) else { return Ok(None) };
+            params = params.edit(&[Edit::Set(meta::PROGRESS_TOKEN, token.as_bytes())]);
+        }
+        Ok(Some(Event::Note(Note::new(method, params))))
+    }
+
+    /// Goes on reading a stream that ended with `error` before the outcome, where the server can replay it.
+    async fn resume(&mut self, error: BoxError) -> Result<(), BoxError> {
+        loop {
+            let Some(last) = self.messages.last_event_id.clone().filter(|_| !self.hop.is_modern()) else {
+                return Err(error);
+            };
+            self.resumes += 1;
+            if self.resumes > MAX_RESUMES {
+                return Err(error);
+            }
+            let retry = self.messages.retry;
+            tokio::time::sleep(retry.unwrap_or(RESUME_AFTER).min(LONGEST_RESUME)).await;
+            let request = self.endpoint.get(&self.hop, Some(&last));
+            let Ok(response) = self.endpoint.client.send(request).await else { continue };
+            if response.status() != StatusCode::OK {
+                return Err(error);
+            }
+            self.messages = Messages::read(response, self.endpoint.client.limit()).map_err(|_| error)?;
+            (self.messages.last_event_id, self.messages.retry) = (Some(last), retry);
+            return Ok(());
+        }
+    }
+}
+
+impl Endpoint {
+    /// Answers what a server asks during a call: it may know that the gateway lives, and learns that nobody is there
+    /// to answer anything else.
+    pub(super) fn answer(&self, hop: &Hop, id: &Id, method: &Method) {
+        let body = if *method == Method::PING {
+            write::result(id, &Json::from_static("{}"))
+        } else {
+            write::error(Some(id), &Json::from_static(r#"{"code":-32601,"message":"Method not found"}"#))
+        };
+        self.client.detach(self.post(hop, None, body));
+    }
+}
+
+/// The parameters with the request's id as progress token: unique among all that run, as a token must be.
+pub(super) fn with_token(params: &Params, id: u64) -> Params {
+    params.edit_meta(&[Edit::Set(meta::PROGRESS_TOKEN, id.to_string().as_bytes())])
+}

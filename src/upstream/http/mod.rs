@@ -1,0 +1,166 @@
+//! Streamable HTTP: every call is a POST of its own, whatever the revision.
+//!
+//! The response itself says which call it answers, so there is no connection to keep and no table of calls. Its form
+//! is the server's choice: one JSON object, or an event stream in which notes come before the outcome. Both become a
+//! [`Reply`], whose head is held back until the first message: a stream that holds nothing but the outcome is a single
+//! reply, because most servers answer every call in that form.
+//!
+//! - **Cancelling.** A dropped future or reply closes the response. That is all a modern server needs; an
+//!   initialize-era one does not take it as a cancellation (2025-11-25, "transports: Sending Messages"), so it is told
+//!   with `notifications/cancelled` as well.
+//! - **Cut streams.** An initialize-era server may close a stream it can resume; the reply goes on as if nothing had
+//!   happened, for a bounded number of times.
+//! - **Redirects** are never followed: what the configuration sends to one server is not another one's to see.
+
+mod answer;
+mod body;
+mod cancel;
+mod exchange;
+mod header;
+mod listen;
+mod request;
+
+pub use self::request::ParamHeaders;
+
+use super::{
+    client::Client,
+    error::{Protocol, Status},
+    hop::{Hop, Outbound, Transport},
+};
+use crate::{
+    BoxError, Call, Method, Reply,
+    json::{Id, write},
+    registry::Server,
+    reply::Outcome,
+};
+use ::http::{HeaderMap, StatusCode, Uri};
+use cancel::Cancel;
+use exchange::Exchange;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+use tower::Service;
+
+/// A server over Streamable HTTP; clones share its connections.
+///
+/// Always ready: how many calls may run at once is a limit's affair, not this service's.
+#[derive(Clone, Debug)]
+pub struct Http(Arc<Endpoint>);
+
+/// What all calls to the server share.
+#[derive(Debug)]
+struct Endpoint {
+    client: Client,
+    url: Uri,
+    next_id: AtomicU64,
+}
+
+impl Http {
+    /// The transport to `url`, with `headers` on each request. Connects when there is something to send.
+    pub fn new(server: &Server, url: &Uri, headers: &HeaderMap) -> Self {
+        let client = Client::new(server, url, headers);
+        Self(Arc::new(Endpoint { client, url: url.clone(), next_id: AtomicU64::new(1) }))
+    }
+
+    /// Tells the server that the session of `hop` will not be used again. Best effort, and nobody waits for it.
+    pub fn end_session(&self, hop: &Hop) {
+        if hop.session_id().is_some() {
+            self.0.client.detach(self.0.delete(hop));
+        }
+    }
+
+    /// Why the latest request met no answer, in words without an address; `None` after one that did.
+    pub fn fault(&self) -> Option<String> {
+        self.0.client.fault()
+    }
+}
+
+impl Service<Outbound> for Http {
+    type Response = Reply;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, Outbound { call, hop }: Outbound) -> Self::Future {
+        let endpoint = self.0.clone();
+        if call.method.is_notification() {
+            Box::pin(async move { endpoint.notify(&call, &hop).await })
+        } else if call.method == Method::LISTEN && !hop.is_modern() {
+            Box::pin(async move { Ok(listen::open(endpoint, hop)) })
+        } else {
+            Box::pin(endpoint.exchange(call, hop))
+        }
+    }
+}
+
+impl Transport for Http {
+    /// Always 1: calls are independent of each other.
+    fn epoch(&self) -> u64 {
+        1
+    }
+
+    async fn connected(&self) -> Result<u64, BoxError> {
+        Ok(1)
+    }
+}
+
+impl Endpoint {
+    async fn notify(&self, call: &Call, hop: &Hop) -> Result<Reply, BoxError> {
+        let body = write::notification(&call.method, call.params.as_bytes());
+        let response = self.client.send(self.post(hop, Some(call), body)).await?;
+        let status = response.status();
+        if !status.is_success() {
+            return answer::refused(&self.client, response, hop, &call.method).await;
+        }
+        // Nothing is to be said, but some servers say it, and the connection is free once it is read.
+        let _ = self.client.collect(response.into_body()).await;
+        Ok(Reply::single(Outcome::Accepted))
+    }
+
+    async fn exchange(self: Arc<Self>, call: Call, hop: Arc<Hop>) -> Result<Reply, BoxError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let token = call.params.progress_token();
+        let params = match &token {
+            Some(_) => exchange::with_token(&call.params, id),
+            None => call.params.clone(),
+        };
+        let body = write::request(&Id::from(id), &call.method, params.as_bytes());
+        let request = self.post(&hop, Some(&call), body);
+        let mut cancel = Cancel::new(&self, &hop, &call.method, id);
+        let sent = self.client.send(request).await;
+        let response = sent.inspect_err(|error| {
+            if crate::error::never_sent(&**error) {
+                cancel.disarm();
+            }
+        })?;
+        if !response.status().is_success() {
+            cancel.disarm();
+            return answer::refused(&self.client, response, &hop, &call.method).await;
+        }
+        if call.method == Method::INITIALIZE
+            && let Some(session) = response.headers().get(request::SESSION)
+        {
+            hop.set_session_id(session.clone());
+        }
+        if matches!(response.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+            cancel.disarm();
+            return Err(Protocol("a request was accepted without an answer".into()).into());
+        }
+        let messages = body::Messages::read(response, self.client.limit()).inspect_err(|_| cancel.disarm())?;
+        Exchange { endpoint: self, hop, id, method: call.method, token, cancel, messages, resumes: 0 }.reply().await
+    }
+}
+
+/// The status in place of an answer, as an error.
+fn status(status: StatusCode) -> BoxError {
+    Status(status).into()
+}

@@ -1,0 +1,164 @@
+use super::{Channel, resolve};
+use crate::{
+    BoxError,
+    upstream::{
+        backoff::Backoff,
+        client::Events,
+        error::{Protocol, Status},
+        hop::Hop,
+    },
+};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A stream that held for this long was a good one, and the waits between attempts begin anew.
+const STABLE: Duration = Duration::from_secs(5);
+
+/// Keeps the stream open, and hands what comes down it to the calls.
+pub(super) struct Driver {
+    channel: Arc<Channel>,
+    /// Where the stream may be; only the right one is left once a stream was found.
+    places: Vec<Uri>,
+    /// Longest wait for the head and the `endpoint` event.
+    patience: Duration,
+}
+
+/// What an address had to offer.
+enum Found {
+    Stream(Events),
+    /// No event stream, and why; there may be one elsewhere.
+    Other(BoxError),
+}
+
+impl Driver {
+    pub(super) fn new(channel: Arc<Channel>, url: &Uri, patience: Duration) -> Self {
+        let mut places = vec![url.clone()];
+        places.extend(resolve::below(url, "sse"));
+        Self { channel, places, patience }
+    }
+
+    /// Runs until `stop`; the stream is closed then, and every call has ended.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        stop.run_until_cancelled(self.drive()).await;
+        let epoch = self.channel.mux.epoch();
+        self.channel.lost(epoch);
+    }
+
+    async fn drive(&mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let attempt = tokio::time::timeout(self.patience, self.connect()).await;
+            match attempt.unwrap_or_else(|_| Err(Protocol("there was no endpoint event in time".into()).into())) {
+                Ok((events, endpoint)) => {
+                    let since = Instant::now();
+                    self.serve(events, endpoint).await;
+                    if since.elapsed() >= STABLE {
+                        backoff.reset();
+                    }
+                }
+                Err(error) => self.channel.failed(self.describe(&*error)),
+            }
+            self.pause(backoff.next()).await;
+        }
+    }
+
+    /// Waits, for less long if a call is there that needs the connection.
+    async fn pause(&self, wait: Duration) {
+        // Calls that keep coming must not turn into attempts without a pause.
+        tokio::time::sleep(wait.min(Backoff::FIRST)).await;
+        let rest = tokio::time::sleep(wait.saturating_sub(Backoff::FIRST));
+        tokio::select! {
+            () = rest => {}
+            () = self.channel.demand.notified() => {}
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(Events, Uri), BoxError> {
+        let mut refusal = None;
+        for place in self.places.clone() {
+            match self.open(&place).await? {
+                Found::Stream(mut events) => {
+                    let endpoint = endpoint(&mut events, &place).await?;
+                    self.places = vec![place];
+                    return Ok((events, endpoint));
+                }
+                // What the configured address said is the better explanation.
+                Found::Other(why) => refusal = refusal.or(Some(why)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Protocol("there is no event stream".into()).into()))
+    }
+
+    async fn open(&self, place: &Uri) -> Result<Found, BoxError> {
+        let client = &self.channel.client;
+        let mut request = client.request(Method::GET, place, Bytes::new());
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let response = client.send(request).await?;
+        match response.status() {
+            status if status.is_success() && is_stream(&response) => {
+                Ok(Found::Stream(Events::new(response.into_body(), client.limit())))
+            }
+            status if status.is_success() => Ok(Found::Other(Protocol("there is no event stream".into()).into())),
+            status @ (StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::NOT_ACCEPTABLE
+            | StatusCode::BAD_REQUEST) => Ok(Found::Other(Status(status).into())),
+            status => Err(Status(status).into()),
+        }
+    }
+
+    /// Reads the stream to its end, and sends what no call waits for.
+    async fn serve(&self, mut events: Events, endpoint: Uri) {
+        let channel = &*self.channel;
+        let epoch = channel.established(endpoint.clone());
+        let mut state = channel.state.subscribe();
+        let reading = async {
+            while let Ok(Some(event)) = events.next().await {
+                if event.is_message() && !event.data.is_empty() {
+                    let _ = channel.mux.deliver(event.data).inspect_err(|error| tracing::debug!(%error, "skipped"));
+                }
+            }
+        };
+        let writing = async {
+            let hop = Hop::new(None, epoch);
+            loop {
+                let frame = channel.mux.outgoing().await;
+                channel.client.detach(channel.message(&endpoint, &hop, frame));
+            }
+        };
+        tokio::select! {
+            () = reading => {}
+            () = writing => {}
+            // A POST found that the server knows nothing of this stream.
+            _ = state.wait_for(|state| state.link.is_none()) => {}
+        }
+        channel.lost(epoch);
+    }
+
+    fn describe(&self, error: &(dyn std::error::Error + 'static)) -> String {
+        // The errors of this crate carry no address; what hyper says may.
+        self.channel.client.fault().unwrap_or_else(|| error.to_string())
+    }
+}
+
+fn is_stream(response: &Response<Incoming>) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.split(';').next().unwrap_or(kind).trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// Waits for the event that says where to POST.
+async fn endpoint(events: &mut Events, stream: &Uri) -> Result<Uri, BoxError> {
+    while let Some(event) = events.next().await? {
+        if event.event.as_deref() == Some("endpoint") {
+            let text = std::str::from_utf8(&event.data).unwrap_or_default().trim();
+            return Ok(resolve::endpoint(stream, text)?);
+        }
+    }
+    Err(Protocol("the event stream ended without an endpoint".into()).into())
+}

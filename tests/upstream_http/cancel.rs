@@ -1,0 +1,118 @@
+use crate::{call, legacy, modern, peer::Peer, send, session, tool, transport};
+use futures_util::StreamExt;
+use serde_json::json;
+use tower_mcp_gateway::{Method, reply::Event, upstream::Hop};
+
+const NOTE: &str = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#;
+
+#[tokio::test]
+async fn dropping_a_pending_call_tells_a_legacy_server() {
+    let mut peer = Peer::start().await;
+    let http = transport(&peer);
+    let reply = send(&http, &session(), tool());
+    let mut request = peer.next().await;
+    reply.abort();
+    request.closed().await;
+    let cancelled = peer.next().await;
+    assert_eq!(cancelled.json()["method"], "notifications/cancelled");
+    assert_eq!(cancelled.json()["params"]["requestId"], request.id());
+    assert_eq!(cancelled.header("mcp-session-id"), Some("s-1"));
+    cancelled.accept().await;
+}
+
+#[tokio::test]
+async fn dropping_a_streaming_reply_tells_a_legacy_server() {
+    let mut peer = Peer::start().await;
+    let http = transport(&peer);
+    let reply = send(&http, &legacy(), tool());
+    let mut request = peer.next().await;
+    request.stream().await;
+    request.event(NOTE).await;
+    drop(reply.await.unwrap().unwrap());
+    request.closed().await;
+    let cancelled = peer.next().await;
+    assert_eq!(cancelled.json()["params"]["requestId"], request.id());
+}
+
+#[tokio::test]
+async fn dropping_a_modern_call_closes_the_response_and_says_nothing() {
+    let mut peer = Peer::start().await;
+    let http = transport(&peer);
+    let pending = send(&http, &modern(), tool());
+    let mut request = peer.next().await;
+    pending.abort();
+    request.closed().await;
+
+    let streaming = send(&http, &modern(), tool());
+    let mut request = peer.next().await;
+    request.stream().await;
+    request.event(NOTE).await;
+    drop(streaming.await.unwrap().unwrap());
+    request.closed().await;
+    nothing_more(peer, &http).await;
+}
+
+#[tokio::test]
+async fn initialize_is_never_cancelled() {
+    let mut peer = Peer::start().await;
+    let http = transport(&peer);
+    let reply = send(&http, &Hop::new(None, 1).into(), call(Method::INITIALIZE, json!({})));
+    let mut request = peer.next().await;
+    reply.abort();
+    request.closed().await;
+    nothing_more(peer, &http).await;
+}
+
+#[tokio::test]
+async fn what_was_answered_is_not_cancelled() {
+    let mut peer = Peer::start().await;
+    let http = transport(&peer);
+    let reply = send(&http, &legacy(), tool());
+    peer.next().await.result("{}").await;
+    drop(reply.await.unwrap().unwrap());
+
+    let reply = send(&http, &legacy(), tool());
+    peer.next().await.respond("500 Oops", "", "").await;
+    drop(reply.await.unwrap().unwrap_err());
+
+    let reply = send(&http, &legacy(), tool());
+    let mut request = peer.next().await;
+    request.stream().await;
+    request.event(NOTE).await;
+    request.event(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, request.id())).await;
+    let mut events = reply.await.unwrap().unwrap().into_events();
+    while !matches!(events.next().await.unwrap().unwrap(), Event::Done(_)) {}
+    drop(events);
+    nothing_more(peer, &http).await;
+}
+
+/// The next request is one the test sends itself.
+async fn nothing_more(mut peer: Peer, http: &tower_mcp_gateway::upstream::http::Http) {
+    let reply = send(http, &modern(), call(Method::PING, json!({})));
+    let request = peer.next().await;
+    assert_eq!(request.json()["method"], "ping");
+    request.result("{}").await;
+    drop(reply.await.unwrap().unwrap());
+    assert!(peer.waiting().is_none());
+}
+
+#[tokio::test]
+async fn a_question_of_the_server_is_answered_while_the_call_goes_on() {
+    let mut peer = Peer::start().await;
+    let http = transport(&peer);
+    let reply = send(&http, &session(), tool());
+    let mut request = peer.next().await;
+    request.stream().await;
+    request.event(r#"{"jsonrpc":"2.0","id":"q","method":"ping"}"#).await;
+    let answer = peer.next().await;
+    assert_eq!(answer.json(), json!({"jsonrpc": "2.0", "id": "q", "result": {}}));
+    assert_eq!(answer.header("mcp-session-id"), Some("s-1"));
+    answer.accept().await;
+    request.event(r#"{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{}}"#).await;
+    let answer = peer.next().await;
+    assert_eq!(answer.json()["id"], 7);
+    assert_eq!(answer.json()["error"]["code"], -32601);
+    answer.accept().await;
+    request.event(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, request.id())).await;
+    assert!(reply.await.unwrap().unwrap().as_single().is_some());
+}
