@@ -106,6 +106,12 @@ impl<T: Transport> Era<T> {
         };
         Self { transport, conversation: Arc::new(conversation) }
     }
+
+    /// Why the latest attempt to reach the server or to agree with it failed, for the operator; `None` while all is
+    /// well.
+    pub fn fault(&self) -> Option<String> {
+        self.transport.fault().or_else(|| self.conversation.fault.load().as_deref().cloned())
+    }
 }
 
 impl<T> Era<T> {
@@ -122,11 +128,6 @@ impl<T> Era<T> {
     /// Name and version of the server, as it says itself; for display only.
     pub fn server_info(&self) -> Option<Json> {
         self.conversation.latest.load().as_ref().and_then(|agreed| agreed.server_info())
-    }
-
-    /// Why the latest handshake failed, for the operator; `None` once one succeeds.
-    pub fn fault(&self) -> Option<String> {
-        self.conversation.fault.load().as_deref().cloned()
     }
 
     /// Client sessions that have a session of their own at the server.
