@@ -3,7 +3,7 @@ use crate::{
     json::{Json, Params},
     registry::{Server, Sessions},
     reply::Outcome,
-    upstream::{Outbound, Transport, era::Era, error::Replaced},
+    upstream::{Hop, Outbound, Transport, era::Era, error::Replaced},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{
@@ -45,6 +45,8 @@ pub(super) struct Mock {
     script: Script,
     pub(super) log: Arc<Mutex<Vec<Outbound>>>,
     pub(super) epoch: Arc<AtomicU64>,
+    /// The ids of sessions that were ended.
+    pub(super) ended: Arc<Mutex<Vec<String>>>,
     places: PollSemaphore,
     place: Option<Arc<OwnedSemaphorePermit>>,
 }
@@ -55,6 +57,7 @@ impl Mock {
             script: Arc::new(script),
             log: Arc::default(),
             epoch: Arc::new(AtomicU64::new(1)),
+            ended: Arc::default(),
             places: PollSemaphore::new(Arc::new(Semaphore::new(1000))),
             place: None,
         }
@@ -126,6 +129,11 @@ impl Transport for Mock {
 
     async fn connected(&self) -> Result<u64, BoxError> {
         Ok(self.epoch())
+    }
+
+    fn end_session(&self, hop: &Hop) {
+        let id = hop.session_id().unwrap().to_str().unwrap();
+        self.ended.lock().unwrap().push(id.to_owned());
     }
 }
 

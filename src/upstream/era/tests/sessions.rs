@@ -58,11 +58,29 @@ async fn each_client_session_has_one_of_its_own_and_other_calls_share_one() {
     assert_eq!(mock.count(Method::DISCOVER), 1, "the era is known by then");
 
     a.close();
+    while era.sessions() > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*mock.ended.lock().unwrap(), ["1"], "its session at the server ends with it");
     ask(&era, of(&session("c"))).await.unwrap();
-    assert_eq!(era.sessions(), 2, "the closed one is let go");
+    assert_eq!(era.sessions(), 2);
     tokio::time::advance(Duration::from_secs(601)).await;
     ask(&era, of(&session("d"))).await.unwrap();
     assert_eq!(era.sessions(), 1, "the idle ones are let go");
+    assert_eq!(mock.ended.lock().unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_watch_outlives_the_service() {
+    let mock = numbered(Arc::default());
+    let server = crate::registry::Server::http("a", "a", "http://localhost/").unwrap();
+    let era = crate::upstream::era::Era::new(mock.clone(), &server);
+    let session = session("a");
+    ask(&era, of(&session)).await.unwrap();
+    assert_eq!(server.tasks().len(), 1);
+    drop(era);
+    server.tasks().close();
+    tokio::time::timeout(Duration::from_secs(1), server.tasks().wait()).await.expect("the watch ends");
 }
 
 #[tokio::test(start_paused = true)]
