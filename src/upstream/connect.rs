@@ -1,4 +1,11 @@
+#[cfg(any(feature = "stdio", feature = "sse", feature = "http"))]
 use super::era::Era;
+#[cfg(all(feature = "http", feature = "sse"))]
+use super::fallback::Fallback;
+#[cfg(all(feature = "http", not(feature = "sse")))]
+use super::http::Http;
+#[cfg(feature = "sse")]
+use super::sse::Sse;
 #[cfg(feature = "stdio")]
 use super::stdio::Stdio;
 use crate::{
@@ -41,6 +48,12 @@ pub fn connect(server: &Server) -> Upstream {
             Some(stdio) => Kind::Stdio(Era::new(stdio, server)),
             None => Kind::Missing("stdio"),
         },
+        #[cfg(feature = "sse")]
+        Connection::Sse { url, headers } => Kind::Sse(Era::new(Sse::new(server, url, headers), server)),
+        #[cfg(all(feature = "http", feature = "sse"))]
+        Connection::Http { url, headers } => Kind::Http(Fallback::new(server, url, headers)),
+        #[cfg(all(feature = "http", not(feature = "sse")))]
+        Connection::Http { url, headers } => Kind::Http(Era::new(Http::new(server, url, headers), server)),
         #[allow(unreachable_patterns)]
         other => Kind::Missing(other.transport()),
     })
@@ -56,6 +69,12 @@ pub struct Upstream(Kind);
 enum Kind {
     #[cfg(feature = "stdio")]
     Stdio(Era<Stdio>),
+    #[cfg(feature = "sse")]
+    Sse(Era<Sse>),
+    #[cfg(all(feature = "http", feature = "sse"))]
+    Http(Fallback),
+    #[cfg(all(feature = "http", not(feature = "sse")))]
+    Http(Era<Http>),
     /// Its transport is not part of this build.
     Missing(&'static str),
 }
@@ -66,6 +85,10 @@ macro_rules! each {
         match $kind {
             #[cfg(feature = "stdio")]
             Kind::Stdio($era) => $some,
+            #[cfg(feature = "sse")]
+            Kind::Sse($era) => $some,
+            #[cfg(feature = "http")]
+            Kind::Http($era) => $some,
             Kind::Missing($name) => $none,
         }
     };
@@ -85,12 +108,6 @@ impl Upstream {
     /// Why the latest attempt to reach the server failed; `None` while all is well. One line for the operator, without
     /// arguments, environment, headers or addresses.
     pub fn fault(&self) -> Option<String> {
-        #[cfg(feature = "stdio")]
-        if let Kind::Stdio(era) = &self.0
-            && let Some(fault) = era.get_ref().fault()
-        {
-            return Some(fault);
-        }
         each!(&self.0, era => era.fault(), name => Some(left_out(name)))
     }
 }

@@ -67,4 +67,14 @@ pub trait Transport:
 
     /// Waits for a connection and says its number.
     fn connected(&self) -> impl Future<Output = Result<u64, BoxError>> + Send;
+
+    /// Why there is no connection at present, in words for the operator, without a secret; `None` while all is well.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
+    /// Tells the server that the session of `hop` will not be used again, where sessions can be ended. Does not wait.
+    fn end_session(&self, hop: &Hop) {
+        let _ = hop;
+    }
 }

@@ -34,6 +34,11 @@ impl Lane {
         agreed.as_ref().filter(|agreed| agreed.hop.epoch == epoch).cloned()
     }
 
+    /// What was agreed on last, on whatever connection.
+    pub(super) fn latest(&self) -> Option<Arc<Agreed>> {
+        self.agreed.load_full()
+    }
+
     /// What was agreed on for the present connection, after a handshake if need be; the same one for all who wait.
     pub(super) async fn agree<T: Transport>(
         &self,

@@ -26,6 +26,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
+use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
 /// How often a call is sent at most, counting those that a lost session or a replaced connection turned away.
@@ -70,6 +71,8 @@ pub(super) struct Conversation<T> {
     /// For calls without a session of their own.
     common: Arc<Lane>,
     lanes: Lanes,
+    /// Where the watches over client sessions run; each ends with its lane.
+    tasks: TaskTracker,
     latest: ArcSwapOption<Agreed>,
     fault: ArcSwapOption<String>,
 }
@@ -100,11 +103,18 @@ impl<T: Transport> Era<T> {
             per_client: server.sessions_of() == Sessions::PerClient,
             common: Arc::new(Lane::new(settings.client_info.clone())),
             lanes: Lanes::default(),
+            tasks: server.tasks().clone(),
             latest: ArcSwapOption::empty(),
             fault: ArcSwapOption::empty(),
             settings,
         };
         Self { transport, conversation: Arc::new(conversation) }
+    }
+
+    /// Why the latest attempt to reach the server or to agree with it failed, for the operator; `None` while all is
+    /// well.
+    pub fn fault(&self) -> Option<String> {
+        self.transport.fault().or_else(|| self.conversation.fault.load().as_deref().cloned())
     }
 }
 
@@ -122,11 +132,6 @@ impl<T> Era<T> {
     /// Name and version of the server, as it says itself; for display only.
     pub fn server_info(&self) -> Option<Json> {
         self.conversation.latest.load().as_ref().and_then(|agreed| agreed.server_info())
-    }
-
-    /// Why the latest handshake failed, for the operator; `None` once one succeeds.
-    pub fn fault(&self) -> Option<String> {
-        self.conversation.fault.load().as_deref().cloned()
     }
 
     /// Client sessions that have a session of their own at the server.
@@ -197,7 +202,7 @@ impl<T> Conversation<T> {
         match self.own(call, &agreed) {
             None => Some((self.common.clone(), agreed)),
             Some(session) => {
-                let lane = self.lanes.of(session);
+                let lane = self.lanes.get(session)?;
                 let agreed = lane.current(epoch)?;
                 Some((lane, agreed))
             }
@@ -237,15 +242,40 @@ impl<T: Transport> Conversation<T> {
         }
     }
 
-    async fn agree(&self, call: &Call) -> Result<(Arc<Lane>, Arc<Agreed>), HandshakeFailed> {
+    async fn agree(self: &Arc<Self>, call: &Call) -> Result<(Arc<Lane>, Arc<Agreed>), HandshakeFailed> {
         let agreed = self.agree_on(&self.common).await?;
         match self.own(call, &agreed) {
             None => Ok((self.common.clone(), agreed)),
             Some(session) => {
-                let lane = self.lanes.of(session);
+                let lane = self.lane_of(session);
                 let agreed = self.agree_on(&lane).await?;
                 Ok((lane, agreed))
             }
+        }
+    }
+
+    /// The lane of a client session. A new one is let go, and its session at the server ended, when the client's is.
+    fn lane_of(self: &Arc<Self>, session: &Arc<Session>) -> Arc<Lane> {
+        let opened = match self.lanes.open(session) {
+            Ok(opened) => opened,
+            Err(lane) => return lane,
+        };
+        opened.closed.iter().for_each(|lane| self.end(lane));
+        let (conversation, session) = (Arc::downgrade(self), session.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = opened.let_go.cancelled() => {}
+                () = session.closed() => if let Some(conversation) = conversation.upgrade() {
+                    conversation.lanes.close(&session).iter().for_each(|lane| conversation.end(lane));
+                },
+            }
+        });
+        opened.lane
+    }
+
+    fn end(&self, lane: &Lane) {
+        if let Some(agreed) = lane.latest() {
+            self.transport.end_session(&agreed.hop);
         }
     }
 

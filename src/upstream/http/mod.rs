@@ -111,6 +111,14 @@ impl Transport for Http {
     async fn connected(&self) -> Result<u64, BoxError> {
         Ok(1)
     }
+
+    fn fault(&self) -> Option<String> {
+        Http::fault(self)
+    }
+
+    fn end_session(&self, hop: &Hop) {
+        Http::end_session(self, hop);
+    }
 }
 
 impl Endpoint {

@@ -144,6 +144,10 @@ impl Transport for Sse {
     async fn connected(&self) -> Result<u64, BoxError> {
         Ok(self.channel.link().await?.epoch)
     }
+
+    fn fault(&self) -> Option<String> {
+        Sse::fault(self)
+    }
 }
 
 impl Channel {

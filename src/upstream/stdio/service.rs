@@ -204,6 +204,9 @@ impl Transport for Stdio {
             }),
         }
     }
+    fn fault(&self) -> Option<String> {
+        Stdio::fault(self)
+    }
 }
 
 impl fmt::Debug for Stdio {

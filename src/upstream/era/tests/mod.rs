@@ -1,0 +1,6 @@
+//! Era over a transport whose every answer is scripted, in paused time.
+
+mod handshake;
+mod mock;
+mod sessions;
+mod wording;
