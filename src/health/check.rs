@@ -27,7 +27,7 @@ pub struct HealthCheck {
     pub server_id: EndpointId,
     /// Whether it answered in time, with whatever outcome.
     pub healthy: bool,
-    /// From the question to the answer or the failure; `latencyMs`, rounded, in JSON.
+    /// From the wish to ask to the answer or the failure; `latencyMs`, rounded, in JSON.
     pub latency: Duration,
     /// Why it is not healthy; absent in JSON if it is.
     pub error: Option<Box<str>>,

@@ -19,6 +19,8 @@ use tower::Service;
 pub struct Limit<S> {
     inner: S,
     semaphore: PollSemaphore,
+    // Whether `semaphore` stands in the queue for a permit.
+    queued: bool,
     // Some from a successful `poll_ready` until `call` spends it.
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -27,7 +29,7 @@ impl<S> Limit<S> {
     /// At most `max` calls in flight over all clones.
     pub fn new(inner: S, max: usize) -> Self {
         let semaphore = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        Self { inner, semaphore: PollSemaphore::new(semaphore), permit: None }
+        Self { inner, semaphore: PollSemaphore::new(semaphore), queued: false, permit: None }
     }
 
     /// The wrapped service.
@@ -49,6 +51,18 @@ impl<S> Limit<S> {
     pub fn available(&self) -> usize {
         self.semaphore.available_permits()
     }
+
+    fn poll_permit(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
+        // A permit is free only if nobody waits for one, so this passes nobody by, and needs no future on the heap.
+        if !self.queued
+            && let Ok(permit) = self.semaphore.clone_inner().try_acquire_owned()
+        {
+            return Poll::Ready(Some(permit));
+        }
+        let permit = self.semaphore.poll_acquire(cx);
+        self.queued = permit.is_pending();
+        permit
+    }
 }
 
 impl<S> Service<Call> for Limit<S>
@@ -61,7 +75,7 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.permit.is_none() {
-            self.permit = ready!(self.semaphore.poll_acquire(cx));
+            self.permit = ready!(self.poll_permit(cx));
             debug_assert!(self.permit.is_some(), "the semaphore is never closed");
         }
         let ready = ready!(self.inner.poll_ready(cx));
@@ -81,7 +95,7 @@ where
 impl<S: Clone> Clone for Limit<S> {
     fn clone(&self) -> Self {
         // Readiness belongs to the service that was polled: a copied permit would be a second one.
-        Self { inner: self.inner.clone(), semaphore: self.semaphore.clone(), permit: None }
+        Self { inner: self.inner.clone(), semaphore: self.semaphore.clone(), queued: false, permit: None }
     }
 }
 

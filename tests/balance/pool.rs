@@ -234,3 +234,43 @@ async fn once_a_failure_is_seen_no_call_picks_the_endpoint_though_the_snapshot_i
     pinned.pin = Some("a".into());
     assert!(no_endpoint(&pool.oneshot(pinned).await.unwrap_err()));
 }
+
+#[tokio::test]
+async fn a_discovery_that_fails_leaves_the_pool_as_it_is() {
+    let (found, discover) = discovery();
+    let (pool, driver) = balance("search".into(), discover, RoundRobin::default(), NONE);
+    let mut driver = task::spawn(driver);
+    let (service, mut handle) = endpoint(Meter::new(1));
+    found.send(Ok(Change::Insert("a".into(), service))).unwrap();
+    found.send(Err("no such name".into())).unwrap();
+    assert_ready!(driver.poll());
+    let mut reply = task::spawn(pool.oneshot(call()));
+    assert_pending!(reply.poll());
+    assert!(handle.next_request().await.is_some());
+}
+
+#[tokio::test]
+async fn a_discovery_that_always_has_one_more_does_not_keep_the_thread() {
+    let (service, mut handle) = endpoint(Meter::new(1));
+    let endless =
+        futures_util::stream::repeat_with(move || Ok::<_, BoxError>(Change::Insert("a".into(), service.clone())));
+    let (pool, driver) = balance("search".into(), endless, RoundRobin::default(), NONE);
+    let mut driver = task::spawn(driver);
+    assert_pending!(driver.poll());
+    assert!(driver.is_woken());
+    let mut reply = task::spawn(pool.oneshot(call()));
+    assert_pending!(reply.poll());
+    assert!(handle.next_request().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_a_pool_whose_driver_is_dropped_is_told_so() {
+    let (_found, discover) = discovery();
+    let (pool, driver) = balance("search".into(), discover, RoundRobin::default(), Patience::default());
+    let pool: Pool = pool;
+    let mut waiting = task::spawn(pool.oneshot(call()));
+    assert_pending!(waiting.poll());
+    drop(driver);
+    assert!(waiting.is_woken());
+    assert!(no_endpoint(&assert_ready_err!(waiting.poll())));
+}

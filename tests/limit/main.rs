@@ -141,3 +141,17 @@ async fn a_thousand_at_once_never_exceed_the_limit() {
     assert_eq!(most.load(Ordering::SeqCst), 7);
     assert_eq!(service.available(), 7);
 }
+
+#[tokio::test]
+async fn permits_go_to_who_asked_first() {
+    let (mut first, _handle) = limited(1);
+    let (mut second, mut third) = (first.clone(), first.clone());
+    assert_ready_ok!(first.poll_ready());
+    assert_pending!(second.poll_ready());
+    assert_pending!(third.poll_ready());
+    drop(first);
+    assert_pending!(third.poll_ready());
+    assert_ready_ok!(second.poll_ready());
+    drop(second);
+    assert_ready_ok!(third.poll_ready());
+}
