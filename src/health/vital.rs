@@ -19,6 +19,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// One endpoint's entry of a [`Board`](super::Board): where its probe and its calls report to. Clones are the same entry.
+///
+/// Give it to the endpoint's [`Probe`](super::Probe), [`ObserveLayer`](super::observe::ObserveLayer) and
+/// [`Meter`](crate::load::Meter::with_vital). Reading it takes no lock, and neither does reporting a success while there
+/// is nothing it could change.
 #[derive(Clone)]
 pub struct Vital(Arc<Inner>);
 

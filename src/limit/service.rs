@@ -14,6 +14,12 @@ use tower::Service;
 /// It is not ready while all permits are out, so put [`LoadShed`](tower::load_shed::LoadShed) before it to refuse calls
 /// rather than let them wait. Waiting services get permits in the order they asked.
 ///
+/// # Errors
+///
+/// What the inner service fails with; it adds none.
+///
+/// # Caveats
+///
 /// A service that was made ready and is never called keeps its permit from others, as with every reservation in tower:
 /// drop it or call it.
 pub struct Limit<S> {

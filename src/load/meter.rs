@@ -74,11 +74,14 @@ impl Meter {
     }
 
     /// What the next call would cost.
+    ///
+    /// Among endpoints whose latency is unknown or below 100 µs the calls in flight decide alone. A latency fades while
+    /// no calls come, so an endpoint that was slow once is tried again.
     pub fn cost(&self) -> Cost {
         Cost(self.0.latency.micros().max(FLOOR_MICROS) * (self.in_flight() as f32 + 1.0))
     }
 
-    /// Whether calls may go there right now.
+    /// Whether calls may go there right now: one atomic load. Always, for a meter without a [`Vital`].
     pub fn is_well(&self) -> bool {
         self.0.vital.as_ref().is_none_or(Vital::is_well)
     }
