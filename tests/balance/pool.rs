@@ -223,8 +223,9 @@ async fn once_a_failure_is_seen_no_call_picks_the_endpoint_though_the_snapshot_i
     assert_pending!(cut.poll());
     servers[0].next_request().await.unwrap().1.send_error(Closed { sent: true });
     assert_ready_err!(cut.poll());
-    for _ in 0..10 {
-        let mut reply = task::spawn(pool.clone().oneshot(call()));
+    for n in 0..10 {
+        let call = if n % 2 == 0 { call() } else { provided_by(["a", "b"]) };
+        let mut reply = task::spawn(pool.clone().oneshot(call));
         assert_pending!(reply.poll());
         servers[1].next_request().await.unwrap().1.send_response(single());
         let _ = assert_ready_ok!(reply.poll());

@@ -7,16 +7,17 @@ use futures_util::StreamExt;
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::time::Instant;
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok};
-use tower::load_shed::error::Overloaded;
+use tower::{Layer, ServiceExt, load_shed::error::Overloaded, service_fn};
 use tower_mcp_gateway::{
     BoxError, Call, Method, Reply,
     error::Problem,
-    health::Verdict,
+    health::{Board, Probe, Verdict, observe::ObserveLayer},
     json::{Json, Params},
     reply::Outcome,
     timeout::Lapse,
     upstream::error::{Closed, Connect, NotStarted, Protocol, Replaced, Status, TooLarge},
 };
+use tower_test::mock;
 
 /// A call that fails before the head.
 async fn fail(bench: &mut Bench, error: impl Into<BoxError>) {
@@ -94,6 +95,23 @@ async fn calls_cut_with_a_connection_long_gone_do_not_take_the_endpoint_out_agai
     second_respond.send_error(Closed { sent: true });
     assert_ready_err!(second.poll());
     assert!(bench.is_well());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_answered_over_a_connection_that_failed_meanwhile_proves_nothing() {
+    let board = Board::default();
+    let vital = board.endpoint(&"a".into());
+    let (service, mut probes) = mock::pair::<Call, Reply>();
+    tokio::spawn(Probe::new(service, vital.clone(), Duration::from_secs(15)).run());
+    let (_, answer) = probes.next_request().await.unwrap();
+
+    let dead = service_fn(async |_: Call| Err::<Reply, BoxError>(Closed { sent: true }.into()));
+    ObserveLayer::new(vital.clone()).layer(dead).oneshot(call()).await.unwrap_err();
+    answer.send_response(single());
+    let (_, answer) = probes.next_request().await.unwrap();
+    assert!(!vital.is_well(), "the answer was older than the failure");
+    answer.send_response(single());
+    verdict(&board, "a", true).await;
 }
 
 #[tokio::test(start_paused = true)]
