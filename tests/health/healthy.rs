@@ -1,7 +1,7 @@
 //! The four rules of health-filtered discovery.
 
-use futures_util::{Stream, stream};
-use std::{convert::Infallible, sync::Arc};
+use futures_util::{Stream, StreamExt, stream};
+use std::{convert::Infallible, sync::Arc, task::Poll};
 use tokio::sync::{mpsc, watch};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::discover::Change;
@@ -174,4 +174,22 @@ fn a_forgotten_endpoint_is_not_well() {
     board.forget(&"a".into());
     assert_eq!((vital.is_well(), board.verdict("a")), (false, Verdict::Unknown));
     assert_eq!(board.subscribe().borrow().iter().count(), 0);
+}
+
+#[test]
+fn rule_3_a_replacement_that_falls_ill_on_the_way_takes_the_old_one_away() {
+    let (verdicts, watched) = watch::channel(Verdicts::default());
+    let well = move |well: bool| verdicts.send_replace(well.then(|| ("a".into(), Verdict::Well)).into_iter().collect());
+    well(true);
+    let mut polls = 0;
+    let inner = stream::poll_fn(move |_| {
+        polls += 1;
+        // The verdict changes after `Healthy` has looked for changes and before it sees the second service.
+        well(polls == 1);
+        Poll::Ready(Some(Found::Ok(Change::Insert("a".into(), Arc::new("service")))))
+    });
+    let mut healthy = task::spawn(Healthy::new(inner.take(2), watched));
+    assert!(matches!(assert_ready!(healthy.poll_next()), Some(Ok(Change::Insert(..)))));
+    assert!(matches!(assert_ready!(healthy.poll_next()), Some(Ok(Change::Remove(_)))));
+    assert_pending!(healthy.poll_next());
 }
