@@ -7,8 +7,8 @@
 //!        "clientInfo":{"name":"curl","version":"8"}}}'
 //! ```
 
-use axum::Router;
-use http::{HeaderName, Method, header};
+use axum::{Router, body::Body, response::IntoResponse};
+use http::{HeaderName, Method, Request, StatusCode, header};
 use std::{
     error::Error,
     sync::{
@@ -108,6 +108,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(TimeoutLayer::new(Duration::from_secs(30), Duration::from_secs(300)))
         .service(Route::new(registry.tables()));
 
+    let bearer = format!("Bearer {token}");
     // What is HTTP and not MCP is any tower-http layer, around it.
     let cors = CorsLayer::new()
         .allow_origin(["https://app.example.com".parse::<http::HeaderValue>()?])
@@ -119,7 +120,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(TraceLayer::new_for_http())
         .propagate_x_request_id()
         .layer(cors)
-        .layer(ValidateRequestHeaderLayer::bearer(&token))
+        .layer(ValidateRequestHeaderLayer::custom(move |request: &mut Request<Body>| {
+            let sent = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
+            if sent == Some(bearer.as_bytes()) { Ok(()) } else { Err(StatusCode::UNAUTHORIZED.into_response()) }
+        }))
         .layer(CompressionLayer::new());
     let app = Router::new().route_service("/mcp", gateway).layer(around);
 

@@ -70,9 +70,11 @@ impl Gateway {
     ///
     /// [`RegisterError`] if an entry of `config.servers` cannot be used.
     pub fn from_config(config: Config) -> Result<(Self, impl Future<Output = ()> + Send), RegisterError> {
-        let mut settings = upstream::Settings::default();
-        settings.connect_timeout = config.connect_timeout;
-        settings.start_timeout = config.start_timeout;
+        let settings = upstream::Settings {
+            connect_timeout: config.connect_timeout,
+            start_timeout: config.start_timeout,
+            ..upstream::Settings::default()
+        };
         let builder = Registry::builder()
             .name(config.name)
             .strategy(config.balancer)

@@ -5,6 +5,41 @@
 //! knows as one immutable snapshot; the service loads it, lets the [`Policy`](policy::Policy) pick with the call in hand,
 //! and sends the call to a clone of what was picked.
 //!
+//! # A pool of one endpoint, in full
+//!
+//! ```
+//! use tower_mcp_gateway::{BoxError, Call, Method, Reply, json::Params, reply::Outcome, retry};
+//! use tower_mcp_gateway::balance::{Patience, balance, policy::Strategy};
+//! use tower_mcp_gateway::health::{Board, Healthy, Probe, observe::ObserveLayer};
+//! use tower_mcp_gateway::limit::LimitLayer;
+//! use tower_mcp_gateway::load::{Meter, Metered};
+//! use std::time::Duration;
+//! use tower::{ServiceBuilder, ServiceExt, discover::Change, load_shed::LoadShedLayer, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let raw = service_fn(async |_: Call| Ok::<_, BoxError>(Reply::single(Outcome::Accepted)));
+//!
+//! let board = Board::default();
+//! let vital = board.endpoint(&"search-1".into());
+//! tokio::spawn(Probe::new(raw, vital.clone(), Duration::from_secs(15)).run());     // below the limit
+//! let stack = ServiceBuilder::new()
+//!     .layer(ObserveLayer::new(vital.clone()))
+//!     .layer(LoadShedLayer::new())
+//!     .layer(LimitLayer::new(100))
+//!     .service(raw);
+//! let member = Metered::new(stack, Meter::with_vital(1, vital));
+//!
+//! let discover = futures_util::stream::iter([Ok::<_, BoxError>(Change::Insert("search-1".into(), member))]);
+//! let healthy = Healthy::new(discover, board.subscribe());
+//! let (balance, driver) = balance("search".into(), healthy, Strategy::RoundRobin, Patience::default());
+//! tokio::spawn(driver);
+//! let pool = ServiceBuilder::new().layer(retry::layer()).service(balance);
+//!
+//! // Waits for the first health check rather than fail.
+//! assert!(pool.oneshot(Call::new(Method::TOOLS_CALL, Params::empty())).await.is_ok());
+//! # }
+//! ```
+//!
 //! # Differences from `tower::balance::p2c`
 //!
 //! tower's balancer picks an endpoint before it sees the request, and must be shared through a

@@ -94,6 +94,12 @@ impl Verdicts {
     }
 }
 
+impl FromIterator<(EndpointId, Verdict)> for Verdicts {
+    fn from_iter<I: IntoIterator<Item = (EndpointId, Verdict)>>(verdicts: I) -> Self {
+        Self(verdicts.into_iter().collect())
+    }
+}
+
 impl Board {
     /// A board without entries, whose verdicts change by these thresholds.
     pub fn new(thresholds: Thresholds) -> Self {
@@ -117,7 +123,7 @@ impl Board {
     pub fn forget(&self, id: &EndpointId) {
         let mut vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(vital) = vitals.remove(id) {
-            vital.close();
+            vital.forget();
             self.verdicts.send_modify(|verdicts| {
                 verdicts.0.remove(id);
             });

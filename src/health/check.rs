@@ -27,7 +27,7 @@ pub struct HealthCheck {
     pub server_id: EndpointId,
     /// Whether it answered in time, with whatever outcome.
     pub healthy: bool,
-    /// From the question to the answer or the failure; `latencyMs`, rounded, in JSON.
+    /// From the wish to ask to the answer or the failure; `latencyMs`, rounded, in JSON.
     pub latency: Duration,
     /// Why it is not healthy; absent in JSON if it is.
     pub error: Option<Box<str>>,
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn every_day_follows_the_one_before() {
-        let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let leap = |year: u64| year.is_multiple_of(if year.is_multiple_of(100) { 400 } else { 4 });
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..200_000 {
             assert_eq!(date(days), (year, month, day), "day {days}");

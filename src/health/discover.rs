@@ -23,6 +23,9 @@ pin_project! {
     /// 4. Once nobody writes verdicts any more, the last ones stand. Once the inner `Discover` has ended, verdicts are
     ///    still followed; when both are over, so is this.
     ///
+    /// Verdicts are read when a change is handed out, not when it was noticed, so a verdict that came and went between two
+    /// polls is never seen.
+    ///
     /// It holds one service per key of the inner `Discover`, and a queue of at most as many keys.
     ///
     /// ```

@@ -5,6 +5,16 @@
 //! balancer only the endpoints that are well. An endpoint is well when its last probes say so *and* its breaker admits
 //! calls, so a server that answers pings but hangs on calls is caught too.
 
+//! ```text
+//!    Probe ── every interval ──▶ ┌───────┐
+//!                                │ Vital │ ── is_well(), one atomic load ──▶ Meter ──▶ Balance (this call)
+//!  Observe ── how calls end ───▶ └───┬───┘
+//!                                    └── verdict ──▶ Board ──▶ Healthy ──▶ Balance (the next snapshot)
+//! ```
+//!
+//! The first way is the fast one: from the moment a failure is seen no call picks the endpoint. The second one is how
+//! membership, status and everything else that may take a moment follows.
+
 mod board;
 mod breaker;
 mod check;

@@ -75,10 +75,19 @@ where
     S: Service<Call, Response = Reply>,
     S::Error: Into<BoxError>,
 {
-    /// Runs until the board forgets the endpoint.
-    pub async fn run(mut self) {
+    /// Runs until the board forgets the endpoint; a question that is out is then cancelled.
+    pub async fn run(self) {
+        let vital = self.vital.clone();
+        tokio::select! {
+            biased;
+            () = vital.forgotten() => {}
+            () = self.ask_on() => {}
+        }
+    }
+
+    async fn ask_on(mut self) {
         let mut failures = 0;
-        while !self.vital.is_closed() {
+        loop {
             let (epoch, started) = (self.vital.epoch(), Instant::now());
             let asked = self.ask(started + self.timeout).await;
             let error = match asked {

@@ -16,8 +16,13 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 /// One endpoint's entry of a [`Board`](super::Board): where its probe and its calls report to. Clones are the same entry.
+///
+/// Give it to the endpoint's [`Probe`](super::Probe), [`ObserveLayer`](super::observe::ObserveLayer) and
+/// [`Meter`](crate::load::Meter::with_vital). Reading it takes no lock, and neither does reporting a success while there
+/// is nothing it could change.
 #[derive(Clone)]
 pub struct Vital(Arc<Inner>);
 
@@ -31,6 +36,7 @@ struct Inner {
     epoch: AtomicU64,
     state: Mutex<State>,
     wake: Notify,
+    forgotten: CancellationToken,
 }
 
 struct State {
@@ -39,7 +45,6 @@ struct State {
     // Probes in a row that contradict `probed`.
     contrary: u32,
     last: Option<HealthCheck>,
-    closed: bool,
 }
 
 #[derive(Clone)]
@@ -61,7 +66,7 @@ pub(super) struct Admission {
 
 impl Vital {
     pub(super) fn new(id: EndpointId, thresholds: Thresholds, board: Arc<watch::Sender<Verdicts>>) -> Self {
-        let state = State { probed: Probed::Unknown, breaker: Breaker::new(), contrary: 0, last: None, closed: false };
+        let state = State { probed: Probed::Unknown, breaker: Breaker::new(), contrary: 0, last: None };
         Self(Arc::new(Inner {
             id,
             thresholds,
@@ -71,6 +76,7 @@ impl Vital {
             epoch: AtomicU64::new(0),
             state: Mutex::new(state),
             wake: Notify::new(),
+            forgotten: CancellationToken::new(),
         }))
     }
 
@@ -101,8 +107,9 @@ impl Vital {
         self.0.epoch.load(Ordering::Acquire)
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.0.state().closed
+    /// Completes when the board has forgotten the endpoint.
+    pub(super) async fn forgotten(&self) {
+        self.0.forgotten.cancelled().await;
     }
 
     /// When the breaker wants a [`tick`](Vital::tick).
@@ -114,7 +121,7 @@ impl Vital {
         self.0.change(|state| state.breaker.tick(Instant::now()));
     }
 
-    /// Completes when the endpoint should be probed at once, or has been forgotten. Wishes made meanwhile are one.
+    /// Completes when the endpoint should be probed at once. Wishes made meanwhile are one.
     pub(super) async fn woken(&self) {
         self.0.wake.notified().await;
     }
@@ -194,9 +201,8 @@ impl Vital {
     pub(super) fn disconnected(&self, admission: Admission, reason: &str) {
         self.0.change(|state| {
             if admission.epoch == self.epoch() {
-                if admission.trial {
-                    state.breaker.failed(Instant::now());
-                }
+                // Counted too: a server that dies of every call comes back for each probe.
+                state.breaker.failed(Instant::now());
                 state.probed = Probed::Down(reason.into());
                 state.contrary = 0;
                 self.0.next_epoch();
@@ -210,9 +216,9 @@ impl Vital {
 
     // ===== for the board =====
 
-    pub(super) fn close(&self) {
-        self.0.change(|state| state.closed = true);
-        self.0.wake.notify_one();
+    /// Ends the entry: it is never well again and writes to the board no more.
+    pub(super) fn forget(&self) {
+        self.0.change(|_| self.0.forgotten.cancel());
     }
 }
 
@@ -226,10 +232,10 @@ impl Inner {
     fn change<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let out = edit(&mut state);
-        let up = matches!(state.probed, Probed::Up) && !state.closed;
+        let up = matches!(state.probed, Probed::Up) && !self.forgotten.is_cancelled();
         self.well.store(up && state.breaker.is_free(), Ordering::Release);
         self.quiet.store(state.breaker.is_closed() && state.breaker.failures() == 0, Ordering::Release);
-        if !state.closed {
+        if !self.forgotten.is_cancelled() {
             let verdict = state.verdict();
             self.board.send_if_modified(|verdicts| verdicts.set(&self.id, &verdict));
         }
@@ -268,10 +274,10 @@ impl State {
         if self.contrary >= needed {
             self.contrary = 0;
             self.probed = if check.healthy { Probed::Up } else { Probed::Down(reason()) };
-        } else if let (Probed::Down(known), false) = (&mut self.probed, check.healthy) {
-            if check.error.as_deref().is_some_and(|error| error != &**known) {
-                *known = reason();
-            }
+        } else if let (Probed::Down(known), Some(error)) = (&mut self.probed, check.error.as_deref())
+            && error != &**known
+        {
+            *known = error.into();
         }
     }
 }

@@ -14,12 +14,20 @@ use tower::Service;
 /// It is not ready while all permits are out, so put [`LoadShed`](tower::load_shed::LoadShed) before it to refuse calls
 /// rather than let them wait. Waiting services get permits in the order they asked.
 ///
+/// # Errors
+///
+/// What the inner service fails with; it adds none.
+///
+/// # Caveats
+///
 /// A service that was made ready and is never called keeps its permit from others, as with every reservation in tower:
 /// drop it or call it.
 pub struct Limit<S> {
     inner: S,
     max: u32,
     semaphore: PollSemaphore,
+    // Whether `semaphore` stands in the queue for a permit.
+    queued: bool,
     // Some from a successful `poll_ready` until `call` spends it.
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -30,7 +38,7 @@ impl<S> Limit<S> {
         // What a semaphore can hand out at once, so that `drain` can ask for all of it.
         let max = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let semaphore = Arc::new(Semaphore::new(max as usize));
-        Self { inner, max, semaphore: PollSemaphore::new(semaphore), permit: None }
+        Self { inner, max, semaphore: PollSemaphore::new(semaphore), queued: false, permit: None }
     }
 
     /// The wrapped service.
@@ -62,6 +70,18 @@ impl<S> Limit<S> {
     pub fn available(&self) -> usize {
         self.semaphore.available_permits()
     }
+
+    fn poll_permit(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
+        // A permit is free only if nobody waits for one, so this passes nobody by, and needs no future on the heap.
+        if !self.queued
+            && let Ok(permit) = self.semaphore.clone_inner().try_acquire_owned()
+        {
+            return Poll::Ready(Some(permit));
+        }
+        let permit = self.semaphore.poll_acquire(cx);
+        self.queued = permit.is_pending();
+        permit
+    }
 }
 
 impl<S> Service<Call> for Limit<S>
@@ -74,7 +94,7 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.permit.is_none() {
-            self.permit = ready!(self.semaphore.poll_acquire(cx));
+            self.permit = ready!(self.poll_permit(cx));
             debug_assert!(self.permit.is_some(), "the semaphore is never closed");
         }
         let ready = ready!(self.inner.poll_ready(cx));
@@ -94,7 +114,13 @@ where
 impl<S: Clone> Clone for Limit<S> {
     fn clone(&self) -> Self {
         // Readiness belongs to the service that was polled: a copied permit would be a second one.
-        Self { inner: self.inner.clone(), max: self.max, semaphore: self.semaphore.clone(), permit: None }
+        Self {
+            inner: self.inner.clone(),
+            max: self.max,
+            semaphore: self.semaphore.clone(),
+            queued: false,
+            permit: None,
+        }
     }
 }
 

@@ -74,11 +74,14 @@ impl Meter {
     }
 
     /// What the next call would cost.
+    ///
+    /// Among endpoints whose latency is unknown or below 100 µs the calls in flight decide alone. A latency fades while
+    /// no calls come, so an endpoint that was slow once is tried again.
     pub fn cost(&self) -> Cost {
         Cost(self.0.latency.micros().max(FLOOR_MICROS) * (self.in_flight() as f32 + 1.0))
     }
 
-    /// Whether calls may go there right now.
+    /// Whether calls may go there right now: one atomic load. Always, for a meter without a [`Vital`].
     pub fn is_well(&self) -> bool {
         self.0.vital.as_ref().is_none_or(Vital::is_well)
     }
@@ -124,5 +127,50 @@ impl Drop for Flight {
         if let Some(started) = self.started {
             self.meter.0.latency.record_at_least(started.elapsed());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_latency_is_that_of_the_first_answer() {
+        let meter = Meter::new(1);
+        let mut flight = meter.start();
+        advance(Duration::from_millis(100)).await;
+        flight.answered();
+        advance(Duration::from_secs(3)).await;
+        drop(flight);
+        let latency = meter.latency().as_millis();
+        assert!((70..=100).contains(&latency), "{latency}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quick_failure_does_not_make_an_endpoint_look_fast_and_a_hung_call_makes_it_slow() {
+        let meter = Meter::new(1);
+        let mut flight = meter.start();
+        advance(Duration::from_millis(100)).await;
+        flight.answered();
+        drop(flight);
+        drop(meter.start());
+        assert_eq!(meter.latency().as_millis(), 100);
+        let hung = meter.start();
+        advance(Duration::from_secs(2)).await;
+        drop(hung);
+        assert_eq!(meter.latency().as_secs(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_cost_grows_with_latency_and_with_calls_in_flight() {
+        let (slow, fast) = (Meter::new(1), Meter::new(1));
+        let mut flight = slow.start();
+        advance(Duration::from_millis(50)).await;
+        flight.answered();
+        drop(flight);
+        assert!(fast.cost() < slow.cost());
+        let _busy: Vec<_> = (0..1000).map(|_| fast.start()).collect();
+        assert!(slow.cost() < fast.cost());
     }
 }

@@ -12,6 +12,8 @@ const ATTEMPTS: u8 = 3;
 
 /// Repeats a call that failed with [`never_sent`]; everything else is passed on as it is.
 ///
+/// An outcome is never repeated, and neither is a reply that fails after its head: its events have been passed on.
+///
 /// Whether the server *ran* a call that was sent cannot be known, so none is sent twice, whatever tool it names. A
 /// repetition costs no delay and no budget: the server has not seen the first attempt.
 ///

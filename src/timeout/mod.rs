@@ -6,6 +6,12 @@
 //! longest silence (before the head, then between whole events), `total` the longest duration of all. A call that tells
 //! of its progress may take long; one that says nothing may not.
 //!
+//! Every revision asks for both (2025-11-25, "basic/lifecycle: Timeouts"): a clock that progress may reset, and a maximum
+//! that it may not.
+//!
+//! A deadline cancels the call as everything does here, by dropping it; the transports tell the server. What was dropped
+//! for silence is marked with a [`Lapse`], so that health can tell a server that hangs from a client that left.
+//!
 //! `subscriptions/listen` is quiet by nature and never times out.
 
 pub mod error;

@@ -10,6 +10,14 @@ use tower::Service;
 ///
 /// The clock starts with `call`; waiting for readiness is not counted. Whatever the layers behind do (retries, a wait
 /// for an endpoint) happens within the same deadline.
+///
+/// An answer counts if it is there when the call is looked at, even if that is late: a busy gateway does not throw away
+/// what a server did in time. Silence is measured between whole events, so a server that sends one byte at a time, or
+/// comments to keep a connection open, is silent.
+///
+/// # Errors
+///
+/// [`Elapsed`](super::error::Elapsed), or what the inner service fails with.
 #[derive(Clone, Debug)]
 pub struct Timeout<S> {
     inner: S,

@@ -1,4 +1,4 @@
-use crate::{call, find, legacy, modern, peer::Peer, send, session, tool, transport};
+use crate::{call, find, legacy, modern, send, session, tool, transport, wire::Peer};
 use http::StatusCode;
 use serde_json::json;
 use tower_mcp_gateway::{

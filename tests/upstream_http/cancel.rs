@@ -1,4 +1,4 @@
-use crate::{call, legacy, modern, peer::Peer, send, session, tool, transport};
+use crate::{call, legacy, modern, send, session, tool, transport, wire::Peer};
 use futures_util::StreamExt;
 use serde_json::json;
 use tower_mcp_gateway::{Method, reply::Event, upstream::Hop};

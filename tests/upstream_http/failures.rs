@@ -1,4 +1,4 @@
-use crate::{at, find, legacy, modern, peer::Peer, send, tool, transport};
+use crate::{at, find, legacy, modern, send, tool, transport, wire::Peer};
 use futures_util::StreamExt;
 use tower_mcp_gateway::{
     error::{is_connection, never_sent},

@@ -1,4 +1,4 @@
-use crate::{call, find, modern, peer::Peer, send, session, transport};
+use crate::{call, find, modern, send, session, transport, wire::Peer};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
 use tower_mcp_gateway::{

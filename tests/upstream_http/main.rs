@@ -6,12 +6,11 @@ mod calls;
 mod cancel;
 mod failures;
 mod listen;
+mod resume;
 #[path = "../support/wire.rs"]
 mod wire;
-mod resume;
 
 use http::{HeaderMap, HeaderValue};
-use wire::Peer;
 use std::sync::Arc;
 use tower::{Service, ServiceExt};
 use tower_mcp_gateway::{
@@ -20,6 +19,7 @@ use tower_mcp_gateway::{
     registry::Server,
     upstream::{Hop, Outbound, http::Http},
 };
+use wire::Peer;
 
 fn transport(peer: &Peer) -> Http {
     at(&peer.url("/mcp?k=1"))

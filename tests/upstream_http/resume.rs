@@ -1,4 +1,4 @@
-use crate::{find, modern, peer::Peer, send, session, tool, transport};
+use crate::{find, modern, send, session, tool, transport, wire::Peer};
 use futures_util::StreamExt;
 use tower_mcp_gateway::{
     reply::{Event, Outcome},

@@ -1,4 +1,4 @@
-use crate::{find, hop, peer::Peer, result, send, stream, tool, transport};
+use crate::{find, hop, result, send, stream, tool, transport, wire::Peer};
 use futures_util::StreamExt;
 use serde_json::json;
 use tower_mcp_gateway::{

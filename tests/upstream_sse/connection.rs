@@ -1,4 +1,4 @@
-use crate::{at, find, hop, peer::Peer, result, send, stream, tool, transport};
+use crate::{at, find, hop, result, send, stream, tool, transport, wire::Peer};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tower_mcp_gateway::{

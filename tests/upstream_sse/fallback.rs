@@ -1,7 +1,6 @@
 use crate::{
-    find,
-    peer::{Peer, Request},
-    stream, tool,
+    find, stream, tool,
+    wire::{Peer, Request},
 };
 use http::HeaderMap;
 use serde_json::json;

@@ -9,7 +9,6 @@ mod fallback;
 mod wire;
 
 use http::HeaderMap;
-use wire::{Peer, Request};
 use std::sync::Arc;
 use tower::{Service, ServiceExt};
 use tower_mcp_gateway::{
@@ -18,6 +17,7 @@ use tower_mcp_gateway::{
     registry::Server,
     upstream::{Hop, Outbound, Transport, sse::Sse},
 };
+use wire::{Peer, Request};
 
 fn transport(peer: &Peer) -> (Sse, Server) {
     at(&peer.url("/sse"))

@@ -5,6 +5,9 @@ use crate::{
 };
 
 /// The one with the fewest calls in flight, counted to the end of each reply; among equals one after the other.
+///
+/// For pools whose calls differ much in length. An endpoint that fails quickly has few calls in flight and would draw
+/// more of them; its breaker is what stops that.
 #[derive(Clone, Debug, Default)]
 pub struct LeastConnections(Turn);
 

@@ -5,6 +5,9 @@ use crate::{
 };
 
 /// One after the other, for each tool.
+///
+/// Turns are taken among the eligible members of each call, so those of a tool that only some replicas list are even too,
+/// and a member that is out does not leave its turns to its neighbour.
 #[derive(Clone, Debug, Default)]
 pub struct RoundRobin(Turn);
 

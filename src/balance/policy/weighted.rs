@@ -10,9 +10,20 @@ const LONGEST: u64 = 4096;
 
 /// In proportion to the weights, and evenly spread: weights 3 and 1 give `a a b a`, not `a a a b`.
 ///
+/// ```
+/// use tower_mcp_gateway::{Call, Method, json::Params, load::Meter};
+/// use tower_mcp_gateway::balance::{Candidates, Member, policy::{Policy, Weighted}};
+///
+/// let members = [("a", 3), ("b", 1)].map(|(id, weight)| Member::new(id.into(), Meter::new(weight)));
+/// let plan = Weighted::default().plan(&members);
+/// let (all, call) = (Candidates::of(&members, [0, 1]), Call::new(Method::PING, Params::empty()));
+/// let round: Vec<_> = (0..4).map(|_| members[Weighted::pick(&plan, &all, &call)].id().as_str()).collect();
+/// assert_eq!(round, ["a", "a", "b", "a"]);
+/// ```
+///
 /// A whole pool follows a schedule that is made once per membership (smooth weighted round-robin). Over one round, as many
 /// calls as the weights' sum, each endpoint gets exactly its weight. If only some members are eligible the same holds among
-/// them.
+/// them. Weights come from [`Meter::weight`](crate::load::Meter::weight); sums above 4096 are scaled down to it, which rounds.
 #[derive(Clone, Debug, Default)]
 pub struct Weighted(Turn);
 

@@ -8,7 +8,7 @@ use tower::Service;
 /// | how a call ends | what it says |
 /// |---|---|
 /// | an outcome, also a JSON-RPC error or `isError` | the server works |
-/// | an error of the connection ([`is_connection`](crate::error::is_connection)) | it is gone: out at once, and probed at once |
+/// | an error of the connection ([`is_connection`](crate::error::is_connection)) | it is gone: out at once and probed at once, and a failure |
 /// | another error; silence until a deadline ([`Lapse`](crate::timeout::Lapse)) | a failure: five in a row open the breaker |
 /// | dropped by the client, shed, refused by another layer of the gateway | nothing |
 ///

@@ -1,0 +1,100 @@
+//! Only what was never sent is repeated.
+
+#[path = "../support/calls.rs"]
+mod calls;
+
+use calls::{call, single, streaming};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use tokio_test::{assert_pending, assert_ready_ok};
+use tower::{Layer, ServiceExt, load_shed::error::Overloaded, service_fn};
+use tower_mcp_gateway::{
+    BoxError, Call, Reply,
+    balance::{Tried, error::Failed},
+    retry,
+    upstream::error::{Closed, Connect, Protocol, Refused, Replaced, SessionLost, Status},
+};
+use tower_test::mock;
+
+/// Answers with `answer(attempt)` and tells how often it was called, with whom it should avoid.
+async fn run(
+    answer: impl Fn(usize) -> Result<Reply, BoxError> + Send + Sync + 'static,
+) -> (usize, Result<Reply, BoxError>) {
+    let (calls, answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(answer));
+    let counted = calls.clone();
+    let service = service_fn(move |call: Call| {
+        let attempt = counted.fetch_add(1, Ordering::Relaxed);
+        let tried = call.extensions.get::<Tried>().map_or(0, |tried| tried.endpoints().len());
+        assert_eq!(tried, attempt, "each endpoint that failed is remembered");
+        let result = answer(attempt).map_err(|source| {
+            let endpoint = format!("e-{attempt}").into();
+            BoxError::from(Failed { endpoint, source })
+        });
+        async move { result }
+    });
+    let reply = retry::layer().layer(service).oneshot(call()).await;
+    (calls.load(Ordering::Relaxed), reply)
+}
+
+#[tokio::test]
+async fn a_call_that_was_never_sent_is_sent_three_times_at_most() {
+    for kind in 0..5 {
+        let (calls, reply) = run(move |_| {
+            Err(match kind {
+                0 => Connect("refused".into()).into(),
+                1 => Closed { sent: false }.into(),
+                2 => Replaced.into(),
+                3 => Overloaded::new().into(),
+                _ => Refused("no".into()).into(),
+            })
+        })
+        .await;
+        assert_eq!((calls, reply.is_err()), (3, true), "kind {kind}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_success_is_the_answer() {
+    let (calls, reply) = run(|attempt| if attempt == 1 { Ok(single()) } else { Err(Overloaded::new().into()) }).await;
+    assert_eq!((calls, reply.is_ok()), (2, true));
+}
+
+#[tokio::test]
+async fn nothing_that_may_have_been_sent_is_repeated() {
+    for kind in 0..5 {
+        let (calls, reply) = run(move |_| {
+            Err(match kind {
+                0 => Closed { sent: true }.into(),
+                1 => Status(http::StatusCode::SERVICE_UNAVAILABLE).into(),
+                2 => Protocol("odd".into()).into(),
+                3 => SessionLost.into(),
+                _ => "something else".into(),
+            })
+        })
+        .await;
+        assert_eq!((calls, reply.is_err()), (1, true), "kind {kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_never_repeated_even_one_that_fails_later() {
+    let (calls, reply) = run(|_| {
+        let (events, reply) = streaming();
+        events.send(Err(Closed { sent: false }.into())).unwrap();
+        Ok(reply)
+    })
+    .await;
+    assert_eq!(calls, 1);
+    assert!(reply.unwrap().outcome().await.is_err());
+}
+
+#[tokio::test]
+async fn readiness_is_forwarded() {
+    let (mut service, mut handle) = mock::spawn_layer::<Call, Reply, _>(retry::layer());
+    handle.allow(0);
+    assert_pending!(service.poll_ready());
+    handle.allow(1);
+    assert_ready_ok!(service.poll_ready());
+}

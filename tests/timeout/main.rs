@@ -1,0 +1,165 @@
+//! Longest silence and longest total, to the outcome.
+
+#[path = "../support/calls.rs"]
+mod calls;
+
+use calls::{call, done, note, single, streaming};
+use futures_util::StreamExt;
+use std::time::Duration;
+use tokio::time::{Instant, advance};
+use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
+use tower_mcp_gateway::{
+    BoxError, Call, Method, Reply,
+    error::find,
+    json::Params,
+    timeout::{Lapse, Timeout, TimeoutLayer, error::Elapsed},
+};
+use tower_test::mock::{self, Mock, Spawn};
+
+const IDLE: Duration = Duration::from_secs(30);
+const TOTAL: Duration = Duration::from_secs(100);
+const MOMENT: Duration = Duration::from_millis(2);
+
+type Timed = Timeout<Mock<Call, Reply>>;
+
+fn limited(idle: Duration, total: Duration) -> (Spawn<Timed>, mock::Handle<Call, Reply>) {
+    mock::spawn_layer(TimeoutLayer::new(idle, total))
+}
+
+fn elapsed(error: &BoxError) -> String {
+    find::<Elapsed>(&**error).expect("an elapsed deadline").to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_is_forwarded_and_not_timed() {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    handle.allow(0);
+    assert_pending!(service.poll_ready());
+    advance(TOTAL * 2).await;
+    assert_pending!(service.poll_ready());
+    handle.allow(1);
+    assert_ready_ok!(service.poll_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_before_the_head_is_an_error() {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(call()));
+    let (seen, _never) = handle.next_request().await.unwrap();
+    assert_pending!(reply.poll());
+    advance(IDLE - MOMENT).await;
+    assert_pending!(reply.poll());
+    advance(MOMENT * 2).await;
+    assert!(reply.is_woken());
+    assert_eq!(elapsed(&assert_ready_err!(reply.poll())), "no answer within 30000 ms");
+    assert!(seen.extensions.get::<Lapse>().unwrap().is_set());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_events_reset_the_silence_and_its_end_is_the_last_event() {
+    let (mut service, mut handle) = limited(IDLE, Duration::MAX);
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(call()));
+    let (seen, respond) = handle.next_request().await.unwrap();
+    let (events, streamed) = streaming();
+    advance(IDLE - MOMENT).await;
+    respond.send_response(streamed);
+    let mut reply = assert_ready_ok!(reply.poll()).into_events();
+    for _ in 0..50 {
+        advance(IDLE - MOMENT).await;
+        events.send(note()).unwrap();
+        reply.next().await.unwrap().unwrap();
+    }
+    let before = Instant::now();
+    let error = reply.next().await.unwrap().unwrap_err();
+    assert_eq!(elapsed(&error), "no answer within 30000 ms");
+    assert!((IDLE..IDLE + MOMENT).contains(&before.elapsed()));
+    assert!(seen.extensions.get::<Lapse>().unwrap().is_set());
+    assert!(events.is_closed(), "the inner reply is dropped: that cancels the call");
+    assert!(reply.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_ends_a_talkative_call_and_does_not_blame_the_server() {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let started = Instant::now();
+    let mut reply = task::spawn(service.call(call()));
+    let (seen, respond) = handle.next_request().await.unwrap();
+    let (events, streamed) = streaming();
+    respond.send_response(streamed);
+    let mut reply = assert_ready_ok!(reply.poll()).into_events();
+    let talk = tokio::spawn(async move {
+        while events.send(note()).is_ok() {
+            tokio::time::sleep(IDLE / 3).await;
+        }
+    });
+    let error = loop {
+        if let Err(error) = reply.next().await.unwrap() {
+            break error;
+        }
+    };
+    assert_eq!(elapsed(&error), "no answer within 100000 ms");
+    assert!((TOTAL..TOTAL + MOMENT).contains(&started.elapsed()));
+    assert!(!seen.extensions.get::<Lapse>().unwrap().is_set());
+    talk.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_said_anything_is_blamed_by_the_total_too() {
+    let (mut service, mut handle) = limited(TOTAL, IDLE);
+    assert_ready_ok!(service.poll_ready());
+    let reply = service.call(call());
+    let (seen, _never) = handle.next_request().await.unwrap();
+    assert_eq!(elapsed(&reply.await.unwrap_err()), "no answer within 30000 ms");
+    assert!(seen.extensions.get::<Lapse>().unwrap().is_set());
+}
+
+#[tokio::test(start_paused = true)]
+async fn listening_never_times_out_and_notifications_do() {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(Call::new(Method::LISTEN, Params::empty())));
+    let (_, respond) = handle.next_request().await.unwrap();
+    advance(TOTAL * 2).await;
+    assert_pending!(reply.poll());
+    let (events, streamed) = streaming();
+    respond.send_response(streamed);
+    let mut listening = task::spawn(assert_ready_ok!(reply.poll()).into_events());
+    advance(TOTAL * 2).await;
+    assert_pending!(listening.poll_next());
+    events.send(done()).unwrap();
+    assert_ready!(listening.poll_next()).unwrap().unwrap();
+
+    assert_ready_ok!(service.poll_ready());
+    let notification = service.call(Call::new(Method::ROOTS_LIST_CHANGED, Params::empty()));
+    let _never = handle.next_request().await.unwrap();
+    elapsed(&notification.await.unwrap_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_there_counts_though_it_is_looked_at_late() {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(call()));
+    handle.next_request().await.unwrap().1.send_response(single());
+    advance(TOTAL * 2).await;
+    assert!(assert_ready_ok!(reply.poll()).as_single().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_error_passes_unchanged_and_a_client_that_leaves_sets_no_lapse() {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let failed = service.call(call());
+    handle.next_request().await.unwrap().1.send_error("broken");
+    assert_eq!(failed.await.unwrap_err().to_string(), "broken");
+
+    assert_ready_ok!(service.poll_ready());
+    let mut left = task::spawn(service.call(call()));
+    assert_pending!(left.poll());
+    let (seen, _) = handle.next_request().await.unwrap();
+    drop(left);
+    assert!(!seen.extensions.get::<Lapse>().unwrap().is_set());
+}
