@@ -120,11 +120,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(TraceLayer::new_for_http())
         .propagate_x_request_id()
         .layer(cors)
+        .layer(CompressionLayer::new())
         .layer(ValidateRequestHeaderLayer::custom(move |request: &mut Request<Body>| {
             let sent = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
             if sent == Some(bearer.as_bytes()) { Ok(()) } else { Err(StatusCode::UNAUTHORIZED.into_response()) }
-        }))
-        .layer(CompressionLayer::new());
+        }));
     let app = Router::new().route_service("/mcp", gateway).layer(around);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3001").await?;

@@ -26,7 +26,10 @@ use tower::{
 };
 
 /// The edge stack, as `ServiceBuilder` infers it from the layers of [`Gateway::new`].
-pub type Stack = Origin<Edge<Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>>>;
+pub type Stack = Origin<Edge<Calls>>;
+
+/// What is behind the edge.
+type Calls = Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>;
 
 /// The documented gateway as one service: the usual [`Stack`] over a [`Registry`].
 ///
@@ -52,6 +55,7 @@ pub type Stack = Origin<Edge<Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>
 pub struct Gateway {
     stack: Stack,
     registry: Registry,
+    edge: Edge<Calls>,
     calls: Limit<Timeout<Route>>,
     listening: CancellationToken,
 }
@@ -97,14 +101,13 @@ impl Gateway {
         // Kept apart, because the end of all calls is seen here.
         let calls = LimitLayer::new(Self::IN_FLIGHT).layer(route);
         let subscribe = SubscribeLayer::new(tables.versions()).shutdown(listening.clone());
-        let stack = tower::ServiceBuilder::new()
-            .layer(origin)
+        let edge = tower::ServiceBuilder::new()
             .layer(EdgeLayer::new())
             .layer(CatalogLayer::new(tables))
             .layer(subscribe)
             .layer(LoadShedLayer::new())
             .service(calls.clone());
-        Self { stack, registry, calls, listening }
+        Self { stack: origin.layer(edge.clone()), registry, edge, calls, listening }
     }
 
     /// The servers behind it.
@@ -113,12 +116,14 @@ impl Gateway {
     }
 
     /// Ends the gateway in order: listening streams are told that they are over, calls in flight finish while new ones
-    /// are refused, then every server's connection is closed and its process stopped.
+    /// are refused, then sessions end and every server's connection is closed and its process stopped.
     ///
     /// It waits for the last of them; bound it with a timeout, after which [`Registry::close`] still stops the servers.
     pub async fn drain(&self) {
         self.listening.cancel();
         self.calls.drain().await;
+        #[cfg(feature = "legacy")]
+        self.edge.close_sessions();
         self.registry.close().await;
     }
 }
