@@ -13,6 +13,20 @@ const PARAM_PREFIX: &str = "mcp-param-";
 ///
 /// They repeat arguments for intermediaries (2026-07-28, "server/tools: x-mcp-header"). Arguments are not changed on
 /// the way, so a transport that speaks HTTP can send them on as they are.
+///
+/// They are not compared with the arguments here: which argument a header repeats is written in the tool's schema,
+/// which only its server vouches for.
+///
+/// ```
+/// use tower_mcp_gateway::{Call, Method, edge::ParamHeaders, json::Params};
+///
+/// let mut call = Call::new(Method::TOOLS_CALL, Params::empty());
+/// let mut headers = http::HeaderMap::new();
+/// headers.insert("mcp-param-region", "eu".parse()?);
+/// call.extensions.insert(ParamHeaders(headers));
+/// assert_eq!(call.extensions.get::<ParamHeaders>().unwrap().0["mcp-param-region"], "eu");
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ParamHeaders(pub HeaderMap);
 

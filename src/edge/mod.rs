@@ -8,6 +8,48 @@
 //! `initialize` are served at the same path, in sessions, and those of HTTP+SSE at the paths that end in `/sse`.
 //! Which era a POST is of is told by the version in its `_meta` or its header, never by its method alone.
 //!
+//! # What is refused, in this order
+//!
+//! | condition | status | code |
+//! |---|---|---|
+//! | another method than POST (with sessions: GET and DELETE without one) | 405 | 405 |
+//! | a body that is not `application/json` | 415 | 415 |
+//! | `Accept` names neither JSON nor an event stream | 406 | 406 |
+//! | a body above the limit, by its announced length or while it arrives | 413 | −32600 |
+//! | a body that is not JSON; that is no JSON-RPC message | 400 | −32700; −32600 |
+//! | no `MCP-Protocol-Version` header, or not the version of `_meta` | 400 | −32020 |
+//! | no version in `_meta` | 400 | −32602 |
+//! | a version that is not supported | 400 | −32022 with `supported` and `requested` |
+//! | `Mcp-Method` or `Mcp-Name` missing, twice, unreadable or not what the body says | 400 | −32020 |
+//! | no client capabilities in `_meta` | 400 | −32602 |
+//! | a request that only earlier revisions have | 404 | −32601 |
+//!
+//! Each answer carries the request's id where that could be read. Whether a method exists at all is not asked here,
+//! because extensions bring methods of their own.
+//!
+//! # How a reply is written
+//!
+//! The head of the response waits for the first message, since that decides both its status and its type: an outcome
+//! becomes `application/json`, with 404 or 400 where its error code asks for one; a note opens an event stream. After
+//! ten seconds of silence the head goes out as a stream, with comments until something is said. A failure after the
+//! head is the answer in the stream. Results get the members that 2026-07-28 demands and their server left out.
+//!
+//! Dropping the response cancels the call. That of an earlier client goes on in its session, where its notification,
+//! DELETE, or a deadline behind the edge ends it.
+//!
+//! # Bounds
+//!
+//! | what | bound | beyond it |
+//! |---|---|---|
+//! | a request's body | [`max_request_bytes`](EdgeLayer::max_request_bytes) | 413 |
+//! | sessions | [`max_sessions`](EdgeLayer::max_sessions) | 503 with `Retry-After` |
+//! | calls in flight of one session | 256 | 503 with `Retry-After` |
+//! | messages in a batch of 2025-03-26 | 64 | 400 |
+//! | what a client tells about itself in `initialize` | 8 KiB | −32602 |
+//! | messages that an HTTP+SSE client has not read | 64, and one for each call in flight | its calls wait |
+//!
+//! # Example
+//!
 //! ```
 //! use bytes::Bytes;
 //! use http::{Request, StatusCode};

@@ -20,6 +20,19 @@ use tower::Service;
 /// no permit; the layer right behind should shed load rather than wait.
 ///
 /// What layers in front put into the request's extensions travels on in the call's.
+///
+/// ```
+/// use tower::{Layer, service_fn};
+/// use tower_mcp_gateway::{BoxError, Call, Reply, edge::EdgeLayer, reply::Outcome};
+///
+/// let gateway = EdgeLayer::new()
+///     .layer(service_fn(|_: Call| async { Ok::<_, BoxError>(Reply::single(Outcome::Accepted)) }));
+/// let app: axum::Router = axum::Router::new()
+///     .route_service("/mcp", gateway.clone()) // both eras
+///     .route_service("/sse", gateway.clone()) // HTTP+SSE: the stream …
+///     .route_service("/messages", gateway);   // … and where its client posts
+/// # drop(app);
+/// ```
 #[derive(Clone)]
 pub struct Edge<S> {
     inner: S,
@@ -53,7 +66,10 @@ impl<S> Edge<S> {
         self.inner
     }
 
-    /// Ends every session of initialize-era clients, with their calls and streams; for a gateway that stops.
+    /// Ends every session of initialize-era clients, with their calls and streams.
+    ///
+    /// For a gateway that stops, once it has waited for calls in flight: a client's open stream would keep its
+    /// connection, and with it the HTTP server, for as long as the client likes. New sessions can still be opened.
     #[cfg(feature = "legacy")]
     pub fn close_sessions(&self) {
         self.legacy.close();

@@ -6,6 +6,8 @@ mod hosts;
 mod modern;
 mod support;
 mod uploads;
+#[cfg(feature = "legacy")]
+mod wire;
 
 #[cfg(feature = "legacy")]
 mod legacy;

@@ -19,6 +19,9 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// One session, with what runs in it.
+///
+/// It is shared by the store, by each call in flight (through its [`Ticket`]) and by open streams. Its end is one token
+/// that all of them watch, so ending it needs neither a list of them nor their help.
 pub(super) struct Entry {
     id: Box<str>,
     /// Set by `initialize`; from the start for Streamable HTTP, where the session is its result.
@@ -141,7 +144,7 @@ impl Entry {
     }
 }
 
-/// The place of one running call in its session.
+/// The place of one running call in its session; given back when it is dropped, whoever holds it by then.
 pub(super) struct Ticket {
     entry: Arc<Entry>,
     id: Id,

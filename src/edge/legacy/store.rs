@@ -9,6 +9,9 @@ use std::{
 use tokio::time::Instant;
 
 /// All sessions of an edge, by id.
+///
+/// There is no task that looks for idle ones: whoever comes next does, at most four times per idle time, so the store
+/// needs no runtime of its own and a gateway nobody talks to does nothing.
 pub(super) struct Sessions {
     store: Mutex<Store>,
     max: usize,
