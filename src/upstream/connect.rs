@@ -8,11 +8,9 @@ use super::http::Http;
 use super::sse::Sse;
 #[cfg(feature = "stdio")]
 use super::stdio::Stdio;
-use crate::{
-    BoxError, Call, Reply, Revision,
-    registry::{Connection, Server},
-    upstream::error::Connect,
-};
+#[cfg(any(feature = "stdio", feature = "sse", feature = "http"))]
+use crate::registry::Connection;
+use crate::{BoxError, Call, Reply, Revision, registry::Server, upstream::error::Connect};
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{
     fmt,
@@ -118,11 +116,15 @@ impl Service<Call> for Upstream {
     type Future = BoxFuture<'static, Result<Reply, BoxError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        each!(&mut self.0, era => era.poll_ready(cx), _name => Poll::Ready(Ok(())))
+        each!(&mut self.0, era => era.poll_ready(cx), _name => {
+            let _ = cx;
+            Poll::Ready(Ok(()))
+        })
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
         each!(&mut self.0, era => era.call(call).boxed(), name => {
+            drop(call);
             let error = Connect(left_out(name).into());
             std::future::ready(Err(error.into())).boxed()
         })

@@ -8,7 +8,7 @@ use tower::Service;
 
 /// What one hop to a server has agreed on: the result of a handshake, shared by the calls made under it.
 ///
-/// [`Era`](super::Era) makes it and transports read it. It is the only place where a session id of a server lives.
+/// [`Era`](super::era::Era) makes it and transports read it. It is the only place where a session id of a server lives.
 #[derive(Debug)]
 pub struct Hop {
     /// The revision spoken; `None` while it is not known, for `initialize` itself.

@@ -243,12 +243,14 @@ impl<T: Transport> Conversation<T> {
     }
 
     async fn agree(self: &Arc<Self>, call: &Call) -> Result<(Arc<Lane>, Arc<Agreed>), HandshakeFailed> {
-        let agreed = self.agree_on(&self.common).await?;
+        let agreed = self.agree_on(&self.common, self.opening()).await?;
         match self.own(call, &agreed) {
             None => Ok((self.common.clone(), agreed)),
             Some(session) => {
                 let lane = self.lane_of(session);
-                let agreed = self.agree_on(&lane).await?;
+                // Whatever the era is called by now, the server has just taken `initialize`.
+                let opening = if self.opening == Opening::Discover { Opening::Initialize } else { self.opening };
+                let agreed = self.agree_on(&lane, opening).await?;
                 Ok((lane, agreed))
             }
         }
@@ -279,8 +281,10 @@ impl<T: Transport> Conversation<T> {
         }
     }
 
-    async fn agree_on(&self, lane: &Lane) -> Result<Arc<Agreed>, HandshakeFailed> {
-        let result = lane.agree(&self.transport, |client_info| self.greeting(client_info)).await;
+    async fn agree_on(&self, lane: &Lane, opening: Opening) -> Result<Arc<Agreed>, HandshakeFailed> {
+        let greeting =
+            |client_info| Greeting { settings: self.settings.clone(), child: self.child, opening, client_info };
+        let result = lane.agree(&self.transport, greeting).await;
         match &result {
             Ok(agreed) => {
                 self.latest.store(Some(agreed.clone()));
@@ -291,13 +295,10 @@ impl<T: Transport> Conversation<T> {
         result
     }
 
-    fn greeting(&self, client_info: Json) -> Greeting {
+    /// What to ask first: the era the server spoke before, if it was more than a guess.
+    fn opening(&self) -> Opening {
         let latest = self.latest.load();
-        let opening = match (self.opening, latest.as_ref()) {
-            // It spoke so before; guesses are not kept.
-            (Opening::Discover, Some(latest)) if latest.certain && !latest.revision.is_modern() => Opening::Initialize,
-            (opening, _) => opening,
-        };
-        Greeting { settings: self.settings.clone(), child: self.child, opening, client_info }
+        let is_legacy = latest.as_ref().is_some_and(|latest| latest.certain && !latest.revision.is_modern());
+        if self.opening == Opening::Discover && is_legacy { Opening::Initialize } else { self.opening }
     }
 }

@@ -31,7 +31,7 @@
 //! # Connections
 //!
 //! [`connect`](Mux::connect) begins a connection and numbers it, [`fail_all`](Mux::fail_all) ends it. A call prepared
-//! for an earlier one is refused with [`Replaced`](super::error::Replaced) under the same lock that opens slots, so no
+//! for an earlier one is refused with [`Replaced`] under the same lock that opens slots, so no
 //! call can slip onto a connection whose server knows nothing of its handshake.
 
 mod ask;

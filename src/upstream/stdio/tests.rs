@@ -116,6 +116,30 @@ async fn a_crash_fails_the_calls_in_flight_and_the_next_child_is_another_connect
 }
 
 #[tokio::test]
+async fn a_child_that_closes_a_pipe_is_of_no_use_and_is_replaced() {
+    let told = r#"echo '{"jsonrpc":"2.0","method":"notifications/message"}'"#;
+    for script in [&format!("exec 0<&-; {told}; sleep 1000"), &format!("{told}; read -r q; exec 1>&-; sleep 1000")] {
+        let (stdio, tasks) = sh(script);
+        hear(&mut listen(&stdio).await).await;
+        let error = ask(&stdio, "{}").await.unwrap_err();
+        assert!(crate::error::is_connection(&*error), "{script}: {error:?}");
+        assert_eq!(stdio.connected().await.unwrap(), 2, "{script}");
+        drop(stdio);
+        ended(tasks).await;
+    }
+}
+
+#[tokio::test]
+async fn a_flood_on_stderr_or_stdout_delays_no_answer_for_long() {
+    let flood = r#"(while :; do echo noise; echo noise >&2; done) & read -r q;
+        echo '{"jsonrpc":"2.0","id":1,"result":{}}'; read -r end"#;
+    let (stdio, tasks) = sh(flood);
+    assert!(matches!(ask(&stdio, "{}").await, Ok(Outcome::Result(_))));
+    drop(stdio);
+    ended(tasks).await;
+}
+
+#[tokio::test]
 async fn the_last_words_of_a_child_are_heard() {
     let (stdio, tasks) = sh(r#"read -r q; echo '{"jsonrpc":"2.0","id":1,"result":{}}'; exit 0"#);
     assert!(matches!(ask(&stdio, "{}").await, Ok(Outcome::Result(_))));

@@ -224,3 +224,22 @@ async fn calls_that_wait_for_a_handshake_hold_no_place_it_needs() {
     let all = tokio::time::timeout(Duration::from_secs(60), all).await.expect("no deadlock");
     assert!(all.iter().all(Result::is_ok));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_may_be_dropped_at_any_point_and_the_next_one_is_served() {
+    for polls in 0..12 {
+        let mock = asked(|| UNKNOWN);
+        let era = shared(&mock);
+        let mut dropped = Box::pin(list(&era));
+        for _ in 0..polls {
+            if futures_util::poll!(&mut dropped).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(dropped);
+        assert!(list(&era).await.is_ok(), "{polls}");
+        assert_eq!(mock.count(Method::INITIALIZE), 1, "{polls}");
+        assert_eq!(mock.count(Method::INITIALIZED), 1, "{polls}");
+    }
+}

@@ -151,3 +151,21 @@ async fn a_call_for_a_replaced_connection_is_sent_on_the_new_one() {
     assert_eq!(mock.last().hop.epoch, 2);
     assert_eq!(mock.count(Method::DISCOVER), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_guess_costs_its_time_once_and_not_for_each_client() {
+    let mock = Mock::new(|outbound, before| match outbound.call.method.as_str() {
+        "server/discover" => Answer::Silence,
+        "initialize" => {
+            outbound.hop.set_session_id(HeaderValue::from(before as u64));
+            GREETED
+        }
+        _ => Answer::Result("{}"),
+    });
+    let era = http(&mock);
+    list(&era).await.unwrap();
+    for name in ["a", "b"] {
+        ask(&era, of(&session(name))).await.unwrap();
+    }
+    assert_eq!((mock.count(Method::DISCOVER), mock.count(Method::INITIALIZE)), (1, 3));
+}
