@@ -103,7 +103,7 @@ async fn a_server_that_is_down_delays_nobody() {
     let up = Running::named(Kind::Modern, "up").await;
     let mut down = Running::named(Kind::Modern, "down").await;
     down.kill().await;
-    let entries = vec![entry("down-1", "down", &down), entry("up-1", "up", &up)];
+    let entries = vec![entry("up-1", "up", &up), entry("down-1", "down", &down)];
     let front = Front::with(entries, |config| config.start_patience = Duration::from_secs(60)).await;
     let client = connect(Mode::Discover, &front.url()).await;
     // A refusal is known at once: the patience is for servers that say nothing.

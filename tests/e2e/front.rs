@@ -6,7 +6,10 @@ use axum::Router;
 use tokio::{net::TcpListener, task::JoinSet};
 use tower_mcp_gateway::{Gateway, config::Config, registry::Server};
 
-use crate::support::servers::{Kind, Running, example};
+use crate::support::{
+    PATIENCE,
+    servers::{Kind, Running, example},
+};
 
 /// A gateway that serves until it is dropped.
 pub(crate) struct Front {
@@ -24,6 +27,8 @@ impl Front {
     pub(crate) async fn with(servers: Vec<Server>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new("e2e");
         config.health_check_interval = Duration::from_millis(200);
+        // A list must not miss a child only because the machine is busy.
+        config.start_patience = PATIENCE;
         config.servers = servers;
         change(&mut config);
         let (gateway, driver) = Gateway::from_config(config).expect("a configuration that holds");

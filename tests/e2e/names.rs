@@ -43,13 +43,14 @@ async fn all_are_qualified_where_that_is_asked_for() {
 
 #[tokio::test]
 async fn an_unknown_tool_is_an_error_of_the_parameters() {
-    let a = Running::named(Kind::Modern, "a").await;
-    let front = Front::of(vec![entry("a-1", "a", &a)]).await;
+    // With one server alone, what it did not list is for it to judge.
+    let [a, b] = [Running::named(Kind::Modern, "a").await, Running::named(Kind::Sse, "b").await];
+    let front = Front::of(vec![entry("a-1", "a", &a), entry("b-1", "b", &b)]).await;
     for mode in Mode::ALL {
         let client = connect(mode, &front.url()).await;
         let error = client.call("nothing", json!({})).await.expect_err("there is no such tool").to_string();
         assert!(error.contains("-32602"), "{error}");
-        assert_eq!(a.peer.ledger.calls("nothing"), 0);
+        assert_eq!([&a, &b].map(|server| server.peer.ledger.calls("nothing")), [0, 0]);
         client.close().await;
     }
 }

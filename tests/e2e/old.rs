@@ -53,6 +53,9 @@ async fn it_lists_and_calls() {
         let (called, before) = until(&mut stream, json!(2)).await;
         assert_eq!(called["result"]["content"][0]["text"], "3 steps");
         let progress: Vec<_> = before.iter().filter(|note| note["params"]["progressToken"] == "t").collect();
-        assert_eq!(progress.iter().map(|note| &note["params"]["progress"]).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(
+            progress.iter().map(|note| note["params"]["progress"].as_f64()).collect::<Vec<_>>(),
+            [1.0, 2.0, 3.0].map(Some)
+        );
     }
 }

@@ -67,7 +67,12 @@ async fn hear(State(face): State<Arc<Face>>, headers: HeaderMap, body: Bytes) ->
     }
     match message.get("id") {
         None => face.notified(&running, &message),
-        Some(_) => face.run(&running, &message).await,
+        Some(_) => {
+            if message["method"] == "ping" {
+                face.peer.ledger.count_method("ping");
+            }
+            face.run(&running, &message).await
+        }
     }
 }
 
