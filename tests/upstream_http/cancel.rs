@@ -116,3 +116,22 @@ async fn a_question_of_the_server_is_answered_while_the_call_goes_on() {
     request.event(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, request.id())).await;
     assert!(reply.await.unwrap().unwrap().as_single().is_some());
 }
+
+#[tokio::test]
+async fn of_many_calls_dropped_at_once_each_is_cancelled() {
+    let mut peer = Peer::start().await;
+    let http = transport(&peer);
+    let pending: Vec<_> = (0..200).map(|_| send(&http, &session(), tool())).collect();
+    let mut open = std::collections::HashMap::new();
+    for _ in 0..200 {
+        let request = peer.next().await;
+        open.insert(request.id(), request);
+    }
+    pending.iter().for_each(tokio::task::JoinHandle::abort);
+    for _ in 0..200 {
+        let cancelled = peer.next().await;
+        let id = cancelled.json()["params"]["requestId"].as_u64().unwrap();
+        assert!(open.remove(&id).is_some(), "{id} is cancelled once");
+        cancelled.accept().await;
+    }
+}

@@ -50,6 +50,23 @@ use tower::Service;
 /// A server over Streamable HTTP; clones share its connections.
 ///
 /// Always ready: how many calls may run at once is a limit's affair, not this service's.
+///
+/// ```
+/// use tower::ServiceExt;
+/// use tower_mcp_gateway::{Call, Method, Revision, error::never_sent, json::Params, registry::Server};
+/// use tower_mcp_gateway::upstream::{Hop, Outbound, http::Http};
+///
+/// # tokio_test::block_on(async {
+/// let url = "http://127.0.0.1:1/mcp";
+/// let server = Server::http("files-1", "files", url)?;
+/// let http = Http::new(&server, &url.parse()?, &Default::default());
+/// let hop = Hop::new(Some(Revision::V2026_07_28), 1).into();
+/// let call = Call::new(Method::TOOLS_LIST, Params::empty());
+/// let error = http.clone().oneshot(Outbound { call, hop }).await.unwrap_err();
+/// assert!(never_sent(&*error) && http.fault().is_some());
+/// # Ok::<(), tower_mcp_gateway::BoxError>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Http(Arc<Endpoint>);
 

@@ -1,7 +1,7 @@
 //! HTTP+SSE of revision 2024-11-05: one event stream down, a POST for each message up.
 //!
 //! The stream *is* the session: answers, progress and questions of all calls come down it in one line, and
-//! [`Mux`](super::mux::Mux) tells them apart. A driver in the server's [tasks](crate::registry::Server::tasks) opens
+//! [`Mux`] tells them apart. A driver in the server's [tasks](crate::registry::Server::tasks) opens
 //! the stream, waits for the `endpoint` event that says where to POST, and begins anew when the stream is lost. Each
 //! stream is a connection of its own number, and the server behind it remembers nothing of the one before.
 //!
