@@ -7,8 +7,13 @@
 //!        "clientInfo":{"name":"curl","version":"8"}}}'
 //! ```
 
-use axum::{Router, body::Body, response::IntoResponse};
-use http::{HeaderName, Method, Request, StatusCode, header};
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, Method, StatusCode, header};
 use std::{
     error::Error,
     sync::{
@@ -21,7 +26,6 @@ use std::{
 use tower::{Layer, Service, ServiceBuilder, load_shed::LoadShedLayer};
 use tower_http::{
     ServiceBuilderExt, compression::CompressionLayer, cors::CorsLayer, request_id::MakeRequestUuid, trace::TraceLayer,
-    validate_request::ValidateRequestHeaderLayer,
 };
 use tower_mcp_gateway::{
     Call,
@@ -78,6 +82,15 @@ impl<S: Service<Call>> Service<Call> for Count<S> {
     }
 }
 
+/// Lets in whoever sends the right `Authorization`.
+async fn authorize(State(expected): State<String>, request: Request, next: Next) -> Response {
+    let sent = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
+    match sent == Some(expected.as_bytes()) {
+        true => next.run(request).await,
+        false => StatusCode::UNAUTHORIZED.into_response(),
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_env_filter("tower_http=debug").init();
@@ -108,7 +121,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(TimeoutLayer::new(Duration::from_secs(30), Duration::from_secs(300)))
         .service(Route::new(registry.tables()));
 
-    let bearer = format!("Bearer {token}");
     // What is HTTP and not MCP is any tower-http layer, around it.
     let cors = CorsLayer::new()
         .allow_origin(["https://app.example.com".parse::<http::HeaderValue>()?])
@@ -121,10 +133,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .propagate_x_request_id()
         .layer(cors)
         .layer(CompressionLayer::new())
-        .layer(ValidateRequestHeaderLayer::custom(move |request: &mut Request<Body>| {
-            let sent = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
-            if sent == Some(bearer.as_bytes()) { Ok(()) } else { Err(StatusCode::UNAUTHORIZED.into_response()) }
-        }));
+        .layer(from_fn_with_state(format!("Bearer {token}"), authorize));
     let app = Router::new().route_service("/mcp", gateway).layer(around);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3001").await?;

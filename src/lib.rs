@@ -109,6 +109,7 @@ pub mod load;
 pub mod meta;
 mod method;
 pub mod origin;
+mod param_headers;
 pub mod registry;
 pub mod reply;
 pub mod retry;
@@ -125,6 +126,7 @@ pub use self::{
     error::BoxError,
     gateway::{Gateway, Stack},
     method::Method,
+    param_headers::ParamHeaders,
     reply::Reply,
     revision::{Revision, UnknownRevision},
     session::Session,

@@ -23,6 +23,11 @@ impl Tried {
         }
     }
 
+    /// The endpoints that have failed `call`, in the order they failed.
+    pub fn of(call: &Call) -> &[EndpointId] {
+        call.extensions.get::<Self>().map_or(&[], Self::endpoints)
+    }
+
     /// The endpoints, in the order they failed.
     pub fn endpoints(&self) -> &[EndpointId] {
         &self.0

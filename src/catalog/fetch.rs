@@ -191,7 +191,7 @@ where
     /// Takes the items of one page; `false` once there are as many as are taken.
     fn take(&self, kind: Kind, result: &Json, list: &mut List) -> Result<bool, BoxError> {
         let array = result.member(kind.member()).ok_or(NoList { method: kind.method() })?;
-        for item in elements(array.as_bytes())?.ok_or(NoList { method: kind.method() })? {
+        for item in elements(array.as_bytes(), usize::MAX)?.ok_or(NoList { method: kind.method() })? {
             if list.items.len() == self.terms.max_items {
                 let items = self.terms.max_items;
                 tracing::warn!(method = %kind.method(), items, "the list has more items than are taken");

@@ -183,7 +183,7 @@ impl Listing {
     /// The listing with this array as one of its lists; elements without a usable name are left out.
     #[must_use]
     pub fn with(mut self, kind: Kind, array: Json) -> Self {
-        let items = elements(array.as_bytes()).ok().flatten().unwrap_or_default();
+        let items = elements(array.as_bytes(), usize::MAX).ok().flatten().unwrap_or_default();
         self.lists[kind as usize].items =
             items.into_iter().filter_map(|item| Item::new(kind, Json::trusted(item))).collect();
         self

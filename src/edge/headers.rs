@@ -7,41 +7,6 @@ pub(super) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub(super) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 #[cfg(feature = "legacy")]
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-const PARAM_PREFIX: &str = "mcp-param-";
-
-/// The `Mcp-Param-*` headers of a client's call, as they came; found in [`Call::extensions`](crate::Call).
-///
-/// They repeat arguments for intermediaries (2026-07-28, "server/tools: x-mcp-header"). Arguments are not changed on
-/// the way, so a transport that speaks HTTP can send them on as they are.
-///
-/// They are not compared with the arguments here: which argument a header repeats is written in the tool's schema,
-/// which only its server vouches for.
-///
-/// ```
-/// use tower_mcp_gateway::{Call, Method, edge::ParamHeaders, json::Params};
-///
-/// let mut call = Call::new(Method::TOOLS_CALL, Params::empty());
-/// let mut headers = http::HeaderMap::new();
-/// headers.insert("mcp-param-region", "eu".parse()?);
-/// call.extensions.insert(ParamHeaders(headers));
-/// assert_eq!(call.extensions.get::<ParamHeaders>().unwrap().0["mcp-param-region"], "eu");
-/// # Ok::<(), http::header::InvalidHeaderValue>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct ParamHeaders(pub HeaderMap);
-
-impl ParamHeaders {
-    /// Those of a request; `None` if there are none.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut found = HeaderMap::new();
-        for (name, value) in headers {
-            if name.as_str().starts_with(PARAM_PREFIX) {
-                found.append(name, value.clone());
-            }
-        }
-        (!found.is_empty()).then_some(Self(found))
-    }
-}
 
 /// −32020: a header that is missing, unreadable or not what the body says.
 pub(super) fn mismatch(message: impl Into<Cow<'static, str>>) -> Problem {

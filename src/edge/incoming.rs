@@ -2,7 +2,7 @@ use super::error::Refusal;
 use crate::{
     BoxError, Method,
     error::{Problem, find},
-    json::{Id, Json, Message, Params, elements},
+    json::{Id, Json, MAX_BATCH, Message, Params, elements},
 };
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
@@ -49,7 +49,7 @@ impl Incoming {
         if !bytes.trim_ascii_start().starts_with(b"[") {
             return Self::parse_one(bytes);
         }
-        match elements(&bytes)? {
+        match elements(&bytes, MAX_BATCH)? {
             #[cfg(feature = "legacy")]
             Some(elements) if !elements.is_empty() => Ok(Incoming::Batch(elements)),
             _ => Err(Refusal::invalid("a batch that is empty, or of a revision without batches")),

@@ -94,4 +94,4 @@ mod running;
 mod service;
 mod writer;
 
-pub use self::{body::Body, headers::ParamHeaders, layer::EdgeLayer, service::Edge};
+pub use self::{body::Body, layer::EdgeLayer, service::Edge};

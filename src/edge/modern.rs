@@ -1,5 +1,5 @@
 use super::{
-    Body, ParamHeaders,
+    Body,
     answer::{deliver, respond},
     error::Refusal,
     headers::{self, mismatch, single},
@@ -9,7 +9,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    Call, Method, Revision,
+    Call, Method, ParamHeaders, Revision,
     error::Problem,
     json::{Json, Params},
     meta,

@@ -1,6 +1,7 @@
 use super::{Fault, Id, Json, Malformed, object, text};
 use crate::Method;
 use bytes::Bytes;
+use serde::de::DeserializeSeed as _;
 use serde_json::value::RawValue;
 
 /// One JSON-RPC 2.0 message; parameters and results are slices of the bytes it was parsed from.
@@ -113,47 +114,54 @@ fn object_or_none(params: Json) -> Result<Json, Malformed> {
     }
 }
 
-/// The most elements [`elements`] takes. Each costs some fifty bytes beside its text, so an array of single digits
-/// would take twenty times its size; no client sends more than a few messages at once.
-pub const MAX_ELEMENTS: usize = 1024;
+/// The most messages of one batch. An element costs some fifty bytes beside its text, so an array of single digits
+/// would take twenty times its size; no peer sends more than a few messages at once.
+pub const MAX_BATCH: usize = 1024;
 
 /// The elements of a JSON array, sharing its bytes; `None` if the text is no array. Revision 2025-03-26 sends batches.
 ///
 /// # Errors
 ///
-/// [`Malformed`] if the text is not JSON, or has more than [`MAX_ELEMENTS`].
-pub fn elements(bytes: &Bytes) -> Result<Option<Vec<Bytes>>, Malformed> {
+/// [`Malformed`] if the text is not JSON, or has more than `max` elements.
+pub fn elements(bytes: &Bytes, max: usize) -> Result<Option<Vec<Bytes>>, Malformed> {
     let text = text(bytes)?;
     if !text.trim_ascii_start().starts_with('[') {
         return Ok(None);
     }
-    let Elements(raw) = serde_json::from_str(text)?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let raw = Elements { max }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
     Ok(Some(raw.into_iter().map(|value| bytes.slice_ref(value.get().as_bytes())).collect()))
 }
 
-struct Elements<'a>(Vec<&'a RawValue>);
+struct Elements {
+    max: usize,
+}
 
-impl<'a> serde::Deserialize<'a> for Elements<'a> {
-    fn deserialize<D: serde::Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Elements(Vec::new()))
+impl<'a> serde::de::DeserializeSeed<'a> for Elements {
+    type Value = Vec<&'a RawValue>;
+
+    fn deserialize<D: serde::Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
     }
 }
 
-impl<'a> serde::de::Visitor<'a> for Elements<'a> {
-    type Value = Self;
+impl<'a> serde::de::Visitor<'a> for Elements {
+    type Value = Vec<&'a RawValue>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an array")
     }
 
-    fn visit_seq<A: serde::de::SeqAccess<'a>>(mut self, mut array: A) -> Result<Self, A::Error> {
+    fn visit_seq<A: serde::de::SeqAccess<'a>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
         while let Some(element) = array.next_element()? {
-            if self.0.len() == MAX_ELEMENTS {
+            if elements.len() == self.max {
                 return Err(serde::de::Error::custom("too many elements"));
             }
-            self.0.push(element);
+            elements.push(element);
         }
-        Ok(self)
+        Ok(elements)
     }
 }
 
@@ -214,12 +222,12 @@ mod tests {
     #[test]
     fn batches_and_runs_of_documents_are_split_without_copying() {
         let body = Bytes::from_static(b" [ {\"a\":1} , 2 ]");
-        assert_eq!(elements(&body).unwrap().unwrap(), ["{\"a\":1}", "2"]);
-        assert_eq!(elements(&Bytes::from_static(b"{}")).unwrap(), None);
+        assert_eq!(elements(&body, MAX_BATCH).unwrap().unwrap(), ["{\"a\":1}", "2"]);
+        assert_eq!(elements(&Bytes::from_static(b"{}"), MAX_BATCH).unwrap(), None);
         assert_eq!(documents(&Bytes::from_static(b"{\"a\":1}\n{\"b\":2}\n")).unwrap(), ["{\"a\":1}", "{\"b\":2}"]);
         assert!(documents(&Bytes::from_static(b"{} oops")).is_err());
-        let array = |n: usize| elements(&Bytes::from(format!("[{}1]", "1,".repeat(n - 1))));
-        assert_eq!(array(MAX_ELEMENTS).unwrap().unwrap().len(), MAX_ELEMENTS);
-        assert!(array(MAX_ELEMENTS + 1).unwrap_err().is_json());
+        let array = |n: usize| elements(&Bytes::from(format!("[{}1]", "1,".repeat(n - 1))), MAX_BATCH);
+        assert_eq!(array(MAX_BATCH).unwrap().unwrap().len(), MAX_BATCH);
+        assert!(array(MAX_BATCH + 1).unwrap_err().is_json());
     }
 }

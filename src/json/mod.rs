@@ -25,7 +25,7 @@ mod params;
 pub mod write;
 
 pub use self::{
-    envelope::{MAX_ELEMENTS, Message, documents, elements},
+    envelope::{MAX_BATCH, Message, documents, elements},
     error::{Fault, Malformed},
     id::Id,
     params::Params,

@@ -4,15 +4,19 @@
 mod calls;
 
 use calls::{call, single, streaming};
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 use tokio_test::{assert_pending, assert_ready_ok};
 use tower::{Layer, ServiceExt, load_shed::error::Overloaded, service_fn};
 use tower_mcp_gateway::{
     BoxError, Call, Reply,
     balance::{Tried, error::Failed},
+    error::find,
     retry,
     upstream::error::{Closed, Connect, Protocol, Refused, Replaced, SessionLost, Status},
 };
@@ -40,19 +44,51 @@ async fn run(
 
 #[tokio::test]
 async fn a_call_that_was_never_sent_is_sent_three_times_at_most() {
-    for kind in 0..5 {
+    for kind in 0..4 {
         let (calls, reply) = run(move |_| {
             Err(match kind {
                 0 => Connect("refused".into()).into(),
                 1 => Closed { sent: false }.into(),
                 2 => Replaced.into(),
-                3 => Overloaded::new().into(),
                 _ => Refused("no".into()).into(),
             })
         })
         .await;
         assert_eq!((calls, reply.is_err()), (3, true), "kind {kind}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_endpoint_is_waited_for_about_a_second() {
+    let begun = tokio::time::Instant::now();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let full = move |until: Duration| {
+        let counted = counted.clone();
+        service_fn(move |_: Call| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let full = begun.elapsed() < until;
+            async move {
+                match full {
+                    true => Err(Failed { endpoint: "e".into(), source: Overloaded::new().into() }.into()),
+                    false => Ok::<_, BoxError>(single()),
+                }
+            }
+        })
+    };
+    let reply = retry::layer().layer(full(Duration::from_millis(200))).oneshot(call()).await;
+    assert!(reply.is_ok(), "room comes in time");
+
+    let begun = tokio::time::Instant::now();
+    let before = calls.load(Ordering::Relaxed);
+    let error = retry::layer().layer(full(Duration::MAX)).oneshot(call()).await.unwrap_err();
+    assert!(find::<Overloaded>(&*error).is_some());
+    assert!(
+        (Duration::from_millis(500)..Duration::from_millis(1600)).contains(&begun.elapsed()),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(calls.load(Ordering::Relaxed) - before, 2 + 9, "a bounded number of looks");
 }
 
 #[tokio::test]
@@ -63,7 +99,7 @@ async fn the_first_success_is_the_answer() {
 
 #[tokio::test]
 async fn nothing_that_may_have_been_sent_is_repeated() {
-    for kind in 0..5 {
+    for kind in 0..4 {
         let (calls, reply) = run(move |_| {
             Err(match kind {
                 0 => Closed { sent: true }.into(),

@@ -3,10 +3,10 @@ use futures_util::StreamExt;
 use http::HeaderMap;
 use serde_json::json;
 use tower_mcp_gateway::{
-    Call, Method,
+    Call, Method, ParamHeaders,
     json::Params,
     reply::{Event, Outcome},
-    upstream::{Hop, http::ParamHeaders},
+    upstream::Hop,
 };
 
 #[tokio::test]
@@ -17,7 +17,7 @@ async fn a_modern_call_says_in_headers_what_its_body_says() {
     let mut headers = HeaderMap::new();
     headers.insert("mcp-param-region", "eu".parse().unwrap());
     headers.insert("cookie", "client".parse().unwrap());
-    call.extensions.insert(ParamHeaders(headers));
+    call.extensions.insert(ParamHeaders::of(&headers).unwrap());
     let reply = send(&http, &modern(), call);
 
     let request = peer.next().await;

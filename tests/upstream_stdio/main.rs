@@ -2,7 +2,8 @@
 
 #![cfg(feature = "stdio")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use tower_mcp_gateway::{

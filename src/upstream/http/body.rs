@@ -97,7 +97,7 @@ fn broken(fault: &Malformed) -> Protocol {
 fn several(text: &Bytes) -> Result<VecDeque<Message>, Malformed> {
     let mut messages = VecDeque::new();
     for document in json::documents(text)? {
-        match json::elements(&document)? {
+        match json::elements(&document, json::MAX_BATCH)? {
             Some(batch) => messages.extend(batch.into_iter().map(Message::parse).collect::<Result<Vec<_>, _>>()?),
             None => messages.push_back(Message::parse(document)?),
         }

@@ -20,8 +20,6 @@ mod header;
 mod listen;
 mod request;
 
-pub use self::request::ParamHeaders;
-
 use super::{
     client::Client,
     error::{Protocol, Status},

@@ -1,5 +1,5 @@
 use super::{Endpoint, header};
-use crate::{Call, Method, upstream::Hop};
+use crate::{Call, Method, ParamHeaders, upstream::Hop};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header as standard};
 use http_body_util::Full;
@@ -9,28 +9,10 @@ const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-const PARAM_PREFIX: &str = "mcp-param-";
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const EITHER: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
-
-/// The client's `Mcp-Param-*` headers, in a call's [`extensions`](Call::extensions): the only ones of its headers that
-/// go on to a server, and only to a modern one (2026-07-28, "streamable-http: Custom Headers").
-///
-/// Other names are left out, so a whole request's headers may be given.
-///
-/// ```
-/// use tower_mcp_gateway::{Call, Method, json::Params, upstream::http::ParamHeaders};
-/// use http::HeaderMap;
-///
-/// let mut headers = HeaderMap::new();
-/// headers.insert("mcp-param-region", "eu".parse().unwrap());
-/// let mut call = Call::new(Method::TOOLS_CALL, Params::empty());
-/// call.extensions.insert(ParamHeaders(headers));
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct ParamHeaders(pub HeaderMap);
 
 impl Endpoint {
     /// One message as a POST; `call` is the request or notification in it, if it is one of a client's.
@@ -91,8 +73,8 @@ fn mirror(headers: &mut HeaderMap, call: &Call) {
     if let Some(name) = name {
         headers.insert(NAME, header::value(&name));
     }
-    if let Some(ParamHeaders(params)) = call.extensions.get() {
-        for (name, value) in params.iter().filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX)) {
+    if let Some(params) = call.extensions.get::<ParamHeaders>() {
+        for (name, value) in params.iter() {
             headers.append(name.clone(), value.clone());
         }
     }

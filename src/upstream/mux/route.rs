@@ -1,7 +1,7 @@
 use super::{Kind, Mux, State, ask};
 use crate::{
     Method,
-    json::{Id, Json, Malformed, Message, Params, elements, object::Edit},
+    json::{Id, Json, MAX_BATCH, Malformed, Message, Params, elements, object::Edit},
     meta,
     reply::{Note, Outcome},
     upstream::error::Protocol,
@@ -23,7 +23,7 @@ impl Mux {
             return self.deliver_one(message);
         }
         // Batches are of 2025-03-26 only, but a server that sends one means it.
-        let messages = elements(&message)?.unwrap_or_default();
+        let messages = elements(&message, MAX_BATCH)?.unwrap_or_default();
         messages.into_iter().map(|message| self.deliver_one(message)).fold(Ok(()), Result::and)
     }
 

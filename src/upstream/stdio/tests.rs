@@ -11,10 +11,8 @@ use crate::{
 };
 use futures_util::{FutureExt, StreamExt, future::join_all, poll};
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
