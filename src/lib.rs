@@ -115,6 +115,7 @@ pub mod reply;
 pub mod retry;
 mod revision;
 pub mod route;
+pub mod seal;
 mod session;
 pub mod sse;
 pub mod subscribe;

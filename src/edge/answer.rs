@@ -8,6 +8,7 @@ use crate::{BoxError, error::explain, reply::Event, sse};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderValue, Response, StatusCode, header};
+use std::future::ready;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -22,7 +23,7 @@ where
     E: Stream<Item = Result<Event, BoxError>> + Send + Unpin + 'static,
 {
     let first = match timeout(PATIENCE, events.next()).await {
-        Ok(Some(Ok(Event::Note(note)))) => Some(Ok(Event::Note(note))),
+        Ok(Some(Ok(event @ (Event::Note(_) | Event::Ask(_))))) => Some(Ok(event)),
         Ok(Some(Ok(Event::Done(outcome)))) => {
             let (status, message) = writer.done(outcome);
             return json(status, message);
@@ -38,15 +39,17 @@ where
         Err(_) => None,
     };
     let events = stream::iter(first).chain(events);
-    event_stream(events.map(move |event| message(&writer, event)).map(frame), keep_alive)
+    let messages = events.filter_map(move |event| ready(message(&writer, event)));
+    event_stream(messages.map(frame), keep_alive)
 }
 
-/// One event as the message it is to the client.
-pub(super) fn message(writer: &Writer, event: Result<Event, BoxError>) -> Bytes {
+/// One event as the message it is to the client; `None` for a question, which is refused by being dropped.
+pub(super) fn message(writer: &Writer, event: Result<Event, BoxError>) -> Option<Bytes> {
     match event {
-        Ok(Event::Note(note)) => writer.note(&note),
-        Ok(Event::Done(outcome)) => writer.done(outcome).1,
-        Err(error) => writer.problem(&writer.failed(&*error)),
+        Ok(Event::Note(note)) => Some(writer.note(&note)),
+        Ok(Event::Ask(_)) => None,
+        Ok(Event::Done(outcome)) => Some(writer.done(outcome).1),
+        Err(error) => Some(writer.problem(&writer.failed(&*error))),
     }
 }
 

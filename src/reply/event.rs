@@ -1,14 +1,16 @@
+use super::Ask;
 use crate::{
     Method,
     json::{Json, Params},
 };
 
 /// One piece of a [`Reply`](super::Reply).
-#[derive(Clone, Debug)]
-#[non_exhaustive]
+#[derive(Debug)]
 pub enum Event {
     /// Something told on the way.
     Note(Note),
+    /// Something asked on the way, of a client that can be asked.
+    Ask(Ask),
     /// How the call ended: exactly once, last.
     Done(Outcome),
 }

@@ -6,11 +6,13 @@
 //! Dropping a reply cancels the call: there is no other signal, and every layer and transport keeps to it. What must
 //! live as long as the call does, such as a permit or a load counter, rides along with [`Reply::hold`].
 
+mod ask;
 mod event;
 mod hold;
 mod stream;
 
 pub use self::{
+    ask::{Answer, Ask},
     event::{Event, Note, Outcome},
     stream::Events,
 };

@@ -1,4 +1,4 @@
-use crate::json::Json;
+use crate::{json::Json, seal::Keys};
 use std::time::Duration;
 
 /// How the gateway deals with every server; one value per registry.
@@ -17,11 +17,17 @@ pub struct Settings {
     pub stop_grace: Duration,
     /// How long a child may take to leave after SIGTERM, before SIGKILL: 3 s.
     pub kill_grace: Duration,
+    /// Seals what clients carry for the gateway: the state of parked calls, and sessions at the edge of a
+    /// [`Gateway`](crate::Gateway).
+    pub keys: Keys,
     /// The `clientInfo` servers are told where no client's own is at hand.
     pub client_info: Json,
 }
 
 impl Default for Settings {
+    /// # Panics
+    ///
+    /// If the operating system gives no random bytes for [`keys`](Settings::keys).
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(2),
@@ -30,6 +36,7 @@ impl Default for Settings {
             max_message_bytes: 8 << 20,
             stop_grace: Duration::from_secs(2),
             kill_grace: Duration::from_secs(3),
+            keys: Keys::generate().expect("the operating system gives random bytes"),
             client_info: Json::from_static(concat!(
                 r#"{"name":"tower-mcp-gateway","version":""#,
                 env!("CARGO_PKG_VERSION"),

@@ -74,9 +74,9 @@ fn answer<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions, eleme
         Err(refusal) => Err(refusal),
     };
     Some(match begun {
-        Ok((events, writer)) => Box::pin(events.map(move |event| {
+        Ok((events, writer)) => Box::pin(events.filter_map(move |event| {
             let last = !matches!(event, Ok(Event::Note(_)));
-            (last, message(&writer, event))
+            future::ready(message(&writer, event).map(|message| (last, message)))
         })),
         Err(refusal) => one(refusal.message()),
     })

@@ -73,7 +73,7 @@ pub(super) async fn introduce<S: Inner>(
     let mut discover = Running::start(inner, client.call(Method::DISCOVER, &Params::empty(), None, extensions));
     loop {
         return match discover.next().await {
-            Some(Ok(Event::Note(_))) => continue,
+            Some(Ok(Event::Note(_) | Event::Ask(_))) => continue,
             Some(Ok(Event::Done(Outcome::Result(found)))) => {
                 (Some(client), Ok(Outcome::Result(result(revision, &found))))
             }

@@ -172,7 +172,7 @@ fn request<S: Inner>(
         return Ok(());
     }
     if let Some(outcome) = local(entry, &method, &params) {
-        let answer = message(&writer, Ok(Event::Done(outcome)));
+        let answer = writer.done(outcome).1;
         tokio::spawn(async move {
             send(&ticket, answer).await;
         });
@@ -184,7 +184,9 @@ fn request<S: Inner>(
     let mut live = Live::start(inner, call, token, ());
     tokio::spawn(async move {
         while let Some(event) = live.next().await {
-            if send(&ticket, message(&writer, event)).await.is_none() {
+            if let Some(message) = message(&writer, event)
+                && send(&ticket, message).await.is_none()
+            {
                 break;
             }
         }
@@ -206,7 +208,9 @@ async fn initialize<S: Inner>(
     if client.is_some_and(|client| !entry.introduce(client)) {
         answer = Err(Problem::rpc(400, -32600, "the session is initialized already").into());
     }
-    send(&ticket, message(&writer, answer.map(Event::Done))).await;
+    if let Some(message) = message(&writer, answer.map(Event::Done)) {
+        send(&ticket, message).await;
+    }
 }
 
 /// Tells the client of changed lists from here on, once.

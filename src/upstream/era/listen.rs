@@ -78,6 +78,7 @@ pub(super) fn untagged(reply: Reply) -> Reply {
     Reply::stream(events.map(move |event| {
         Ok(match event? {
             Event::Note(note) => Event::Note(Note::new(note.method, untag(&note.params))),
+            Event::Ask(ask) => Event::Ask(ask),
             Event::Done(done) => Event::Done(outcome(done)),
         })
     }))

@@ -1,0 +1,72 @@
+use crate::{
+    Method,
+    json::{Json, Params},
+};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::sync::oneshot;
+
+/// A question of a server to the client, in the middle of a call, with the way its one answer takes.
+///
+/// Servers of the initialize era send such requests (`elicitation/create`, `sampling/createMessage`, `roots/list`). The
+/// edge passes them to clients of that era and [answers](Ask::answer) with what they say; for clients of 2026-07-28
+/// [`Era`](crate::upstream::era::Era) makes an `input_required` result of them before they get here. Dropping it
+/// unanswered refuses it.
+///
+/// ```
+/// use tower_mcp_gateway::{Method, json::{Json, Params}, reply::Ask};
+///
+/// # tokio_test::block_on(async {
+/// let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+/// ask.answer(Ok(Json::from_static(r#"{"roots":[]}"#)));
+/// assert!(answer.await.is_some_and(|answer| answer.is_ok()));
+/// # });
+/// ```
+pub struct Ask {
+    /// What is asked.
+    pub method: Method,
+    /// Its parameters, as the server sent them.
+    pub params: Params,
+    answer: oneshot::Sender<Result<Json, Json>>,
+}
+
+/// Waits for what the client says: its `result`, its `error`, or `None` if nobody will answer.
+#[derive(Debug)]
+#[must_use = "the server waits for the answer"]
+pub struct Answer(oneshot::Receiver<Result<Json, Json>>);
+
+impl Ask {
+    /// A question, and the future of its answer.
+    pub fn new(method: Method, params: Params) -> (Self, Answer) {
+        let (answer, answered) = oneshot::channel();
+        (Self { method, params, answer }, Answer(answered))
+    }
+
+    /// Gives the client's `result` or `error` to the server. Without effect if the call has ended meanwhile.
+    pub fn answer(self, answer: Result<Json, Json>) {
+        let _ = self.answer.send(answer);
+    }
+
+    /// Whether the call has ended, so that nobody waits for the answer any more.
+    pub fn is_moot(&self) -> bool {
+        self.answer.is_closed()
+    }
+}
+
+impl Future for Answer {
+    type Output = Option<Result<Json, Json>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(Result::ok)
+    }
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask").field("method", &self.method).finish_non_exhaustive()
+    }
+}

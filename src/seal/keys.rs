@@ -1,0 +1,145 @@
+use super::error::{InvalidKeys, NoRandomness};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use sha2::{Digest, Sha256};
+use std::{fmt, sync::Arc};
+
+const NONCE: usize = 24;
+
+/// The secrets of a gateway, or of a fleet of them: the first seals, all open. Clones share them.
+///
+/// To replace a key, put the new one first and keep the old one until the last token of it has expired (24 hours for
+/// sessions).
+#[derive(Clone)]
+pub struct Keys(Arc<[XChaCha20Poly1305]>);
+
+/// What a token is for; one purpose's tokens are nothing to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The id of an initialize-era client's session.
+    Session,
+    /// The `requestState` of a parked call.
+    RequestState,
+    /// The place in a list.
+    Cursor,
+}
+
+impl Purpose {
+    const fn tag(self) -> &'static [u8] {
+        match self {
+            Purpose::Session => b"tower-mcp-gateway session 1",
+            Purpose::RequestState => b"tower-mcp-gateway request state 1",
+            Purpose::Cursor => b"tower-mcp-gateway cursor 1",
+        }
+    }
+}
+
+impl Keys {
+    /// The fewest characters of a secret: 24 random bytes in base64.
+    pub const MIN_SECRET: usize = 32;
+    /// The most keys at once: two replacements in a day, with room.
+    pub const MAX_KEYS: usize = 8;
+
+    /// One new key, known to nobody else: tokens do not survive this value.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`] if the operating system has none.
+    pub fn generate() -> Result<Self, NoRandomness> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(NoRandomness)?;
+        Ok(Self([XChaCha20Poly1305::new(&key.into())].into()))
+    }
+
+    /// Keys made from secret texts.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKeys`] if there is none, one is too short, or there are too many.
+    pub fn from_secrets<S: AsRef<str>>(secrets: &[S]) -> Result<Self, InvalidKeys> {
+        match secrets.len() {
+            0 => return Err(InvalidKeys::Empty),
+            1..=Self::MAX_KEYS => {}
+            _ => return Err(InvalidKeys::Many),
+        }
+        let key = |(place, secret): (usize, &S)| {
+            let secret = secret.as_ref().trim();
+            if secret.chars().count() < Self::MIN_SECRET {
+                return Err(InvalidKeys::Short(place + 1));
+            }
+            // The secret is random already; the digest only gives it a key's length, and ties it to this use.
+            let digest = Sha256::new().chain_update(b"tower-mcp-gateway key 1\0").chain_update(secret).finalize();
+            Ok(XChaCha20Poly1305::new(&<[u8; 32]>::from(digest).into()))
+        };
+        secrets.iter().enumerate().map(key).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Seals `content` into a token of visible ASCII: 54 characters and four for every three bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system gives no random bytes any more, which would make tokens forgeable.
+    pub fn seal(&self, purpose: Purpose, content: &[u8]) -> String {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let payload = Payload { msg: content, aad: purpose.tag() };
+        let sealed = self.0[0].encrypt(&XNonce::from(nonce), payload).expect("a token is far below the cipher's limit");
+        URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())
+    }
+
+    /// What was sealed; `None` for whatever these keys did not seal for this purpose.
+    pub fn open(&self, purpose: Purpose, token: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE)?;
+        let nonce = XNonce::from(<[u8; NONCE]>::try_from(nonce).ok()?);
+        let payload = || Payload { msg: sealed, aad: purpose.tag() };
+        self.0.iter().find_map(|key| key.decrypt(&nonce, payload()).ok())
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} keys", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "an old secret of at least thirty-two characters";
+    const NEW: &str = "a new secret, also of thirty-two characters or more";
+
+    #[test]
+    fn the_first_key_seals_and_all_open() {
+        let (old, both) = (Keys::from_secrets(&[OLD]).unwrap(), Keys::from_secrets(&[NEW, OLD]).unwrap());
+        let token = old.seal(Purpose::Session, b"x");
+        assert_eq!(both.open(Purpose::Session, &token).unwrap(), b"x");
+        assert_eq!(old.open(Purpose::Session, &both.seal(Purpose::Session, b"x")), None);
+    }
+
+    #[test]
+    fn whatever_was_altered_does_not_open() {
+        let keys = Keys::generate().unwrap();
+        let token = keys.seal(Purpose::RequestState, b"content");
+        for at in 0..token.len() {
+            let mut altered = token.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(keys.open(Purpose::RequestState, std::str::from_utf8(&altered).unwrap()), None, "at {at}");
+            assert_eq!(keys.open(Purpose::RequestState, &token[..at]), None);
+        }
+        assert_eq!(keys.open(Purpose::Session, &token), None);
+        assert_ne!(token, keys.seal(Purpose::RequestState, b"content"), "no two tokens are equal");
+    }
+
+    #[test]
+    fn keys_that_can_be_guessed_are_refused() {
+        assert_eq!(Keys::from_secrets::<&str>(&[]).unwrap_err(), InvalidKeys::Empty);
+        assert_eq!(Keys::from_secrets(&[NEW, "short"]).unwrap_err(), InvalidKeys::Short(2));
+        assert_eq!(Keys::from_secrets(&[NEW; 9]).unwrap_err(), InvalidKeys::Many);
+        assert!(!format!("{:?}", Keys::from_secrets(&[NEW]).unwrap()).contains("secret,"));
+    }
+}
