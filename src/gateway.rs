@@ -102,7 +102,7 @@ impl Gateway {
         let calls = LimitLayer::new(Self::IN_FLIGHT).layer(route);
         let subscribe = SubscribeLayer::new(tables.versions()).shutdown(listening.clone());
         let edge = tower::ServiceBuilder::new()
-            .layer(EdgeLayer::new())
+            .layer(edge(&registry))
             .layer(CatalogLayer::new(tables))
             .layer(subscribe)
             .layer(LoadShedLayer::new())
@@ -126,6 +126,17 @@ impl Gateway {
         self.edge.close_sessions();
         self.registry.close().await;
     }
+}
+
+/// Sessions are sealed with the keys the registry has, so what clients carry outlives this process if those do.
+#[cfg(feature = "legacy")]
+fn edge(registry: &Registry) -> EdgeLayer {
+    EdgeLayer::new().keys(registry.settings().keys.clone())
+}
+
+#[cfg(not(feature = "legacy"))]
+fn edge(_: &Registry) -> EdgeLayer {
+    EdgeLayer::new()
 }
 
 /// Which browsers' pages and names are let in by a gateway that listens on `host`.

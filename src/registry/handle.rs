@@ -170,6 +170,12 @@ impl Registry {
         Arc::clone(&self.shared.tables)
     }
 
+    /// How it deals with every server; the edge in front seals sessions with the same
+    /// [`keys`](upstream::Settings::keys).
+    pub fn settings(&self) -> &upstream::Settings {
+        &self.shared.settings
+    }
+
     /// Whether every server of the configuration has answered or failed once, or the start's patience is over.
     pub fn is_settled(&self) -> bool {
         self.shared.tables.versions().borrow().settled
