@@ -66,6 +66,7 @@ impl Sessions {
     pub(super) fn insert(&self, entry: Arc<Entry>) -> Result<Arc<Entry>, Refusal> {
         self.room()?;
         let mut store = lock(&self.store);
+        // Ended while it was being opened again.
         if entry.stamp().is_some_and(|stamp| store.revoked.contains(stamp)) {
             return Err(super::no_session());
         }
@@ -100,7 +101,8 @@ impl Sessions {
             return Ok(entry);
         }
         let token = Token::open(&self.keys, id).ok_or_else(super::no_session)?;
-        if token.stamp.expires <= self.clock.now() {
+        let revoked = lock(&self.store).revoked.contains(&token.stamp);
+        if revoked || token.stamp.expires <= self.clock.now() {
             return Err(super::no_session());
         }
         self.insert(Arc::new(Entry::revived(id.into(), token, self.budget.clone())))

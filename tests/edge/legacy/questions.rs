@@ -1,7 +1,7 @@
 //! Questions of servers in the middle of a call.
 
 use super::*;
-use futures_util::{StreamExt, future::join_all, stream};
+use futures_util::{FutureExt, StreamExt, future::join_all, stream};
 use tower_mcp_gateway::{
     Reply,
     json::Params,
@@ -90,6 +90,7 @@ async fn of_a_thousand_questions_at_once_as_many_are_asked_as_may_be_open() {
     for _ in 0..256 {
         asked.push(said(&mut body).await.unwrap());
     }
+    assert!(said(&mut body).now_or_never().is_none(), "the others are refused");
     for question in asked.iter().rev() {
         let told = json!({"n": question["params"]["n"]});
         assert_eq!(ask(&edge, answer(&session, &question["id"], told)).await.status(), 202);

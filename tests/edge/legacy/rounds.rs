@@ -2,6 +2,8 @@
 
 use super::*;
 use std::time::Duration;
+use tower_mcp_gateway::Reply;
+use tower_test::mock::SendResponse;
 
 fn able() -> Value {
     json!({"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {"listChanged": true}})
@@ -20,6 +22,14 @@ fn required(requests: Value, state: Option<&str>) -> Outcome {
 
 fn elicit() -> Value {
     json!({"method": "elicitation/create", "params": {"message": "?", "requestedSchema": {"type": "object"}}})
+}
+
+/// The next call, while the client reads its stream.
+async fn again(behind: &mut Behind, body: &mut Body) -> (Call, SendResponse<Reply>) {
+    tokio::select! {
+        said = said(body) => panic!("{said:?}"),
+        call = next(behind) => call,
+    }
 }
 
 fn params(call: &Call) -> Value {
@@ -57,7 +67,7 @@ async fn each_request_is_asked_and_the_call_made_again_with_all_answers() {
         for (key, id) in keys.iter().rev() {
             assert_eq!(ask(&edge, answer(&session, id, json!({"for": key}))).await.status(), 202);
         }
-        let (again, respond) = tokio::join!(next(&mut behind), async {}).0;
+        let (again, respond) = again(&mut behind, &mut body).await;
         let mut expected = params(&first);
         expected["requestState"] = json!("st\"ate");
         for key in keys.keys() {
@@ -85,6 +95,7 @@ async fn a_result_that_asks_nothing_is_fetched_again_after_a_pause_but_not_forev
     let (edge, mut behind) = edge();
     let session = open(&edge, &mut behind, "2025-11-25").await;
     let answering = start(&edge, tool_call(&session, json!(1)));
+    let answering = tokio::spawn(async { messages(answering.await.unwrap()).await });
     let (first, respond) = next(&mut behind).await;
     assert_eq!(params(&first).get("requestState"), None);
     respond.send_response(required(json!({}), Some("0")).into());
@@ -97,8 +108,8 @@ async fn a_result_that_asks_nothing_is_fetched_again_after_a_pause_but_not_forev
         assert_eq!(params(&call).get("inputResponses"), None);
         respond.send_response(required(json!({}), Some(&round.to_string())).into());
     }
-    let response = messages(answering.await.unwrap()).await;
-    assert_eq!(response[0]["error"]["data"]["reason"], "rounds");
+    let messages = answering.await.unwrap();
+    assert_eq!(messages[0]["error"]["data"]["reason"], "rounds");
 }
 
 #[tokio::test]
@@ -111,7 +122,7 @@ async fn an_answer_may_ask_again_and_state_is_sent_only_where_it_was_given() {
     for (key, state) in [("a", Some("s")), ("b", None)] {
         let asked = said(&mut body).await.unwrap();
         ask(&edge, answer(&session, &asked["id"], json!({"action": "decline"}))).await;
-        let (call, respond) = next(&mut behind).await;
+        let (call, respond) = again(&mut behind, &mut body).await;
         let params = params(&call);
         assert_eq!(params.get("requestState"), state.map(Value::from).as_ref());
         assert_eq!(params["inputResponses"], json!({key: {"action": "decline"}}));
@@ -141,7 +152,7 @@ async fn an_error_of_the_client_cancels_a_form_and_fails_everything_else() {
         if fails {
             assert_eq!(said(&mut body).await.unwrap(), json!({"jsonrpc": "2.0", "id": 1, "error": error}));
         } else {
-            let (call, respond) = next(&mut behind).await;
+            let (call, respond) = again(&mut behind, &mut body).await;
             assert_eq!(params(&call)["inputResponses"], json!({"k": {"action": "cancel"}}));
             respond.send_response(result(json!({})).into());
             assert_eq!(said(&mut body).await.unwrap()["result"], json!({}));
@@ -230,7 +241,7 @@ async fn a_call_can_be_taken_back_in_each_of_its_steps() {
     let mut body = response.into_body();
     let id = said(&mut body).await.unwrap()["id"].clone();
     ask(&edge, answer(&session, &id, json!({}))).await;
-    let (call, respond) = next(&mut behind).await;
+    let (call, respond) = again(&mut behind, &mut body).await;
     assert_eq!(params(&call)["inputResponses"], json!({"k": {}}), "the answer of before started no call");
     let (reply, dropped) = endless(vec![progress(1)]);
     respond.send_response(reply);
