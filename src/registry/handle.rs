@@ -128,21 +128,25 @@ impl Registry {
             }
             known
         });
+        if !known {
+            return Err(RegisterError::Unknown(id.into()));
+        }
         self.shared.changed();
-        if known { Ok(()) } else { Err(RegisterError::Unknown(id.into())) }
+        Ok(())
     }
 
     /// Every server with its status and tools: those of the configuration in its order, then the others by id, then
     /// those that are stopping.
     pub fn list(&self) -> Vec<Entry> {
         let members = self.shared.members.borrow();
-        let active = members.active.iter().map(|member| member.entry(&self.shared.board, false));
-        active.chain(members.stopping.iter().map(|member| member.entry(&self.shared.board, true))).collect()
+        let active = members.active.iter().map(|member| member.entry(false));
+        active.chain(members.stopping.iter().map(|member| member.entry(true))).collect()
     }
 
-    /// The latest health check of every server that has had one.
+    /// The latest health check of every registered server that has had one, in the order of [`list`](Self::list).
     pub fn health(&self) -> Vec<HealthCheck> {
-        self.list().into_iter().filter_map(|entry| entry.last_health_check).collect()
+        let members = self.shared.members.borrow();
+        members.active.iter().filter_map(|member| member.vital()?.last_check()).collect()
     }
 
     /// A counter that moves whenever [`list`](Self::list) may have changed.
