@@ -1,4 +1,4 @@
-use super::{HealthCheck, Verdict, Vital};
+use super::{HealthCheck, Verdict, Vital, reason::reason};
 use crate::{BoxError, Call, Method, Reply, error::find, json::Params};
 use std::{
     future::poll_fn,
@@ -47,6 +47,8 @@ pub struct Probe<S> {
     interval: Duration,
     timeout: Duration,
     first: Duration,
+    /// Why the last one failed, if it did.
+    fault: Option<Box<str>>,
 }
 
 /// What became of one question.
@@ -60,7 +62,7 @@ impl<S> Probe<S> {
     /// Asks `service` every `interval` (50 ms to a day), and waits for each answer as long, but at most 5 s.
     pub fn new(service: S, vital: Vital, interval: Duration) -> Self {
         let interval = interval.clamp(INTERVALS.0, INTERVALS.1);
-        Self { service, vital, interval, timeout: interval.min(TIMEOUT), first: Duration::ZERO }
+        Self { service, vital, interval, timeout: interval.min(TIMEOUT), first: Duration::ZERO, fault: None }
     }
 
     /// Waits for each answer this long.
@@ -138,11 +140,18 @@ where
         }
     }
 
-    fn record(&self, error: Option<Box<str>>, started: Instant, epoch: u64) {
+    fn record(&mut self, error: Option<Box<str>>, started: Instant, epoch: u64) {
         let server_id = self.vital.id().clone();
-        if let Some(error) = &error {
-            tracing::debug!(server = %server_id, %error, "health check failed");
+        match &error {
+            // A reason is told once; that it still holds is no news.
+            Some(error) if self.fault.as_ref() == Some(error) => {
+                tracing::debug!(server = %server_id, %error, "the health check failed again");
+            }
+            Some(error) => tracing::warn!(server = %server_id, %error, "the health check failed"),
+            None if self.fault.is_some() => tracing::info!(server = %server_id, "the health check succeeded again"),
+            None => {}
         }
+        self.fault.clone_from(&error);
         let (healthy, latency, checked_at) = (error.is_none(), started.elapsed(), SystemTime::now());
         self.vital.checked(HealthCheck { server_id, healthy, latency, error, checked_at }, epoch);
     }
@@ -175,7 +184,7 @@ where
 fn failed(error: &(dyn std::error::Error + 'static)) -> Asked {
     match find::<Overloaded>(error) {
         Some(_) => Asked::NotSent,
-        None => Asked::Failed(error.to_string().into()),
+        None => Asked::Failed(reason(error)),
     }
 }
 

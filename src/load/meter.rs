@@ -97,7 +97,11 @@ impl Meter {
     #[must_use = "the call is counted until this is dropped"]
     pub fn start(&self) -> Flight {
         self.0.in_flight.fetch_add(1, Ordering::Relaxed);
-        Flight { _task: self.0.tasks.as_ref().map(TaskTracker::token), meter: self.clone(), started: Some(Instant::now()) }
+        Flight {
+            _task: self.0.tasks.as_ref().map(TaskTracker::token),
+            meter: self.clone(),
+            started: Some(Instant::now()),
+        }
     }
 }
 

@@ -169,7 +169,8 @@ where
     {
         let services = make(&member.server);
         let shared = &self.driver.shared;
-        let vital = shared.board.endpoint(member.server.id());
+        let peers = self.pools.peers(member.server.name());
+        let vital = shared.board.endpoint_in(member.server.id(), &peers);
         let context = (vital, &self.driver.timing);
         let (running, endpoint) = Running::begin(member, services, context, &self.updates, &mut self.work);
         let (name, id) = (running.member.server.name().clone(), running.member.server.id().clone());
@@ -182,7 +183,7 @@ where
                 Done::Loop
             });
         };
-        self.pools.insert(&name, id, endpoint, spawn).await;
+        self.pools.insert(&name, (id, endpoint, peers), spawn).await;
         self.driver.shared.changed();
     }
 
