@@ -181,7 +181,13 @@ impl Registry {
 
     /// Unregisters every server, refuses new ones, and waits until the last connection and process has ended.
     ///
-    /// The wait is bounded by the calls in flight and by the time children get to leave; drain the calls first.
+    /// From the call on no server is in the routing table. The wait is as long as the calls in flight and, after those, as
+    /// long as children get to leave ([`stop_grace`](upstream::Settings::stop_grace) and
+    /// [`kill_grace`](upstream::Settings::kill_grace)). A call that never ends is one that a
+    /// [`Timeout`](crate::timeout::Timeout) was not put around; whoever must not wait for it puts a timeout around this,
+    /// and drops the driver afterwards. Dropped early, the future has closed the registry all the same.
+    ///
+    /// It returns at once where the driver has been dropped, and waits for one that was never spawned.
     pub async fn close(&self) {
         self.shared.members.send_modify(|members| {
             members.closed = true;
