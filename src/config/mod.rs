@@ -89,7 +89,6 @@ mod error;
 mod expand;
 mod jsonc;
 mod limits;
-mod nearest;
 mod node;
 mod reader;
 mod servers;
