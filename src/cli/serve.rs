@@ -20,17 +20,11 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-
-/// How long calls in flight may take after the gateway was asked to stop.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// How long connections may take to deliver what the drain has finished.
 const DELIVERY: Duration = Duration::from_secs(1);
-
-/// How long children may take to leave if calls did not end in time: a little more than asking, telling and killing.
-const CHILDREN: Duration = Duration::from_secs(6);
 
 /// Serves until a signal asks to stop and everything has ended.
 pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
@@ -77,12 +71,8 @@ async fn end(mut stop: Stop, gateway: &Gateway, draining: &AtomicBool, drained: 
     draining.store(true, Ordering::Relaxed);
     console.say("stopping: calls in flight may finish; a second signal ends at once");
     let orderly = async {
-        let in_time = timeout(DRAIN, gateway.drain()).await.is_ok();
+        gateway.drain().await;
         drained.cancel();
-        // The calls that hung are cut with their connections; their servers are then told to stop like the others.
-        if !in_time && timeout(CHILDREN, gateway.registry().close()).await.is_err() {
-            tracing::warn!("some servers did not end");
-        }
     };
     tokio::select! {
         () = orderly => {}
