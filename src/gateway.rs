@@ -74,11 +74,10 @@ impl Gateway {
     ///
     /// [`RegisterError`] if an entry of `config.servers` cannot be used.
     pub fn from_config(config: Config) -> Result<(Self, impl Future<Output = ()> + Send), RegisterError> {
-        let settings = upstream::Settings {
-            connect_timeout: config.connect_timeout,
-            start_timeout: config.start_timeout,
-            ..upstream::Settings::default()
-        };
+        let mut settings = upstream::Settings::default();
+        settings.connect_timeout = config.connect_timeout;
+        settings.start_timeout = config.start_timeout;
+        settings.keys = config.keys.unwrap_or(settings.keys);
         let builder = Registry::builder()
             .name(config.name)
             .strategy(config.balancer)
