@@ -114,6 +114,23 @@ impl Gateway {
         &self.registry
     }
 
+    /// Serves the client at the other end of two pipes, such as the program's stdin and stdout, until it closes
+    /// `input` or the gateway is [drained](Self::drain).
+    ///
+    /// It stands beside the HTTP service and shares everything with it; see [`Edge::serve_stdio`].
+    ///
+    /// # Errors
+    ///
+    /// The one of the pipes.
+    #[cfg(feature = "stdio")]
+    pub async fn serve_stdio<R, W>(&self, input: R, output: W) -> std::io::Result<()>
+    where
+        R: tokio::io::AsyncRead + Unpin,
+        W: tokio::io::AsyncWrite + Unpin,
+    {
+        self.edge.serve_stdio(input, output, self.listening.cancelled()).await
+    }
+
     /// Ends the gateway in order: listening streams are told that they are over, calls in flight finish while new ones
     /// are refused, then sessions end and every server's connection is closed and its process stopped.
     ///

@@ -13,7 +13,7 @@ pub mod routes;
 mod serve;
 mod signal;
 
-use self::args::Args;
+use self::{args::Args, serve::Faces};
 use crate::config::Config;
 use clap::Parser;
 use std::process::ExitCode;
@@ -39,7 +39,10 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILURE, &format!("no runtime could be started: {error}")),
     };
-    match runtime.block_on(serve::serve(config)) {
+    let served = runtime.block_on(serve::serve(config, Faces { http: args.listens(), stdio: args.stdio }));
+    // A thread that waits for stdin cannot be told to stop; it ends with the process.
+    runtime.shutdown_background();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => fail(FAILURE, &reason.to_string()),
     }
