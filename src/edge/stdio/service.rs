@@ -79,7 +79,7 @@ where
         let (queue, messages) = mpsc::channel(QUEUE);
         let over = CancellationToken::new();
         let lanes = Lanes::new(self.get_ref().clone(), queue, over.clone())?;
-        let _cancelled_if_dropped = lanes.ended().clone().drop_guard();
+        let _cancelled_if_dropped = lanes.ends().map(CancellationToken::drop_guard);
         let lines = Lines::new(input, self.max_request_bytes());
         let mut written = pin!(write(messages, output));
         let read = tokio::select! {
@@ -109,9 +109,6 @@ impl<S: Inner> Lanes<S> {
         #[cfg(feature = "legacy")]
         let legacy = Legacy::new(inner.clone(), queue.clone(), over.clone())
             .map_err(|_| io::Error::other("no random bytes for a session"))?;
-        #[cfg(feature = "legacy")]
-        let ended = legacy.ended().clone();
-        #[cfg(not(feature = "legacy"))]
         let ended = CancellationToken::new();
         let (notices, waiting) = mpsc::channel(NOTICES);
         tokio::spawn(ended.clone().run_until_cancelled_owned(hand_on(waiting)));
@@ -125,9 +122,13 @@ impl<S: Inner> Lanes<S> {
         })
     }
 
-    /// Cancelled when all calls must end.
-    fn ended(&self) -> &CancellationToken {
-        &self.ended
+    /// What ends all calls: two, because a session ends by itself with the last of its own.
+    fn ends(&self) -> [CancellationToken; 2] {
+        #[cfg(feature = "legacy")]
+        let session = self.legacy.ended().clone();
+        #[cfg(not(feature = "legacy"))]
+        let session = CancellationToken::new();
+        [self.ended.clone(), session]
     }
 
     /// Takes every message of the client. It waits for nothing but the client, so a slow server holds nothing up.

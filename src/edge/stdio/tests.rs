@@ -184,6 +184,19 @@ async fn what_is_in_flight_is_answered_after_the_client_has_closed_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_without_a_session_is_answered_after_it_has_closed_its_end() {
+    let behind = Behind::default();
+    let mut client = Client::new(&behind);
+    client.say(modern(1, "tools/call", json!({"name": "modern"}))).await;
+    let modern = behind.tool("modern").await;
+    let mut left = tokio_test::task::spawn(client.leave());
+    assert!(left.poll().is_pending());
+    tokio::task::yield_now().await;
+    modern.send(done("{}")).unwrap();
+    assert_eq!(left.await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscription_is_tagged_and_its_end_is_said_in_both_ways() {
     let behind = Behind::default();
     let mut client = Client::new(&behind);
