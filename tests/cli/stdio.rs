@@ -80,7 +80,8 @@ async fn pipe(mut command: Command, lines: &[Value]) -> (Vec<Value>, String) {
     let (mut out, mut err) = (String::new(), String::new());
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let both = async { tokio::join!(stdout.read_to_string(&mut out), stderr.read_to_string(&mut err)) };
-    soon("the end of what it says", both).await;
+    let (said, told) = soon("the end of what it says", both).await;
+    said.and(told).unwrap();
     assert!(soon("the end", child.wait()).await.unwrap().success(), "{err}");
     (out.lines().map(|line| serde_json::from_str(line).expect("nothing but messages")).collect(), err)
 }
