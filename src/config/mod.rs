@@ -41,6 +41,7 @@
 //! | `startTimeout` | ms to the first answer of a child process | 60000 |
 //! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
 //! | `limits` | what bounds the gateway, see below | |
+//! | `keys` | secrets of 32 characters or more: the first seals what clients carry (session ids), all open it | made once by the command, per process in a library |
 //! | `servers` | a list of server entries | none |
 //! | `mcpServers` | the map that Claude, Cursor and others keep | none |
 //! | `$schema` | for editors | |
@@ -101,7 +102,7 @@ pub use self::{
     limits::Limits,
 };
 
-use crate::{balance::policy::Strategy, catalog::Naming, registry::Server};
+use crate::{balance::policy::Strategy, catalog::Naming, registry::Server, seal::Keys};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
@@ -150,6 +151,9 @@ pub struct Config {
     pub limits: Limits,
     /// The names under which clients see the tools of several servers.
     pub naming: Naming,
+    /// What seals session ids and other tokens that clients carry; `None` for keys of this process alone, with which
+    /// no token outlives it.
+    pub keys: Option<Keys>,
     /// The servers, in the order of the file: those of `servers` before those of `mcpServers`.
     pub servers: Vec<Server>,
     /// What was ignored, one sentence each, for the operator to read.
@@ -170,6 +174,7 @@ impl Default for Config {
             start_patience: Duration::from_secs(5),
             limits: Limits::default(),
             naming: Naming::Auto,
+            keys: None,
             servers: Vec::new(),
             notes: Vec::new(),
         }
