@@ -42,6 +42,10 @@ class Gateway:
         self.ended = self.process.stop(STOP)
         self.folder.cleanup()
 
+    def ready(self) -> None:
+        """Waits until the gateway answers, whatever is behind it."""
+        self.wait(set())
+
     def wait(self, wanted: set[str]) -> None:
         """Waits until all these tools are listed; what is not by then fails later, in its own words."""
         deadline = time.monotonic() + READY
