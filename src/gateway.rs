@@ -100,7 +100,7 @@ impl Gateway {
         let route = TimeoutLayer::new(silence, Self::MAX_TOTAL).layer(Route::new(tables.clone()));
         // Kept apart, because the end of all calls is seen here.
         let calls = LimitLayer::new(Self::IN_FLIGHT).layer(route);
-        let subscribe = SubscribeLayer::new(tables.versions()).shutdown(listening.clone());
+        let subscribe = SubscribeLayer::new(tables.versions()).resources(registry.hub()).shutdown(listening.clone());
         let edge = tower::ServiceBuilder::new()
             .layer(EdgeLayer::new())
             .layer(CatalogLayer::new(tables))

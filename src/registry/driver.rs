@@ -164,7 +164,7 @@ where
     {
         let services = make(&member.server);
         let shared = &self.driver.shared;
-        let context = (&shared.board, &self.driver.timing);
+        let context = (&shared.board, &shared.hub, &self.driver.timing);
         let (running, endpoint) = Running::begin(member, services, context, &self.updates, &mut self.work);
         let (name, id) = (running.member.server.name().clone(), running.member.server.id().clone());
         self.running.push(running);
@@ -215,6 +215,7 @@ where
         let parts = self.parts();
         let previous = tables.load_full();
         tables.replace(self.driver.merge.table(&parts, Some(&previous)), self.settled);
+        self.driver.shared.hub.review();
     }
 
     /// The active members by server name, in the registry's order.
@@ -247,6 +248,7 @@ where
     fn settle(&mut self) {
         self.settled = true;
         self.driver.shared.tables.settle();
+        self.driver.shared.hub.review();
     }
 
     /// Looks at changed verdicts: an endpoint that has recovered may offer something else than before.
@@ -264,6 +266,7 @@ where
         if !self.settled && self.has_settled() {
             self.settle();
         }
+        self.driver.shared.hub.review();
         self.driver.shared.changed();
     }
 

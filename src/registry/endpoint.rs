@@ -7,6 +7,7 @@ use crate::{
         observe::{Observe, ObserveLayer},
     },
     load::{Meter, Metered},
+    subscribe::Hub,
 };
 use std::sync::Arc;
 use tokio::{
@@ -36,7 +37,7 @@ pub(super) struct Running {
     pub(super) wake: Arc<Notify>,
     /// The latest verdict was that it is ill.
     pub(super) ill: bool,
-    loops: [AbortHandle; 2],
+    loops: [AbortHandle; 3],
 }
 
 impl Running {
@@ -44,7 +45,7 @@ impl Running {
     pub(super) fn begin<U, S>(
         member: Arc<Member>,
         (raw, service): (U, S),
-        (board, timing): (&Board, &Timing),
+        (board, hub, timing): (&Board, &Hub, &Timing),
         updates: &mpsc::Sender<Update>,
         work: &mut JoinSet<Done>,
     ) -> (Self, Metered<Stack<S>>)
@@ -60,9 +61,10 @@ impl Running {
         let probe = Probe::new(raw.clone(), vital, timing.interval);
         let mut terms = Terms::new(member.server.settings().client_info.clone());
         terms.timeout = member.server.settings().start_timeout;
+        let feed = hub.feed(member.server.id().clone(), raw.clone(), terms.clone());
         let refresh = Refresh::new(member.server.id().clone(), raw, updates.clone());
         let refresh = refresh.terms(terms).wake(Arc::clone(&wake));
-        let loops = [work.spawn(ended(probe.run())), work.spawn(ended(refresh.run()))];
+        let loops = [work.spawn(ended(probe.run())), work.spawn(ended(refresh.run())), work.spawn(ended(feed.run()))];
 
         member.begin();
         (Self { member, wake, ill: false, loops }, Metered::new(stack, meter))
