@@ -127,7 +127,7 @@ impl Gateway {
         // Kept apart, because the end of all calls is seen here.
         let calls = LimitLayer::new(limits.max_in_flight).layer(timeout.layer(Route::new(tables.clone())));
         let subscribe = SubscribeLayer::new(tables.versions());
-        let subscribe = subscribe.max_streams(limits.max_streams).shutdown(listening.clone());
+        let subscribe = subscribe.resources(registry.hub()).max_streams(limits.max_streams).shutdown(listening.clone());
         let edge = EdgeLayer::new().max_request_bytes(limits.max_request_bytes);
         #[cfg(feature = "legacy")]
         let edge = edge.max_sessions(limits.max_sessions).session_idle_timeout(limits.idle_timeout);
