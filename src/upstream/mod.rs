@@ -1,5 +1,6 @@
 //! Servers: how each is reached, and how each era is spoken.
 
+mod ask;
 #[cfg(feature = "_client")]
 mod backoff;
 #[cfg(feature = "_client")]
@@ -21,6 +22,6 @@ pub mod stdio;
 
 pub use self::{
     connect::{Upstream, connect},
-    hop::{Hop, Outbound, Transport},
+    hop::{Hop, OfClient, Outbound, Transport},
     settings::Settings,
 };
