@@ -27,9 +27,13 @@
 //!
 //! # Sessions
 //!
-//! Where the server gives out session ids and is configured [`PerClient`](crate::registry::Sessions::PerClient), each
-//! client session gets one of its own, opened with that client's name; calls without a session share one. At any other
-//! server all calls share one. A call refused because its connection was [replaced](super::error::Replaced) or its
+//! A server of the initialize era is told once per session what can be asked of its client. So where it gives out
+//! session ids and is configured [`PerClient`](crate::registry::Sessions::PerClient), each client session gets one of
+//! its own, opened with that client's name and what it declares; clients without a session share one for each set of
+//! capabilities. At any other server all calls share one session, for which everything is declared that the gateway can
+//! carry, and each question is checked against what the call it belongs to declares. So is the session of the gateway's
+//! own calls, because servers list tools by what the client can do. A server that takes `initialize` only once has one
+//! session for all as well. A call refused because its connection was [replaced](super::error::Replaced) or its
 //! session [lost](super::error::SessionLost) was not executed: it is sent again after one new handshake, at most
 //! three times in all.
 //!
@@ -40,6 +44,7 @@
 //! outside of calls. Towards a modern server missing keys of `_meta` are filled in and `ping` becomes
 //! `server/discover`. Results keep their bytes.
 
+mod abilities;
 mod agreed;
 pub mod error;
 pub mod future;

@@ -8,6 +8,7 @@ use crate::{
     },
     meta,
     reply::Outcome,
+    upstream::OfClient,
 };
 
 /// What becomes of a call at a server of a known era.
@@ -43,8 +44,21 @@ pub(super) fn plan(call: &Call, agreed: &Agreed, client_info: &Json) -> Plan {
     if *method == Method::DISCOVER {
         return Plan::Answer(Outcome::Result(agreed.discover.clone()));
     }
-    let worded = Call { params: call.params.edit_meta(&meta::MODERN.map(Edit::Remove)), ..call.clone() };
-    if *method == Method::LISTEN { Plan::Listen(worded) } else { Plan::Send(worded) }
+    let mut worded = Call { params: call.params.edit_meta(&meta::MODERN.map(Edit::Remove)), ..call.clone() };
+    if *method == Method::LISTEN {
+        return Plan::Listen(worded);
+    }
+    if is_of_client(call) {
+        worded.extensions.insert(OfClient);
+    }
+    Plan::Send(worded)
+}
+
+/// Whether somebody outside of the gateway wants to know: a client with a session, or one of the calls that the gateway
+/// never makes for itself.
+pub(super) fn is_of_client(call: &Call) -> bool {
+    const CLIENTS: [Method; 4] = [Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ, Method::COMPLETE];
+    call.method != Method::LISTEN && (call.session.is_some() || CLIENTS.contains(&call.method))
 }
 
 /// The parameters with every key of `_meta` a modern request must have (2026-07-28, "basic/index: `_meta`").
