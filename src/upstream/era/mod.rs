@@ -37,6 +37,18 @@
 //! session [lost](super::error::SessionLost) was not executed: it is sent again after one new handshake, at most
 //! three times in all.
 //!
+//! # Questions
+//!
+//! What a server of the initialize era asks in the middle of a call goes to a client with a session as
+//! [`Event::Ask`](crate::reply::Event::Ask). A client of 2026-07-28 cannot be asked so: the reply ends with an
+//! `input_required` result, whose `requestState` is sealed, and the call waits for the retry that brings the answers.
+//! Permits and meters of the call are free meanwhile, because its reply has ended. At most 256 calls wait at a server,
+//! each for [`ask_timeout`](super::Settings::ask_timeout); then it is cancelled. A state is good once, for the same
+//! method and parameters, at the [endpoint it names](endpoint_of); any other is refused with −32602, and the call is
+//! not made (2026-07-28, "basic/patterns/mrtr"). Only `tools/call`, `prompts/get` and `resources/read` can be answered
+//! so; a question in the course of another method is refused, and one the client has not declared fails the call with
+//! −32021. A server's −32042 becomes an `input_required` result as well, after which the call is made again.
+//!
 //! # Wording
 //!
 //! Towards an initialize-era server the modern keys are taken out of `_meta`, `ping` stays `ping`, `server/discover` is
@@ -48,10 +60,12 @@ mod abilities;
 mod agreed;
 pub mod error;
 pub mod future;
+mod gate;
 mod handshake;
 mod lane;
 mod lanes;
 mod listen;
+mod park;
 mod probe;
 mod service;
 mod wording;
@@ -59,4 +73,4 @@ mod wording;
 #[cfg(test)]
 mod tests;
 
-pub use self::service::Era;
+pub use self::{park::endpoint_of, service::Era};

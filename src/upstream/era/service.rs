@@ -3,17 +3,20 @@ use super::{
     agreed::Agreed,
     error::HandshakeFailed,
     future::ResponseFuture,
+    gate,
     handshake::{Greeting, Opening},
     lane::Lane,
     lanes::{IDLE, Key, Lanes, Opened},
     listen,
+    park::{self, Claim, Park, REQUEST_STATE},
     wording::{self, Plan},
 };
 use crate::{
     BoxError, Call, Reply, Revision, Session,
-    error::find,
+    error::{Problem, find},
     json::Json,
     registry::{Connection, Server, Sessions},
+    reply::Outcome,
     upstream::{
         Outbound, Settings, Transport,
         error::{Refused, Replaced, SessionLost},
@@ -80,6 +83,7 @@ pub(super) struct Conversation<T> {
     lanes: Lanes,
     /// Where the watches over client sessions run; each ends with its lane.
     tasks: TaskTracker,
+    park: Arc<Park>,
     latest: ArcSwapOption<Agreed>,
     fault: ArcSwapOption<String>,
 }
@@ -112,6 +116,7 @@ impl<T: Transport> Era<T> {
             common: Arc::new(Lane::new(settings.client_info.clone(), Abilities::all().declaration())),
             lanes: Lanes::default(),
             tasks: server.tasks().clone(),
+            park: Arc::new(Park::new(server.id().clone(), settings.clone(), server.tasks().clone())),
             latest: ArcSwapOption::empty(),
             fault: ArcSwapOption::empty(),
             settings,
@@ -140,6 +145,11 @@ impl<T> Era<T> {
     /// Name and version of the server, as it says itself; for display only.
     pub fn server_info(&self) -> Option<Json> {
         self.conversation.latest.load().as_ref().and_then(|agreed| agreed.server_info())
+    }
+
+    /// Calls that wait for answers of their clients.
+    pub fn parked(&self) -> usize {
+        self.conversation.park.len()
     }
 
     /// Sessions of clients at the server.
@@ -177,6 +187,9 @@ impl<T> fmt::Debug for Era<T> {
         f.debug_struct("Era").field("revision", &self.revision()).finish_non_exhaustive()
     }
 }
+
+/// The call is to be made, whatever answers it brings.
+struct Again;
 
 /// Lets a lane go when its client's session ends, or when it has been idle.
 async fn watch<T: Transport>(conversation: Weak<Conversation<T>>, key: Key, session: Option<Arc<Session>>) {
@@ -251,7 +264,8 @@ impl<T> Conversation<T> {
     /// Words a reply for the gateway.
     fn unworded(&self, reply: Reply, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Reply {
         // A lane is in use as long as one of its replies is.
-        wording::unworded(reply, call, agreed).hold(lane.clone())
+        let reply = wording::unworded(reply, call, agreed).hold(lane.clone());
+        if agreed.revision.is_modern() { reply } else { gate::reply(reply, call, &self.park) }
     }
 
     fn plan(&self, call: &Call, agreed: &Agreed) -> Plan {
@@ -267,6 +281,13 @@ impl<T: Transport> Conversation<T> {
             let (lane, agreed) = self.agree(&call).await?;
             let sent = match self.plan(&call, &agreed) {
                 Plan::Answer(outcome) => return Ok(Reply::single(outcome)),
+                Plan::Retry(worded) => match self.claim(&call).await {
+                    Ok(reply) => return Ok(reply),
+                    Err(Again) => {
+                        let outbound = Outbound { call: worded, hop: agreed.hop.clone() };
+                        self.transport.clone().oneshot(outbound).await
+                    }
+                },
                 Plan::Listen(worded) => listen::legacy(self.transport.clone(), worded, &agreed).await,
                 Plan::Send(worded) => {
                     let outbound = Outbound { call: worded, hop: agreed.hop.clone() };
@@ -278,6 +299,22 @@ impl<T: Transport> Conversation<T> {
                 Err(error) => return Err(error),
                 Ok(reply) => return Ok(self.unworded(reply, &call, &lane, &agreed)),
             }
+        }
+    }
+
+    /// What comes of a call that brings answers, unless it is to be made as if it brought none.
+    async fn claim(&self, call: &Call) -> Result<Reply, Again> {
+        if call.params.member(REQUEST_STATE).is_none() {
+            return Err(Again);
+        }
+        match self.park.claim(call).await {
+            Ok(Claim::Parked(parked)) => Ok(gate::resume(*parked, call, &self.park)),
+            Ok(Claim::Again) if park::is_declined(call) => {
+                let problem = Problem::rpc(200, -32603, "the client declined what the server needs for this call");
+                Ok(Reply::single(Outcome::Error(problem.to_json())))
+            }
+            Ok(Claim::Again) => Err(Again),
+            Err(problem) => Ok(Reply::single(Outcome::Error(problem.to_json()))),
         }
     }
 

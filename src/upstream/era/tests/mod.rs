@@ -2,5 +2,6 @@
 
 mod handshake;
 mod mock;
+mod questions;
 mod sessions;
 mod wording;
