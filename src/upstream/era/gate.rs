@@ -1,5 +1,6 @@
 use super::{
     abilities::{Abilities, NEEDS_URL},
+    logging::Level,
     park::{Park, Parked},
     wording::is_of_client,
 };
@@ -142,6 +143,13 @@ impl Gate {
     }
 
     fn note(&self, note: Note) -> Option<Note> {
+        if note.method == Method::MESSAGE {
+            let wanted = match Level::of(&self.call) {
+                Some(level) => self.whose != Whose::Gateway && level.admits(&note.params),
+                None => self.whose == Whose::Session,
+            };
+            return wanted.then_some(note);
+        }
         if note.method == Method::PROGRESS && self.resumed {
             let token = self.call.params.progress_token()?;
             let params = note.params.edit(&[Edit::Set(meta::PROGRESS_TOKEN, token.as_bytes())]);

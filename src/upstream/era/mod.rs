@@ -49,6 +49,12 @@
 //! so; a question in the course of another method is refused, and one the client has not declared fails the call with
 //! −32021. A server's −32042 becomes an `input_required` result as well, after which the call is made again.
 //!
+//! # Log messages
+//!
+//! They go to calls that ask for them, from the level on that a call names; a client with a session that named none gets
+//! what the server chooses to send. A server of the initialize era has one level for a session: it is set to the lowest
+//! that a call ever wanted.
+//!
 //! # Wording
 //!
 //! Towards an initialize-era server the modern keys are taken out of `_meta`, `ping` stays `ping`, `server/discover` is
@@ -65,6 +71,7 @@ mod handshake;
 mod lane;
 mod lanes;
 mod listen;
+mod logging;
 mod park;
 mod probe;
 mod service;

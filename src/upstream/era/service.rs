@@ -7,7 +7,7 @@ use super::{
     handshake::{Greeting, Opening},
     lane::Lane,
     lanes::{IDLE, Key, Lanes, Opened},
-    listen,
+    listen, logging,
     park::{self, Claim, Park, REQUEST_STATE},
     wording::{self, Plan},
 };
@@ -170,6 +170,7 @@ impl<T: Transport> Service<Call> for Era<T> {
     fn call(&mut self, call: Call) -> ResponseFuture<T> {
         let conversation = self.conversation.clone();
         if let Some((lane, agreed)) = conversation.current(&call, self.transport.epoch())
+            && logging::wanted(&call, &agreed).is_none()
             && let Plan::Send(worded) = conversation.plan(&call, &agreed)
         {
             let future = self.transport.call(Outbound { call: worded, hop: agreed.hop.clone() });
@@ -279,6 +280,9 @@ impl<T: Transport> Conversation<T> {
         loop {
             attempts += 1;
             let (lane, agreed) = self.agree(&call).await?;
+            if let Some(level) = logging::wanted(&call, &agreed) {
+                logging::set(self.transport.clone(), &agreed, level).await;
+            }
             let sent = match self.plan(&call, &agreed) {
                 Plan::Answer(outcome) => return Ok(Reply::single(outcome)),
                 Plan::Retry(worded) => match self.claim(&call).await {
