@@ -56,7 +56,6 @@ type Calls = Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>;
 pub struct Gateway {
     stack: Stack,
     registry: Registry,
-    edge: Edge<Calls>,
     calls: Limit<Timeout<Route>>,
     listening: CancellationToken,
     cut: CancellationToken,
@@ -138,7 +137,7 @@ impl Gateway {
             .layer(LoadShedLayer::new())
             .service(calls.clone());
         let (drain_timeout, children) = (limits.drain_timeout, limits.stop_grace + limits.kill_grace + DELIVERY);
-        Self { stack: origin.layer(edge.clone()), registry, edge, calls, listening, cut, drain_timeout, children }
+        Self { stack: origin.layer(edge), registry, calls, listening, cut, drain_timeout, children }
     }
 
     /// The servers behind it.
@@ -160,7 +159,7 @@ impl Gateway {
         R: tokio::io::AsyncRead + Unpin,
         W: tokio::io::AsyncWrite + Unpin,
     {
-        self.edge.serve_stdio(input, output, self.listening.cancelled()).await
+        self.stack.get_ref().serve_stdio(input, output, self.listening.cancelled()).await
     }
 
     /// Ends the gateway in order, in bounded time.
@@ -178,7 +177,7 @@ impl Gateway {
             let _ = timeout(DELIVERY, self.calls.drain()).await;
         }
         #[cfg(feature = "legacy")]
-        self.edge.close_sessions();
+        self.stack.get_ref().close_sessions();
         if timeout(self.children, self.registry.close()).await.is_err() {
             tracing::warn!("some servers did not end in time");
         }
