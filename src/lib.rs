@@ -113,6 +113,7 @@ pub mod limit;
 pub mod load;
 pub mod meta;
 mod method;
+mod nearest;
 pub mod origin;
 mod param_headers;
 pub mod registry;

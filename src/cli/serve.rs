@@ -20,21 +20,11 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    net::TcpListener,
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
-
-/// How long calls in flight may take after the gateway was asked to stop.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// How long connections may take to deliver what the drain has finished.
 const DELIVERY: Duration = Duration::from_secs(1);
-
-/// How long children may take to leave if calls did not end in time: a little more than asking, telling and killing.
-const CHILDREN: Duration = Duration::from_secs(6);
 
 /// Where clients are served.
 #[derive(Clone, Copy, Debug)]
@@ -132,12 +122,8 @@ async fn end(
     }
     draining.store(true, Ordering::Relaxed);
     let orderly = async {
-        let in_time = timeout(DRAIN, gateway.drain()).await.is_ok();
+        gateway.drain().await;
         drained.cancel();
-        // The calls that hung are cut with their connections; their servers are then told to stop like the others.
-        if !in_time && timeout(CHILDREN, gateway.registry().close()).await.is_err() {
-            tracing::warn!("some servers did not end");
-        }
     };
     tokio::select! {
         () = orderly => {}

@@ -1,7 +1,7 @@
 use super::{
     Config, ConfigError,
     error::Mistake,
-    jsonc,
+    jsonc, limits,
     node::Node,
     reader::{Field, Object, Reader, list},
     servers,
@@ -28,6 +28,7 @@ const FIELDS: &[&str] = &[
     "connectTimeout",
     "startTimeout",
     "startPatience",
+    "limits",
     "keys",
     "servers",
     "mcpServers",
@@ -41,7 +42,7 @@ const FIELDS: &[&str] = &[
 const FOREIGN: &[&str] = &["inputs", "globalShortcut", "preferences"];
 
 /// The longest time that can be set: a day. Beyond it a number was most likely meant in another unit.
-const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
+pub(super) const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Reads a whole file.
 pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
@@ -64,6 +65,9 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     if let Some(object) = reader.object(&root, FIELDS, hint) {
         settings(&mut reader, &object, &mut config);
         times(&mut reader, &object, &mut config);
+        if let Some(field) = object.get("limits") {
+            config.limits = limits::read(&mut reader, field);
+        }
         config.servers = servers::read(&mut reader, &object);
     }
     if !reader.mistakes.is_empty() {
