@@ -75,11 +75,13 @@ pub(super) async fn serve(config: Config, faces: Faces) -> Result<(), Box<dyn Er
         }
     };
     let end = end(stop, left.cancelled(), &gateway, &draining, &drained, &console);
-    tokio::select! {
+    let served = tokio::select! {
         _ = async { tokio::join!(accept, pipes, end) } => Ok(()),
         never = announce(gateway.registry(), &console) => match never {},
         reason = lost(driver, &draining) => Err(reason),
-    }
+    };
+    console.close();
+    served
 }
 
 /// Completes when whatever has not been delivered since the drain never will be.
