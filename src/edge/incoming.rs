@@ -20,9 +20,9 @@ pub(super) enum Incoming {
         params: Params,
     },
     Response {
-        #[cfg_attr(not(feature = "legacy"), expect(dead_code, reason = "only sessions ask"))]
+        #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only sessions ask"))]
         id: Option<Id>,
-        #[cfg_attr(not(feature = "legacy"), expect(dead_code, reason = "only sessions ask"))]
+        #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only sessions ask"))]
         outcome: Result<Json, Json>,
     },
     /// The elements of an array, not yet parsed.

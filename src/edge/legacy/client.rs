@@ -36,7 +36,7 @@ impl Told {
 
 /// What a client told once, in its own words and in those of 2026-07-28.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(in crate::edge) struct Client {
     session: Arc<Session>,
     /// The capabilities in the words of 2026-07-28.
     capabilities: Json,
@@ -49,7 +49,7 @@ impl Client {
         Self { session: Arc::new(Session::new(id, told.revision, told.info, told.capabilities)), capabilities }
     }
 
-    pub(super) fn session(&self) -> &Arc<Session> {
+    pub(in crate::edge) fn session(&self) -> &Arc<Session> {
         &self.session
     }
 

@@ -15,8 +15,9 @@ use std::{
 /// What servers asked a client that it has not answered yet, by the ids the gateway gave them.
 ///
 /// The ids count up through the session and are never used again, so a late answer answers nothing else.
-pub(super) struct Questions {
-    open: Mutex<HashMap<u64, Ask>>,
+pub(in crate::edge) struct Questions {
+    /// `None` once nobody answers any more.
+    open: Mutex<Option<HashMap<u64, Ask>>>,
     last: AtomicU64,
 }
 
@@ -27,21 +28,22 @@ impl Questions {
 
     /// None yet; the first has the id after `base`.
     pub(super) fn new(base: u64) -> Self {
-        Self { open: Mutex::default(), last: AtomicU64::new(base) }
+        Self { open: Mutex::new(Some(HashMap::new())), last: AtomicU64::new(base) }
     }
 
     /// Passes an answer to whoever asked. One that nobody waits for is ignored.
-    pub(super) fn answer(&self, id: Option<&Id>, answer: Result<Json, Json>) {
+    pub(in crate::edge) fn answer(&self, id: Option<&Id>, answer: Result<Json, Json>) {
         let Some(id) = id.and_then(Id::as_u64) else { return };
-        let ask = lock(&self.open).remove(&id);
+        let ask = lock(&self.open).as_mut().and_then(|open| open.remove(&id));
         if let Some(ask) = ask {
             ask.answer(answer);
         }
     }
 
-    /// Refuses all that are open.
-    pub(super) fn clear(&self) {
-        drop(std::mem::take(&mut *lock(&self.open)));
+    /// Refuses all that are open, and all that come.
+    pub(in crate::edge) fn close(&self) {
+        let open = lock(&self.open).take();
+        drop(open);
     }
 }
 
@@ -55,11 +57,12 @@ impl Entry {
         let mut moot = Vec::new();
         {
             let mut open = lock(&questions.open);
+            let open = open.as_mut()?;
             if open.len() >= Questions::MAX {
                 let gone: Vec<u64> = open.iter().filter(|(_, ask)| ask.is_moot()).map(|(id, _)| *id).collect();
                 moot.extend(gone.iter().filter_map(|id| open.remove(id)));
             }
-            if open.len() >= Questions::MAX || self.ended().is_cancelled() {
+            if open.len() >= Questions::MAX {
                 return None;
             }
             open.insert(id, ask);
@@ -76,13 +79,13 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn is_open(&self) -> bool {
-        lock(&self.entry.questions().open).contains_key(&self.id)
+        lock(&self.entry.questions().open).as_ref().is_some_and(|open| open.contains_key(&self.id))
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        let ask = lock(&self.entry.questions().open).remove(&self.id);
+        let ask = lock(&self.entry.questions().open).as_mut().and_then(|open| open.remove(&self.id));
         drop(ask);
     }
 }

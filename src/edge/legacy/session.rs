@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 ///
 /// It is shared by the store, by each call in flight (through its [`Ticket`]) and by open streams. Its end is one token
 /// that all of them watch, so ending it needs neither a list of them nor their help.
-pub(super) struct Entry {
+pub(in crate::edge) struct Entry {
     id: Box<str>,
     /// Of a session whose id can open it again.
     stamp: Option<Stamp>,
@@ -51,9 +51,11 @@ impl Entry {
     /// client that never takes its answers keeps a bounded number of them here.
     const MAX_CALLS: usize = 256;
 
-    /// The session that is the stream of an HTTP+SSE client.
-    pub(super) fn streaming(id: Box<str>, queue: mpsc::Sender<Bytes>) -> Self {
-        Self { queue: Some(queue), ..Self::new(id, None, Arc::default(), 0) }
+    /// The session that is the one stream of a client of HTTP+SSE, or the pipe of one of stdio.
+    pub(in crate::edge) fn streaming(id: Box<str>, queue: mpsc::Sender<Bytes>) -> Self {
+        let mut entry = Self::new(id, None, Arc::default(), 0);
+        entry.queue = Some(queue);
+        entry
     }
 
     /// A session of Streamable HTTP, which the client's id can open again.
@@ -98,7 +100,7 @@ impl Entry {
         self.stamp.as_ref()
     }
 
-    pub(super) fn questions(&self) -> &Questions {
+    pub(in crate::edge) fn questions(&self) -> &Questions {
         &self.questions
     }
 
@@ -116,11 +118,11 @@ impl Entry {
         self.client().is_some_and(|client| client.session().revision() >= Revision::V2025_11_25)
     }
 
-    pub(super) fn queue(&self) -> Option<&mpsc::Sender<Bytes>> {
+    pub(in crate::edge) fn queue(&self) -> Option<&mpsc::Sender<Bytes>> {
         self.queue.as_ref()
     }
 
-    pub(super) fn client(&self) -> Option<&Client> {
+    pub(in crate::edge) fn client(&self) -> Option<&Client> {
         self.client.get()
     }
 
@@ -130,17 +132,17 @@ impl Entry {
     }
 
     /// Cancelled when the session ends.
-    pub(super) fn ended(&self) -> &CancellationToken {
+    pub(in crate::edge) fn ended(&self) -> &CancellationToken {
         &self.ended
     }
 
     /// Ends the session: its calls and streams, and what layers behind keep for it.
-    pub(super) fn close(&self) {
+    pub(in crate::edge) fn close(&self) {
         self.ended.cancel();
         if let Some(client) = self.client.get() {
             client.session().close();
         }
-        self.questions.clear();
+        self.questions.close();
         self.history.close();
         self.feed.close();
     }
@@ -198,7 +200,7 @@ impl Entry {
     }
 
     /// Takes back the running call with this id, if there is one.
-    pub(super) fn cancel(&self, id: &Id) {
+    pub(in crate::edge) fn cancel(&self, id: &Id) {
         let token = lock(&self.calls).get(id).cloned();
         if let Some(token) = token {
             token.cancel();
@@ -206,9 +208,16 @@ impl Entry {
     }
 
     /// The one place for a stream of what is told outside of calls; `None` while it is taken.
-    pub(super) fn listen(self: &Arc<Self>) -> Option<Listening> {
+    pub(in crate::edge) fn listen(self: &Arc<Self>) -> Option<Listening> {
         let free = self.listening.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire);
         free.is_ok().then(|| Listening(self.clone()))
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // What is kept behind for a session goes with it, whoever held it last.
+        self.close();
     }
 }
 
@@ -234,7 +243,7 @@ impl Drop for Ticket {
 }
 
 /// The place of the one open stream.
-pub(super) struct Listening(Arc<Entry>);
+pub(in crate::edge) struct Listening(Arc<Entry>);
 
 impl Drop for Listening {
     fn drop(&mut self) {
@@ -245,6 +254,6 @@ impl Drop for Listening {
 }
 
 /// What the locks of this module protect is whole at every step, so a panic elsewhere leaves nothing broken.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(in crate::edge) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -78,7 +78,7 @@ impl Legacy {
         let first = sse::encode(&sse::Event::new(endpoint).with_event("endpoint"));
         let messages = stream::unfold(open, |mut open| async {
             let message = open.next().await?;
-            Some((message, open))
+            Some((frame(message), open))
         });
         Ok(event_stream(stream::iter([first]).chain(messages), self.settings.keep_alive))
     }
@@ -150,7 +150,7 @@ async fn take<S: Inner>(
                 deliver(running).await?;
             }
             if initialized {
-                announce(inner, entry, extensions);
+                announce(inner, entry, extensions, entry.ended().clone());
             }
             Ok(())
         }
@@ -162,7 +162,8 @@ async fn take<S: Inner>(
     }
 }
 
-fn request<S: Inner>(
+/// Starts one request of a client all of whose messages go into one queue.
+pub(in crate::edge) fn request<S: Inner>(
     inner: &S,
     entry: &Arc<Entry>,
     extensions: Extensions,
@@ -222,10 +223,15 @@ async fn initialize<S: Inner>(
 }
 
 /// Tells the client of what changes outside of calls from here on, once.
-fn announce<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions) {
+pub(in crate::edge) fn announce<S: Inner>(
+    inner: &S,
+    entry: &Arc<Entry>,
+    extensions: Extensions,
+    over: CancellationToken,
+) {
     let Some(place) = entry.listen() else { return };
     let (inner, entry) = (inner.clone(), entry.clone());
-    tokio::spawn(async move {
+    tokio::spawn(over.run_until_cancelled_owned(async move {
         let Some((first, rest)) = listen(&inner, &entry, extensions, place).await else { return };
         let mut events = stream::iter(first).chain(rest);
         while let Some(event) = events.next().await {
@@ -235,10 +241,10 @@ fn announce<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions) {
                 break;
             }
         }
-    });
+    }));
 }
 
 /// Waits for a place in the client's queue; `None` once the call is taken back or the client is gone.
 async fn send(entry: &Entry, token: &CancellationToken, message: Bytes) -> Option<()> {
-    token.run_until_cancelled(entry.queue()?.send(frame(message))).await?.ok()
+    token.run_until_cancelled(entry.queue()?.send(message)).await?.ok()
 }

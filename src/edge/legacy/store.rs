@@ -177,7 +177,7 @@ impl Sessions {
 }
 
 /// 128 bits that nobody can guess, as hexadecimal digits.
-pub(super) fn mint() -> Result<Box<str>, Problem> {
+pub(in crate::edge) fn mint() -> Result<Box<str>, Problem> {
     let random = random()?;
     let mut id = String::with_capacity(2 * random.len());
     for byte in random {

@@ -247,6 +247,6 @@ async fn a_call_can_be_taken_back_in_each_of_its_steps() {
     respond.send_response(reply);
     said(&mut body).await.unwrap();
     ask(&edge, cancel()).await;
-    dropped.await;
     assert_eq!(said(&mut body).await, None);
+    dropped.await;
 }

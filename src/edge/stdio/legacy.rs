@@ -1,0 +1,69 @@
+use crate::{
+    Method, Revision,
+    edge::{
+        error::Refusal,
+        legacy::{post, session::Entry, sse, store},
+        running::{Inner, Running},
+    },
+    json::{Id, Json, Params},
+};
+use bytes::Bytes;
+use http::Extensions;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// The one session of a client that opens with `initialize`: that of an HTTP+SSE client, whose messages all go one way
+/// too. The session ends with the last of its calls once this is dropped.
+pub(super) struct Legacy<S> {
+    inner: S,
+    entry: Arc<Entry>,
+    /// Cancelled when what only listens is over.
+    over: CancellationToken,
+}
+
+impl<S: Inner> Legacy<S> {
+    pub(super) fn new(inner: S, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> Result<Self, Refusal> {
+        let entry = Arc::new(Entry::streaming(store::mint()?, queue));
+        Ok(Self { inner, entry, over })
+    }
+
+    pub(super) fn request(&self, id: Id, method: Method, params: Params) -> Result<(), Refusal> {
+        sse::request(&self.inner, &self.entry, Extensions::new(), id, method, params)
+    }
+
+    /// What a notification makes of itself: nothing more to do, or something to hand on.
+    pub(super) fn told(&self, method: Method, params: Params) -> Result<Option<Running>, Refusal> {
+        if method == Method::INITIALIZED {
+            sse::announce(&self.inner, &self.entry, Extensions::new(), self.over.clone());
+        }
+        post::told(&self.inner, &self.entry, Extensions::new(), method, params)
+    }
+
+    /// Whether arrays of messages belong to the session's revision.
+    pub(super) fn has_batches(&self) -> bool {
+        self.entry.client().is_some_and(|client| client.session().revision() == Revision::V2025_03_26)
+    }
+
+    /// Takes the client's answer to a question.
+    pub(super) fn answer(&self, id: Option<&Id>, answer: Result<Json, Json>) {
+        self.entry.questions().answer(id, answer);
+    }
+
+    /// Takes back the running call with this id, if there is one.
+    pub(super) fn cancel(&self, id: &Id) {
+        self.entry.cancel(id);
+    }
+
+    /// Cancelled when the session ends.
+    pub(super) fn ended(&self) -> &CancellationToken {
+        self.entry.ended()
+    }
+}
+
+impl<S> Drop for Legacy<S> {
+    fn drop(&mut self) {
+        // The client has closed its end, so it answers nothing any more, and calls must not wait for that.
+        self.entry.questions().close();
+    }
+}
