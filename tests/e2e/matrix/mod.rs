@@ -7,7 +7,7 @@ mod features;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::join_all};
 
 use self::{
     caller::{Caller, Kind as Client},
@@ -35,6 +35,7 @@ const SERVERS: [Server; 4] = [Server::Sse, Server::Legacy, Server::LegacySession
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a cell of the matrix says.
+#[derive(Clone)]
 enum Cell {
     Holds,
     Fails(String),
@@ -140,13 +141,14 @@ async fn direct() {
 
 #[tokio::test]
 async fn through_the_gateway() {
-    let mut rows = Vec::new();
-    for kind in SERVERS {
+    let rows = join_all(SERVERS.map(|kind| async move {
         let server = Running::start(kind, Peer::asking("one")).await;
         let front = Front::of_one(&server).await;
+        let mut rows = Vec::new();
         for client in CLIENTS {
             rows.push((format!("{client:?} × {kind:?}"), row(client, &server, Some(&front)).await));
         }
-    }
-    judge(&rows);
+        rows
+    }));
+    judge(&rows.await.concat());
 }
