@@ -1,6 +1,6 @@
 //! Servers: how each is reached, and how each era is spoken.
 
-#[cfg(feature = "_client")]
+mod ask;
 mod backoff;
 #[cfg(feature = "_client")]
 mod client;
@@ -19,8 +19,9 @@ pub mod sse;
 #[cfg(feature = "stdio")]
 pub mod stdio;
 
+pub(crate) use self::backoff::Backoff;
 pub use self::{
     connect::{Upstream, connect},
-    hop::{Hop, Outbound, Transport},
+    hop::{Hop, OfClient, Outbound, Transport},
     settings::Settings,
 };
