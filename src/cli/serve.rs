@@ -1,5 +1,6 @@
 use super::{
     accept::Accept,
+    admin::Admin,
     console::Console,
     report::{Report, Row},
     routes::Routes,
@@ -8,6 +9,7 @@ use super::{
 use crate::{
     Gateway,
     config::Config,
+    origin::OriginLayer,
     registry::{Entry, Registry},
 };
 use std::{
@@ -22,6 +24,7 @@ use std::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tower::Layer;
 
 /// How long connections may take to deliver what the drain has finished.
 const DELIVERY: Duration = Duration::from_secs(1);
@@ -30,9 +33,10 @@ const DELIVERY: Duration = Duration::from_secs(1);
 pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     // Before anything is printed: whoever reads the first line may send a signal at once.
     let stop = Stop::listen()?;
-    let listener = bind((config.host, config.port).into()).await?;
+    let listener = bind((config.host, config.port).into(), "--port or `port`").await?;
     let console = Console::open(io::stdout())?;
     greet(&console, &config, listener.local_addr()?);
+    let admin = admin(config.admin_port).await?;
     let (gateway, driver) = Gateway::from_config(config)?;
     let driver = tokio::spawn(driver);
     let draining = Arc::new(AtomicBool::new(false));
@@ -43,10 +47,18 @@ pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let drained = CancellationToken::new();
     // The listener stays open during the drain, so that probes are told 503 and not left to guess from a refusal.
     let accept = Accept::new(listener).grace(DELIVERY);
-    let accept = accept.serve(Routes::new(gateway.clone(), ready), drained.clone().cancelled_owned());
+    let accept = accept.serve(Routes::new(gateway.clone(), ready.clone()), drained.clone().cancelled_owned());
+    let admin = {
+        let (registry, drained) = (gateway.registry().clone(), drained.clone());
+        async move {
+            let Some(listener) = admin else { return };
+            let admin = OriginLayer::localhost().layer(Admin::new(registry, ready));
+            Accept::new(listener).grace(DELIVERY).serve(admin, drained.cancelled_owned()).await;
+        }
+    };
     let end = end(stop, &gateway, &draining, drained, &console);
     tokio::select! {
-        _ = async { tokio::join!(accept, end) } => Ok(()),
+        _ = async { tokio::join!(accept, admin, end) } => Ok(()),
         never = announce(gateway.registry(), &console) => match never {},
         reason = lost(driver, &draining) => Err(reason),
     }
@@ -80,16 +92,33 @@ async fn end(mut stop: Stop, gateway: &Gateway, draining: &AtomicBool, drained: 
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+/// Listens where the operator's programs ask. The port that nobody chose is not worth a refusal to start: another gateway
+/// of this machine may have it.
+async fn admin(port: Option<u16>) -> Result<Option<TcpListener>, String> {
+    let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match port {
+        Some(0) => Ok(None),
+        Some(port) => bind(address(port), "`admin.port`").await.map(Some),
+        None => match TcpListener::bind(address(Config::ADMIN_PORT)).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(error) => {
+                tracing::info!(port = Config::ADMIN_PORT, %error, "servers and health are shown nowhere");
+                Ok(None)
+            }
+        },
+    }
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| {
         let (host, port) = (address.ip(), address.port());
         match error.kind() {
             io::ErrorKind::AddrInUse => format!(
-                "port {port} on {host} is in use: stop the program that uses it, or choose another port with --port or \
-                 `port` in the configuration"
+                "port {port} on {host} is in use: stop the program that uses it, or choose another port with {setting} \
+                 in the configuration"
             ),
             io::ErrorKind::PermissionDenied => {
-                format!("port {port} on {host} may not be used by this user: choose one above 1023 with --port")
+                format!("port {port} on {host} may not be used by this user: choose one above 1023 with {setting}")
             }
             io::ErrorKind::AddrNotAvailable => {
                 format!(

@@ -41,6 +41,7 @@
 //! | `startTimeout` | ms to the first answer of a child process | 60000 |
 //! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
 //! | `limits` | what bounds the gateway, see below | |
+//! | `admin` | `port`: where on 127.0.0.1 servers and health are shown as JSON; 0 for nowhere | 4001, if it is free |
 //! | `servers` | a list of server entries | none |
 //! | `mcpServers` | the map that Claude, Cursor and others keep | none |
 //! | `$schema` | for editors | |
@@ -148,6 +149,9 @@ pub struct Config {
     pub start_patience: Duration,
     /// What bounds the gateway.
     pub limits: Limits,
+    /// The port on 127.0.0.1 that shows servers and health, 0 for none; [`ADMIN_PORT`](Self::ADMIN_PORT) if unset and
+    /// free. For the program: a library user mounts [`Admin`](crate::cli::admin::Admin) where it likes.
+    pub admin_port: Option<u16>,
     /// The names under which clients see the tools of several servers.
     pub naming: Naming,
     /// The servers, in the order of the file: those of `servers` before those of `mcpServers`.
@@ -169,6 +173,7 @@ impl Default for Config {
             start_timeout: Duration::from_secs(60),
             start_patience: Duration::from_secs(5),
             limits: Limits::default(),
+            admin_port: None,
             naming: Naming::Auto,
             servers: Vec::new(),
             notes: Vec::new(),
@@ -177,6 +182,9 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The port of the admin listener where none is set.
+    pub const ADMIN_PORT: u16 = 4001;
+
     /// The defaults under this name, without servers.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
