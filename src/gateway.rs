@@ -83,13 +83,15 @@ impl Gateway {
     ///
     /// [`RegisterError`] if an entry of `config.servers` cannot be used.
     pub fn from_config(config: Config) -> Result<(Self, impl Future<Output = ()> + Send), RegisterError> {
+        let defaults = upstream::Settings::default();
         let settings = upstream::Settings {
             connect_timeout: config.connect_timeout,
             start_timeout: config.start_timeout,
             max_message_bytes: config.limits.max_message_bytes,
             stop_grace: config.limits.stop_grace,
             kill_grace: config.limits.kill_grace,
-            ..upstream::Settings::default()
+            keys: config.keys.unwrap_or_else(|| defaults.keys.clone()),
+            ..defaults
         };
         let per_server = LimitLayer::new(config.limits.max_in_flight_per_server);
         let builder = Registry::builder()
@@ -125,7 +127,7 @@ impl Gateway {
         // Kept apart, because the end of all calls is seen here.
         let calls = LimitLayer::new(limits.max_in_flight).layer(timeout.layer(Route::new(tables.clone())));
         let subscribe = SubscribeLayer::new(tables.versions());
-        let subscribe = subscribe.max_streams(limits.max_streams).shutdown(listening.clone());
+        let subscribe = subscribe.resources(registry.hub()).max_streams(limits.max_streams).shutdown(listening.clone());
         let edge = EdgeLayer::new().max_request_bytes(limits.max_request_bytes);
         #[cfg(feature = "legacy")]
         let edge = edge.max_sessions(limits.max_sessions).session_idle_timeout(limits.idle_timeout);
@@ -142,6 +144,23 @@ impl Gateway {
     /// The servers behind it.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Serves the client at the other end of two pipes, such as the program's stdin and stdout, until it closes
+    /// `input` or the gateway is [drained](Self::drain).
+    ///
+    /// It stands beside the HTTP service and shares everything with it; see [`Edge::serve_stdio`].
+    ///
+    /// # Errors
+    ///
+    /// The one of the pipes.
+    #[cfg(feature = "stdio")]
+    pub async fn serve_stdio<R, W>(&self, input: R, output: W) -> std::io::Result<()>
+    where
+        R: tokio::io::AsyncRead + Unpin,
+        W: tokio::io::AsyncWrite + Unpin,
+    {
+        self.edge.serve_stdio(input, output, self.listening.cancelled()).await
     }
 
     /// Ends the gateway in order, in bounded time.

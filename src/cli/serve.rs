@@ -22,21 +22,35 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
 
 /// How long connections may take to deliver what the drain has finished.
 const DELIVERY: Duration = Duration::from_secs(1);
 
-/// Serves until a signal asks to stop and everything has ended.
-pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
+/// Where clients are served.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Faces {
+    /// On the port of the configuration.
+    pub(super) http: bool,
+    /// On stdin and stdout.
+    pub(super) stdio: bool,
+}
+
+/// Serves until a signal asks to stop, or the client at stdin leaves, and everything has ended.
+pub(super) async fn serve(config: Config, faces: Faces) -> Result<(), Box<dyn Error>> {
     // Before anything is printed: whoever reads the first line may send a signal at once.
     let stop = Stop::listen()?;
-    let listener = bind((config.host, config.port).into(), "--port or `port`").await?;
-    let console = Console::open(io::stdout())?;
-    greet(&console, &config, listener.local_addr()?);
-    let admin = admin(config.admin_port).await?;
+    let listener = match faces.http {
+        true => Some(bind((config.host, config.port).into(), "--port or `port`").await?),
+        false => None,
+    };
+    // Beside messages nothing may be on stdout.
+    let console = if faces.stdio { Console::open(io::stderr())? } else { Console::open(io::stdout())? };
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    greet(&console, &config, address);
+    let admin = admin(config.admin_port, faces).await?;
     let (gateway, driver) = Gateway::from_config(config)?;
     let driver = tokio::spawn(driver);
     let draining = Arc::new(AtomicBool::new(false));
@@ -45,9 +59,15 @@ pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
         move || !draining.load(Ordering::Relaxed) && registry.is_settled()
     };
     let drained = CancellationToken::new();
-    // The listener stays open during the drain, so that probes are told 503 and not left to guess from a refusal.
-    let accept = Accept::new(listener).grace(DELIVERY);
-    let accept = accept.serve(Routes::new(gateway.clone(), ready.clone()), drained.clone().cancelled_owned());
+    let accept = {
+        let (routes, drained) = (Routes::new(gateway.clone(), ready.clone()), drained.clone());
+        async move {
+            let Some(listener) = listener else { return };
+            // The listener stays open during the drain, so that probes are told 503 and not left to guess from a
+            // refusal.
+            Accept::new(listener).grace(DELIVERY).serve(routes, drained.cancelled_owned()).await;
+        }
+    };
     let admin = {
         let (registry, drained) = (gateway.registry().clone(), drained.clone());
         async move {
@@ -56,12 +76,33 @@ pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
             Accept::new(listener).grace(DELIVERY).serve(admin, drained.cancelled_owned()).await;
         }
     };
-    let end = end(stop, &gateway, &draining, drained, &console);
+    let left = CancellationToken::new();
+    let pipes = async {
+        if faces.stdio {
+            let _left = left.clone().drop_guard();
+            tokio::select! {
+                served = gateway.serve_stdio(tokio::io::stdin(), tokio::io::stdout()) => served.unwrap_or_else(broken),
+                () = too_late(&drained) => {}
+            }
+        }
+    };
+    let end = end(stop, left.cancelled(), &gateway, &draining, &drained, &console);
     tokio::select! {
-        _ = async { tokio::join!(accept, admin, end) } => Ok(()),
+        _ = async { tokio::join!(accept, admin, pipes, end) } => Ok(()),
         never = announce(gateway.registry(), &console) => match never {},
         reason = lost(driver, &draining) => Err(reason),
     }
+}
+
+/// Completes when whatever has not been delivered since the drain never will be.
+async fn too_late(drained: &CancellationToken) {
+    drained.cancelled().await;
+    sleep(DELIVERY).await;
+}
+
+/// A client that went away without reading its answers is no failure of the gateway.
+fn broken(error: io::Error) {
+    tracing::warn!(%error, "the client at stdin has gone");
 }
 
 /// Waits until the driver ends although nobody asked it to: nothing would follow the servers any more.
@@ -77,11 +118,21 @@ async fn lost(driver: JoinHandle<()>, draining: &AtomicBool) -> Box<dyn Error> {
     }
 }
 
-/// Waits for a signal and ends everything in order; a second signal ends the process where it stands.
-async fn end(mut stop: Stop, gateway: &Gateway, draining: &AtomicBool, drained: CancellationToken, console: &Console) {
-    stop.next().await;
+/// Waits for a signal, or until the client at stdin has `left`, and ends everything in order; a second signal ends the
+/// process where it stands.
+async fn end(
+    mut stop: Stop,
+    left: impl Future<Output = ()>,
+    gateway: &Gateway,
+    draining: &AtomicBool,
+    drained: &CancellationToken,
+    console: &Console,
+) {
+    tokio::select! {
+        _ = stop.next() => console.say("stopping: calls in flight may finish; a second signal ends at once"),
+        () = left => {}
+    }
     draining.store(true, Ordering::Relaxed);
-    console.say("stopping: calls in flight may finish; a second signal ends at once");
     let orderly = async {
         gateway.drain().await;
         drained.cancel();
@@ -94,10 +145,12 @@ async fn end(mut stop: Stop, gateway: &Gateway, draining: &AtomicBool, drained: 
 
 /// Listens where the operator's programs ask. The port that nobody chose is not worth a refusal to start: another gateway
 /// of this machine may have it.
-async fn admin(port: Option<u16>) -> Result<Option<TcpListener>, String> {
+async fn admin(port: Option<u16>, faces: Faces) -> Result<Option<TcpListener>, String> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     match port {
         Some(0) => Ok(None),
+        // One of many that clients launch: not one that an operator would look for.
+        None if !faces.http => Ok(None),
         Some(port) => bind(address(port), "`admin.port`").await.map(Some),
         None => match TcpListener::bind(address(Config::ADMIN_PORT)).await {
             Ok(listener) => Ok(Some(listener)),
@@ -130,10 +183,13 @@ async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String>
     })
 }
 
-fn greet(console: &Console, config: &Config, address: SocketAddr) {
+fn greet(console: &Console, config: &Config, address: Option<SocketAddr>) {
     for note in &config.notes {
         console.say(format!("note: {note}"));
     }
+    let Some(address) = address else {
+        return console.say(format!("{} serves stdin and stdout", config.name));
+    };
     // "Every address" is none a client could be given.
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -42,6 +42,7 @@
 //! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
 //! | `limits` | what bounds the gateway, see below | |
 //! | `admin` | `port`: where on 127.0.0.1 servers and health are shown as JSON; 0 for nowhere | 4001, if it is free |
+//! | `keys` | secrets of 32 characters or more: the first seals what clients carry (session ids), all open it | made once by the command, per process in a library |
 //! | `servers` | a list of server entries | none |
 //! | `mcpServers` | the map that Claude, Cursor and others keep | none |
 //! | `$schema` | for editors | |
@@ -102,7 +103,7 @@ pub use self::{
     limits::Limits,
 };
 
-use crate::{balance::policy::Strategy, catalog::Naming, registry::Server};
+use crate::{balance::policy::Strategy, catalog::Naming, registry::Server, seal::Keys};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
@@ -154,6 +155,9 @@ pub struct Config {
     pub admin_port: Option<u16>,
     /// The names under which clients see the tools of several servers.
     pub naming: Naming,
+    /// What seals session ids and other tokens that clients carry; `None` for keys of this process alone, with which
+    /// no token outlives it.
+    pub keys: Option<Keys>,
     /// The servers, in the order of the file: those of `servers` before those of `mcpServers`.
     pub servers: Vec<Server>,
     /// What was ignored, one sentence each, for the operator to read.
@@ -175,6 +179,7 @@ impl Default for Config {
             limits: Limits::default(),
             admin_port: None,
             naming: Naming::Auto,
+            keys: None,
             servers: Vec::new(),
             notes: Vec::new(),
         }

@@ -10,6 +10,7 @@ use crate::{
     health::{Board, Thresholds},
     limit::{Limit, LimitLayer},
     route::{Pool, Table, Tables},
+    subscribe::Hub,
     upstream::{self, Upstream},
 };
 use std::{fmt, future::Future, sync::Arc, time::Duration};
@@ -180,11 +181,13 @@ impl<C, E> Builder<C, E> {
         E: Fn(&Server, U) -> S + Send + Sync + 'static,
         S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
     {
+        let (tables, board) = (Tables::new(Table::default()), Board::new(self.thresholds));
         let shared = Arc::new(Shared {
             members: watch::Sender::new(Members::default()),
             changes: watch::Sender::new(0),
-            tables: Tables::new(Table::default()),
-            board: Board::new(self.thresholds),
+            hub: Hub::new(tables.clone(), board.subscribe()),
+            tables,
+            board,
             settings: Arc::new(self.settings),
         });
         let driver = Driver::new(&shared, self.name, (self.strategy, self.wrap), self.naming, self.timing);

@@ -169,7 +169,7 @@ where
         let shared = &self.driver.shared;
         let peers = self.pools.peers(member.server.name());
         let vital = shared.board.endpoint_in(member.server.id(), &peers);
-        let context = (vital, &self.driver.timing);
+        let context = (vital, &shared.hub, &self.driver.timing);
         let (running, endpoint) = Running::begin(member, services, context, &self.updates, &mut self.work);
         let (name, id) = (running.member.server.name().clone(), running.member.server.id().clone());
         self.running.push(running);
@@ -217,6 +217,7 @@ where
         let parts = self.parts();
         let previous = tables.load_full();
         tables.replace(self.driver.merge.table(&parts, Some(&previous)), self.settled);
+        self.driver.shared.hub.review();
     }
 
     /// The active members by server name, in the registry's order.
@@ -248,6 +249,7 @@ where
     fn settle(&mut self) {
         self.settled = true;
         self.driver.shared.tables.settle();
+        self.driver.shared.hub.review();
     }
 
     /// Looks at changed verdicts: an endpoint that has recovered may offer something else than before.
@@ -262,6 +264,7 @@ where
         if !self.settled && self.has_settled() {
             self.settle();
         }
+        self.driver.shared.hub.review();
         self.driver.shared.changed();
     }
 

@@ -7,6 +7,7 @@ use crate::{
         observe::{Observe, ObserveLayer},
     },
     load::{Meter, Metered},
+    subscribe::Hub,
 };
 use futures_util::FutureExt;
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -44,7 +45,7 @@ pub(super) struct Running {
     pub(super) wake: Arc<Notify>,
     /// The latest verdict was that it is ill.
     pub(super) ill: bool,
-    loops: [AbortHandle; 2],
+    loops: [AbortHandle; 3],
 }
 
 impl Running {
@@ -52,7 +53,7 @@ impl Running {
     pub(super) fn begin<U, S>(
         member: Arc<Member>,
         (raw, service): (U, S),
-        (vital, timing): (Vital, &Timing),
+        (vital, hub, timing): (Vital, &Hub, &Timing),
         updates: &Updates,
         work: &mut JoinSet<Done>,
     ) -> (Self, Metered<Stack<S>>)
@@ -72,11 +73,15 @@ impl Running {
         };
         let mut terms = Terms::new(server.settings().client_info.clone());
         terms.timeout = server.settings().start_timeout;
+        let feed = {
+            let (hub, id, raw, terms) = (hub.clone(), server.id().clone(), raw.clone(), terms.clone());
+            move || hub.feed(id.clone(), raw.clone(), terms.clone()).run()
+        };
         let refresh = {
             let (member, updates, wake) = (member.clone(), updates.clone(), wake.clone());
             move || relayed(raw.clone(), terms.clone(), member.clone(), updates.clone(), wake.clone())
         };
-        let loops = [work.spawn(steadily(probe)), work.spawn(steadily(refresh))];
+        let loops = [work.spawn(steadily(probe)), work.spawn(steadily(refresh)), work.spawn(steadily(feed))];
 
         member.begin(vital);
         (Self { member, wake, ill: false, loops }, Metered::new(stack, meter))

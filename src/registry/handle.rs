@@ -3,6 +3,7 @@ use crate::{
     EndpointId,
     health::{Board, HealthCheck},
     route::{Table, Tables},
+    subscribe::Hub,
     upstream,
 };
 use std::{fmt, sync::Arc};
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) changes: watch::Sender<u64>,
     pub(super) tables: Arc<Tables<Table>>,
     pub(super) board: Board,
+    pub(super) hub: Hub,
     pub(super) settings: Arc<upstream::Settings>,
 }
 
@@ -172,6 +174,12 @@ impl Registry {
     /// [`SubscribeLayer`](crate::subscribe::SubscribeLayer).
     pub fn tables(&self) -> Arc<Tables<Table>> {
         Arc::clone(&self.shared.tables)
+    }
+
+    /// The subscriptions to resources of its servers, for
+    /// [`SubscribeLayer::resources`](crate::subscribe::SubscribeLayer::resources).
+    pub fn hub(&self) -> Hub {
+        self.shared.hub.clone()
     }
 
     /// Whether every server of the configuration has answered or failed once, or the start's patience is over.

@@ -1,6 +1,5 @@
 //! Servers: how each is reached, and how each era is spoken.
 
-#[cfg(feature = "_client")]
 mod backoff;
 #[cfg(feature = "_client")]
 mod client;
@@ -19,6 +18,7 @@ pub mod sse;
 #[cfg(feature = "stdio")]
 pub mod stdio;
 
+pub(crate) use self::backoff::Backoff;
 pub use self::{
     connect::{Upstream, connect},
     hop::{Hop, Outbound, Transport},

@@ -9,6 +9,7 @@ use tower_mcp_gateway::{
     catalog::Naming,
     config::{Config, ConfigError},
     registry::{Connection, Sessions},
+    seal::Purpose,
 };
 
 /// Parses with the variables `TOKEN`, `PORT` and `EMPTY` set.
@@ -35,6 +36,17 @@ fn an_empty_object_is_the_documented_defaults() {
 }
 
 #[test]
+fn the_first_key_of_the_list_seals_and_the_others_open() {
+    let [old, new] = ["an-old-secret-of-thirty-two-characters", "a-new-secret-of-more-than-thirty-two-characters"];
+    let keys = |list: &str| parse(&format!("{{\"keys\": [{list}]}}")).unwrap().keys.unwrap();
+    let (before, after) = (keys(&format!("\"{old}\"")), keys(&format!("\"{new}\", \"{old}\"")));
+    let token = before.seal(Purpose::Session, b"who");
+    assert_eq!(after.open(Purpose::Session, &token).as_deref(), Some(&b"who"[..]));
+    assert_eq!(before.open(Purpose::Session, &after.seal(Purpose::Session, b"who")), None);
+    assert!(parse("{}").unwrap().keys.is_none());
+}
+
+#[test]
 fn every_documented_field_is_read() {
     let config = parse(
         r#"{
@@ -48,6 +60,7 @@ fn every_documented_field_is_read() {
                 "maxRequestBytes": 8192, "maxMessageBytes": 9216, "maxTotal": 10, "askTimeout": 11, "idleTimeout": 12,
                 "stopGrace": 13, "killGrace": 14, "drainTimeout": "${PORT}",
             },
+            "keys": ["${TOKEN}-and-enough-more-to-be-a-secret", "0123456789abcdef0123456789abcdef"],
             "servers": [
                 {"id": "s-1", "name": "s", "transport": "sse", "sessions": "shared",
                  "connection": {"type": "sse", "url": "http://localhost:3510", "headers": {"Authorization": "Bearer ${TOKEN}"}},
@@ -73,6 +86,7 @@ fn every_documented_field_is_read() {
     let times = [limits.max_total, limits.ask_timeout, limits.idle_timeout, limits.stop_grace, limits.kill_grace];
     assert_eq!(times.map(|time| time.as_millis()), [10, 11, 12, 13, 14]);
     assert_eq!(limits.drain_timeout.as_millis(), config.port.into());
+    assert_eq!(format!("{:?}", config.keys), "Some(2 keys)");
     let [sse, http, child] = &config.servers[..] else { panic!("{:?}", config.servers) };
     let Connection::Sse { url, headers } = sse.connection() else { panic!("{sse:?}") };
     assert_eq!(

@@ -64,6 +64,16 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "{\"name\": \"${NOWHERE}\"}",
         "`name` at line 1: the environment variable `NOWHERE` is not set: set it, or give a default as in `${NOWHERE:-…}`",
     ),
+    ("{\"keys\": \"x\"}", "`keys` at line 1: must be a list in `[ ]`, not a string"),
+    ("{\"keys\": []}", "`keys` at line 1: at least one key is needed"),
+    (
+        "{\"keys\": [\"0123456789abcdef0123456789abcdef\",\n\"${TOKEN}\"]}",
+        "`keys[1]` at line 2: must have at least 32 characters: `openssl rand -base64 32` prints a good one",
+    ),
+    (
+        "{\"keys\": [\"${UNSET}\"]}",
+        "`keys[0]` at line 1: the environment variable `UNSET` is not set: set it, or give a default as in `${UNSET:-…}`",
+    ),
     ("{\"servers\": 1}", "`servers` at line 1: must be a list in `[ ]`, not a number"),
     ("{\"mcpServers\": []}", "`mcpServers` at line 1: must be an object in `{ }`, not a list"),
     ("", "line 1: the file is empty: the least it needs is `{ }`"),
