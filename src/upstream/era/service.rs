@@ -292,7 +292,7 @@ impl<T: Transport> Conversation<T> {
                         self.transport.clone().oneshot(outbound).await
                     }
                 },
-                Plan::Listen(worded) => listen::legacy(self.transport.clone(), worded, &agreed).await,
+                Plan::Listen(worded) => listen::legacy(self.transport.clone(), worded, &agreed, &self.tasks).await,
                 Plan::Send(worded) => {
                     let outbound = Outbound { call: worded, hop: agreed.hop.clone() };
                     self.transport.clone().oneshot(outbound).await
