@@ -9,7 +9,7 @@ use crate::{
         object::{self, Edit},
         write,
     },
-    route::{Backend, Table, Target, Template},
+    route::{Abilities, Backend, Table, Target, Template},
 };
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -112,7 +112,7 @@ impl<'a, S: Clone> Draft<'a, S> {
 
     /// The name clients see; `None` if there is none left.
     fn expose(&mut self, kind: Kind, taken: &Named<S>, backend: &Backend<S>, name: &str) -> Option<Box<str>> {
-        let (kind, server) = (kind.word(), backend.server.clone());
+        let (kind, server) = (kind.word(), backend.server().clone());
         let prefixed = self.merge.naming == Naming::Prefixed;
         if !prefixed && !taken.contains_key(name) && !self.is_foreign(name, backend) {
             return Some(name.into());
@@ -132,7 +132,7 @@ impl<'a, S: Clone> Draft<'a, S> {
     fn is_foreign(&self, name: &str, backend: &Backend<S>) -> bool {
         let separators = name.as_bytes().windows(2).enumerate().filter(|(_, pair)| pair == b"__");
         let mut prefixes = separators.map(|(at, _)| &name[..at]);
-        prefixes.any(|prefix| *prefix != *backend.prefix && self.prefixes.contains(prefix))
+        prefixes.any(|prefix| prefix != backend.prefix() && self.prefixes.contains(prefix))
     }
 
     fn resources(&mut self) -> (HashMap<Box<str>, Vec<Target<S>>>, Json) {
@@ -224,19 +224,29 @@ type Backends<S> = (Vec<Arc<Backend<S>>>, HashSet<Box<str>>);
 fn backends<S: Clone>(parts: &[Part<S>]) -> Backends<S> {
     let mut prefixes = HashSet::new();
     let backends = parts.iter().map(|part| {
-        let prefix = prefix(part.server.as_str(), &prefixes);
-        prefixes.insert(prefix.clone());
-        let completes = part.listings().any(|(_, listing)| listing.has("completions"));
-        Arc::new(Backend { server: part.server.clone(), prefix, pool: part.pool.clone(), completes })
+        let backend = Backend::new(part.server.clone(), part.pool.clone()).able(abilities(part));
+        let plain = backend.prefix().to_owned();
+        let numbered = (2..).map(|number| format!("{plain}-{number}"));
+        let mut candidates = std::iter::once(plain.clone()).chain(numbered);
+        let prefix = candidates.find(|candidate| !prefixes.contains(&**candidate)).expect("numbers do not end");
+        prefixes.insert(prefix.clone().into());
+        Arc::new(backend.prefixed(prefix))
     });
     (backends.collect(), prefixes)
 }
 
-/// The server's name in the characters that tool names may have; numbered if another server has the same by then.
-fn prefix(server: &str, taken: &HashSet<Box<str>>) -> Box<str> {
-    let allowed = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
-    let plain: String = server.chars().map(allowed).collect();
-    let numbered = (2..).map(|number| format!("{plain}-{number}"));
-    let mut candidates = std::iter::once(plain.clone()).chain(numbered);
-    candidates.find(|candidate| !taken.contains(&**candidate)).expect("numbers do not end").into()
+/// What the replicas declare, and what they list without having declared it.
+fn abilities<S>(part: &Part<S>) -> Abilities {
+    let has = |kind: Kind| {
+        part.listings().any(|(_, listing)| listing.has(kind.capability()) || !listing.list(kind).items.is_empty())
+    };
+    let mut abilities = Abilities::default();
+    abilities.unknown = part.listings().next().is_none();
+    abilities.tools = has(Kind::Tools);
+    abilities.prompts = has(Kind::Prompts);
+    abilities.resources = has(Kind::Resources) || has(Kind::Templates);
+    abilities.completions = part.listings().any(|(_, listing)| listing.has("completions"));
+    let subscribers = part.listings().filter(|(_, listing)| listing.subscribes());
+    abilities.subscribers = subscribers.map(|(endpoint, _)| endpoint.clone()).collect();
+    abilities
 }

@@ -46,7 +46,7 @@ impl Terms {
     }
 
     /// Parameters of a call of the gateway's own, with the `_meta` every modern request has.
-    pub(super) fn params(&self, edits: &[Edit<'_>]) -> Params {
+    pub(crate) fn params(&self, edits: &[Edit<'_>]) -> Params {
         let version = format!("\"{}\"", Revision::LATEST_MODERN);
         Params::empty().edit(edits).edit_meta(&[
             Edit::Set(meta::PROTOCOL_VERSION, version.as_bytes()),

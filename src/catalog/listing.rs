@@ -201,4 +201,10 @@ impl Listing {
         let declared = self.capabilities.as_ref().and_then(|capabilities| capabilities.member(capability));
         declared.is_some_and(|value| value.as_str() != "null" && value.as_str() != "false")
     }
+
+    /// Whether it declares that it tells of changes of single resources (`resources.subscribe`).
+    pub fn subscribes(&self) -> bool {
+        let resources = self.capabilities.as_ref().and_then(|capabilities| capabilities.member("resources"));
+        resources.and_then(|resources| resources.member("subscribe")).is_some_and(|value| value.as_str() == "true")
+    }
 }

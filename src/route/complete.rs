@@ -3,10 +3,11 @@
 use super::{
     Table, Target,
     error::{self, Unknown},
-    service::Found,
+    service::{Found, unlisted_target},
 };
 use crate::{
     Call, Reply,
+    catalog::Kind,
     json::{
         Json,
         object::{self, Edit},
@@ -15,32 +16,36 @@ use crate::{
     reply::Outcome,
 };
 
+/// Finds the server of the prompt or resource that `ref` names.
 pub(super) fn find<S>(table: &Table<S>, call: Call) -> Found<S> {
     let Some((kind, name)) = reference(&call) else {
         return Found::refuse(error::no_name("ref"));
     };
     let target = match kind {
-        "prompt" => table.prompt(&name).cloned(),
+        Kind::Prompts => table.prompt(&name).cloned().or_else(|| unlisted_target(table, kind, &name)),
         // A template by its text; else the URI of a resource, which 2024-11-05 allows as well.
-        _ => table.template(&name).or_else(|| table.resource(&name).first().copied()).cloned(),
+        _ => {
+            let listed = table.template(&name).or_else(|| table.resource(&name).first().copied());
+            listed.cloned().or_else(|| table.unlisted_of(kind).cloned().map(Target::new))
+        }
     };
-    match target.or_else(|| table.sole().cloned().map(Target::new)) {
-        Some(target) if target.backend().completes => {
+    match target {
+        Some(target) if target.backend().abilities().completions => {
             let call = renamed(&target, call);
             Found::One(target, call)
         }
         // The gateway says that it completes if any server does, so the others have nothing to offer.
         Some(_) if table.completes() => Found::Answer(Ok(nothing())),
         Some(_) => Found::refuse(error::no_method(&call.method)),
-        None => Found::Nobody(call, Unknown { kind, name: name.into() }),
+        None => Found::Nobody(call, Unknown { kind: kind.word(), name: name.into() }),
     }
 }
 
-fn reference(call: &Call) -> Option<(&'static str, String)> {
+fn reference(call: &Call) -> Option<(Kind, String)> {
     let reference = call.params.member("ref")?;
     let (kind, member) = match reference.member("type")?.read::<String>().ok()?.as_str() {
-        "ref/prompt" => ("prompt", "name"),
-        "ref/resource" => ("resource", "uri"),
+        "ref/prompt" => (Kind::Prompts, "name"),
+        "ref/resource" => (Kind::Resources, "uri"),
         _ => return None,
     };
     Some((kind, reference.member(member)?.read().ok()?))

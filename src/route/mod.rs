@@ -30,10 +30,20 @@
 //! | notifications | taken, and go nowhere |
 //! | anything else | −32601 |
 //!
-//! A name that nobody lists is forwarded all the same where there is but one server, because servers exist whose
-//! tools are callable and not listed. Otherwise it waits until every server had its chance at start, is then refused
-//! with 503 as long as a server has never been listed, and with −32602 after that.
+//! # Names nobody lists
+//!
+//! Servers exist whose tools are callable and not listed, so such a name is forwarded where it can only be meant for one
+//! server, and never by guess. That one is
+//!
+//! 1. the only server name there is; else
+//! 2. the server that a qualified name `{server}__{name}` names; else
+//! 3. the only one that *could* have it: that has declared the capability (`tools`, `prompts`, `resources`), or of which
+//!    nothing is known because it was never listed. A server that declared no tools has none.
+//!
+//! Otherwise it waits until every server had its chance at start, is then refused with 503 as long as a server has never
+//! been listed, and with −32602 after that.
 
+mod backend;
 mod complete;
 pub mod error;
 pub mod future;
@@ -47,10 +57,11 @@ mod template;
 mod tests;
 
 pub use self::{
+    backend::{Abilities, Backend},
     service::Route,
     table::Table,
     tables::{Tables, Versions},
-    target::{Backend, Target},
+    target::Target,
     template::Template,
 };
 

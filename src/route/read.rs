@@ -24,7 +24,7 @@ where
 {
     let last = targets.len().saturating_sub(1);
     for (at, target) in targets.iter().enumerate() {
-        let pool = target.backend().pool.clone();
+        let pool = target.backend().pool().clone();
         let reply = pool.oneshot(target.address(call.clone())).await.map_err(Into::into)?;
         if at == last {
             return Ok(reply);

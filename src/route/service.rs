@@ -1,7 +1,6 @@
 use super::{Pool, Table, Tables, Target, complete, error, error::Unknown, future::ResponseFuture, read};
-use crate::{BoxError, Call, Method, Reply, reply::Outcome};
+use crate::{BoxError, Call, Method, Reply, catalog::Kind, reply::Outcome};
 use std::{
-    collections::HashMap,
     fmt,
     sync::Arc,
     task::{Context, Poll},
@@ -48,7 +47,7 @@ where
     fn call(&mut self, call: Call) -> ResponseFuture<S> {
         let found = find(&self.tables.load(), call);
         match found {
-            Found::One(target, call) => ResponseFuture::pool(target.backend().pool.clone().oneshot(call)),
+            Found::One(target, call) => ResponseFuture::pool(target.backend().pool().clone().oneshot(call)),
             Found::Several(targets, call) => ResponseFuture::boxed(read::first_that_has_it(targets, call)),
             Found::Answer(answer) => ResponseFuture::ready(answer),
             Found::Nobody(call, _) => ResponseFuture::boxed(once_listed(self.tables.clone(), call)),
@@ -84,9 +83,9 @@ fn find<S>(table: &Table<S>, call: Call) -> Found<S> {
         return Found::Answer(Ok(Reply::single(Outcome::Accepted)));
     }
     if call.method == Method::TOOLS_CALL {
-        by_name(table, "tool", &table.tools, call)
+        by_name(table, Kind::Tools, call)
     } else if call.method == Method::PROMPTS_GET {
-        by_name(table, "prompt", &table.prompts, call)
+        by_name(table, Kind::Prompts, call)
     } else if call.method == Method::RESOURCES_READ {
         by_uri(table, call)
     } else if call.method == Method::COMPLETE {
@@ -96,29 +95,32 @@ fn find<S>(table: &Table<S>, call: Call) -> Found<S> {
     }
 }
 
-type Named<S> = HashMap<Box<str>, Target<S>>;
-
-fn by_name<S>(table: &Table<S>, kind: &'static str, named: &Named<S>, call: Call) -> Found<S> {
+fn by_name<S>(table: &Table<S>, kind: Kind, call: Call) -> Found<S> {
     let Some(name) = call.params.name() else {
         return Found::refuse(error::no_name("name"));
     };
-    match named.get(&*name).cloned().or_else(|| unlisted_target(table, &name)) {
+    let named = if kind == Kind::Tools { table.tool(&name) } else { table.prompt(&name) };
+    match named.cloned().or_else(|| unlisted_target(table, kind, &name)) {
         Some(target) => Found::one(target, call),
         None => {
             let name = Box::from(&*name);
-            Found::Nobody(call, Unknown { kind, name })
+            Found::Nobody(call, Unknown { kind: kind.word(), name })
         }
     }
 }
 
-/// The only server, under the name without its prefix if the client used one.
-fn unlisted_target<S>(table: &Table<S>, name: &str) -> Option<Target<S>> {
-    let target = Target::new(table.sole()?.clone());
-    let bare = name.strip_prefix(&*target.backend().prefix).and_then(|rest| rest.strip_prefix("__"));
-    Some(match bare {
-        Some(bare) if !bare.is_empty() => target.upstream(bare),
-        _ => target,
-    })
+/// Where a name goes that nobody lists: see the [module](super#names-nobody-lists). The server is asked under the name
+/// without its prefix if the client used one.
+pub(super) fn unlisted_target<S>(table: &Table<S>, kind: Kind, name: &str) -> Option<Target<S>> {
+    let named: Vec<_> = table.backends().iter().filter_map(|b| Some((b, b.unqualified(name)?))).collect();
+    if named.is_empty() {
+        return table.unlisted_of(kind).cloned().map(Target::new);
+    }
+    // Two prefixes of which one begins with the other make some names ambiguous; those are nobody's.
+    let mut able =
+        named.into_iter().filter(|(backend, _)| table.is_only(backend) || backend.abilities().could_have(kind));
+    let (backend, bare) = able.next().filter(|_| able.next().is_none())?;
+    Some(Target::new(backend.clone()).upstream(bare))
 }
 
 fn by_uri<S>(table: &Table<S>, call: Call) -> Found<S> {
@@ -127,7 +129,7 @@ fn by_uri<S>(table: &Table<S>, call: Call) -> Found<S> {
     };
     let mut targets: Vec<Target<S>> = table.resource(&uri).into_iter().cloned().collect();
     if targets.is_empty() {
-        targets.extend(table.sole().cloned().map(Target::new));
+        targets.extend(table.unlisted_of(Kind::Resources).cloned().map(Target::new));
     }
     match targets.pop() {
         None => {
@@ -156,7 +158,7 @@ where
         let table = tables.load_full();
         match find(&table, call) {
             Found::One(target, call) => {
-                return target.backend().pool.clone().oneshot(call).await.map_err(Into::into);
+                return target.backend().pool().clone().oneshot(call).await.map_err(Into::into);
             }
             Found::Several(targets, call) => return read::first_that_has_it(targets, call).await,
             Found::Answer(answer) => return answer,

@@ -1,7 +1,7 @@
 use super::{Backend, Pool, Target, Template};
 use crate::{
-    ServerName,
-    catalog::{Merge, Notice, Rendered},
+    EndpointId, ServerName,
+    catalog::{Kind, Merge, Notice, Rendered},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -72,17 +72,41 @@ impl<S> Table<S> {
         self.templates.iter().find(|(template, _)| template.as_str() == text).map(|(_, target)| target)
     }
 
-    /// The only server there is, which then gets calls of names it does not list as well.
-    pub fn sole(&self) -> Option<&Arc<Backend<S>>> {
-        match &self.backends[..] {
-            [backend] => Some(backend),
-            _ => None,
+    /// The one server that a name which nobody lists can be meant for; see the [module](super#names-nobody-lists).
+    pub fn unlisted_of(&self, kind: Kind) -> Option<&Arc<Backend<S>>> {
+        let could = |backend: &&Arc<Backend<S>>| self.is_only(backend) || backend.abilities().could_have(kind);
+        let mut able = self.backends.iter().filter(could);
+        able.next().filter(|_| able.next().is_none())
+    }
+
+    /// Whether there is no other server.
+    pub(super) fn is_only(&self, backend: &Arc<Backend<S>>) -> bool {
+        self.backends.len() == 1 && Arc::ptr_eq(&self.backends[0], backend)
+    }
+
+    /// The endpoints that can tell of changes of a resource, in the order in which they are to be asked.
+    ///
+    /// They are those of the servers a read would go to. Where the URI is listed, the first server that lists it is the
+    /// only one: to be told of another's resource of the same URI would be worse than to be told nothing.
+    pub fn watchers(&self, uri: &str) -> Vec<EndpointId> {
+        let targets = match self.resources.get(uri).and_then(|targets| targets.first()) {
+            Some(first) => vec![first.clone()],
+            None => self.resource(uri).into_iter().cloned().collect(),
+        };
+        let unlisted = || self.unlisted_of(Kind::Resources).cloned().map(Target::new);
+        let targets = if targets.is_empty() { unlisted().into_iter().collect() } else { targets };
+        let mut endpoints = Vec::new();
+        for target in targets {
+            let lists = |id: &EndpointId| target.providers_of().is_none_or(|providers| providers.contains(id));
+            let subscribers = target.backend().abilities().subscribers.iter();
+            endpoints.extend(subscribers.filter(|id| lists(id)).cloned());
         }
+        endpoints
     }
 
     /// Whether any server completes arguments.
     pub fn completes(&self) -> bool {
-        self.backends.iter().any(|backend| backend.completes)
+        self.backends.iter().any(|backend| backend.abilities().completions)
     }
 
     /// The servers, in order.

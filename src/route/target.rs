@@ -1,27 +1,6 @@
+use super::Backend;
 use crate::{Call, Providers, ServerName};
 use std::{fmt, sync::Arc};
-
-/// One server name: its pool, shared by everything the server lists.
-///
-/// Ten thousand tools of one server are ten thousand targets and one backend: the pool is cloned when a call goes to
-/// it, not when a table is made.
-pub struct Backend<S> {
-    /// The name its replicas share.
-    pub server: ServerName,
-    /// What stands before `__` in its qualified names: the server's name in the characters that names may have.
-    pub prefix: Box<str>,
-    /// The replicas.
-    pub pool: S,
-    /// Whether it completes arguments (`completion/complete`).
-    pub completes: bool,
-}
-
-impl<S> Backend<S> {
-    /// The name `name` of this server has wherever servers must be told apart.
-    pub fn qualified(&self, name: &str) -> String {
-        format!("{}__{name}", self.prefix)
-    }
-}
 
 /// Where a listed name leads: a server, the name the server has for it, and the endpoints that list it.
 ///
@@ -29,7 +8,7 @@ impl<S> Backend<S> {
 /// use std::sync::Arc;
 /// use tower_mcp_gateway::{Providers, route::{Backend, Target}};
 ///
-/// let backend = Backend { server: "docs".into(), prefix: "docs".into(), pool: (), completes: false };
+/// let backend = Backend::new("docs", ());
 /// let providers = Providers::new(["docs-1".into(), "docs-2".into()]);
 /// let target = Target::new(Arc::new(backend)).upstream("search").providers(Arc::new(providers));
 /// assert_eq!(target.backend().qualified("search"), "docs__search");
@@ -63,7 +42,7 @@ impl<S> Target<S> {
 
     /// The server name.
     pub fn server(&self) -> &ServerName {
-        &self.backend.server
+        self.backend.server()
     }
 
     /// The server.
@@ -102,11 +81,5 @@ impl<S> fmt::Debug for Target<S> {
         let mut target = f.debug_struct("Target");
         target.field("server", self.server()).field("upstream", &self.upstream).field("providers", &self.providers);
         target.finish()
-    }
-}
-
-impl<S> fmt::Debug for Backend<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").field("server", &self.server).finish_non_exhaustive()
     }
 }

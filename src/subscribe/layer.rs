@@ -1,4 +1,4 @@
-use super::Subscribe;
+use super::{Hub, Subscribe};
 use crate::route::Versions;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -36,6 +36,7 @@ pub struct SubscribeLayer {
     pub(super) versions: watch::Receiver<Versions>,
     pub(super) places: Arc<Semaphore>,
     pub(super) shutdown: CancellationToken,
+    pub(super) hub: Option<Hub>,
 }
 
 impl SubscribeLayer {
@@ -46,13 +47,21 @@ impl SubscribeLayer {
     /// Tells of changes of `versions`: those of the [`Tables`](crate::route::Tables) that are listed from.
     pub fn new(versions: watch::Receiver<Versions>) -> Self {
         let places = Arc::new(Semaphore::new(Self::MAX_STREAMS));
-        Self { versions, places, shutdown: CancellationToken::new() }
+        Self { versions, places, shutdown: CancellationToken::new(), hub: None }
     }
 
     /// Allows at most `limit` streams at once; one more is refused with 503.
     #[must_use]
     pub fn max_streams(mut self, limit: usize) -> Self {
         self.places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        self
+    }
+
+    /// Honours subscriptions to single resources too, through this hub; without one they are absent from every
+    /// acknowledgement.
+    #[must_use]
+    pub fn resources(mut self, hub: Hub) -> Self {
+        self.hub = Some(hub);
         self
     }
 

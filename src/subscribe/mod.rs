@@ -5,10 +5,13 @@
 //! [`Versions`](crate::route::Versions) of the routing table, so that the note goes out after the table that it
 //! announces is in place, and one upstream subscription per server serves any number of clients.
 //!
+//! Subscriptions to single resources go through a [`Hub`]: it finds the server of each URI, and keeps one upstream
+//! stream per endpoint for all clients together.
+//!
 //! # What it costs
 //!
-//! A stream is a place in one watch channel. It has no task and no queue: however fast the lists change, a client that
-//! reads slowly is told once, of the latest state. It holds no permit of the layers that limit calls, and is
+//! A stream is a place in one watch channel, and a mark per URI that it listens to. It has no task and no queue: however
+//! fast the lists and resources change, a client that reads slowly is told once, of the latest state. It holds no permit of the layers that limit calls, and is
 //! bounded in number by its own: see [`SubscribeLayer::max_streams`].
 //!
 //! ```
@@ -37,10 +40,16 @@
 //! ```
 
 pub mod future;
+mod hub;
 mod layer;
 mod service;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
-pub use self::{layer::SubscribeLayer, service::Subscribe};
+pub use self::{
+    hub::{Feed, Hub},
+    layer::SubscribeLayer,
+    service::Subscribe,
+};

@@ -1,8 +1,4 @@
-use super::{
-    SubscribeLayer,
-    future::ResponseFuture,
-    stream::{Wishes, changes},
-};
+use super::{SubscribeLayer, future::ResponseFuture, stream::changes, wishes::Wishes};
 use crate::{BoxError, Call, Method, Reply, error::Problem, json::Params};
 use std::{
     task::{Context, Poll},
@@ -19,9 +15,11 @@ const FULL_RETRY: Duration = Duration::from_secs(5);
 /// a change is told at most once a second per stream, and the latest change always is. A stream ends with a result
 /// when the gateway shuts down, or when the tables it tells of are gone.
 ///
-/// Subscriptions to single resources (`resourceSubscriptions`) are not honoured, and so are absent from the
-/// acknowledgement ("basic/patterns/subscriptions"). Notes carry no subscription id: that belongs to the hop to the
-/// client, where the edge adds it.
+/// Of `resourceSubscriptions` those URIs are honoured of which a server has said that it tells, for which the
+/// acknowledgement waits a few seconds at most; the layer needs a [`Hub`](super::Hub) for that. An update is told as
+/// often as the client reads, and not once more: what happens to a resource before its note is read is one note.
+///
+/// Notes carry no subscription id: that belongs to the hop to the client, where the edge adds it.
 ///
 /// It forwards readiness and stands outside the layers that shed and limit calls: a listening client is no call in
 /// flight.
@@ -61,11 +59,12 @@ impl<S> Subscribe<S> {
         let wishes = wishes.ok_or_else(|| {
             Problem::rpc(200, -32602, "invalid params: \"notifications\" must be an object of wishes")
         })?;
-        let SubscribeLayer { versions, places, shutdown } = self.layer.clone();
+        let SubscribeLayer { versions, places, shutdown, hub } = self.layer.clone();
         let place = places.try_acquire_owned().map_err(|_| {
             Problem::new(503, "too_many_streams", "too many clients are listening").with_retry_after(FULL_RETRY)
         })?;
-        Ok(Reply::stream(changes(wishes, versions, shutdown)).hold(place))
+        let resources = hub.filter(|_| !wishes.uris.is_empty()).map(|hub| hub.subscribe(wishes.uris));
+        Ok(Reply::stream(changes(wishes.lists, versions, resources, shutdown)).hold(place))
     }
 }
 

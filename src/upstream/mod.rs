@@ -1,7 +1,6 @@
 //! Servers: how each is reached, and how each era is spoken.
 
 mod ask;
-#[cfg(feature = "_client")]
 mod backoff;
 #[cfg(feature = "_client")]
 mod client;
@@ -20,6 +19,7 @@ pub mod sse;
 #[cfg(feature = "stdio")]
 pub mod stdio;
 
+pub(crate) use self::backoff::Backoff;
 pub use self::{
     connect::{Upstream, connect},
     hop::{Hop, OfClient, Outbound, Transport},

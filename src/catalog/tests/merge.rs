@@ -69,7 +69,7 @@ fn names_by_servers_and_naming() {
         assert_eq!(names(&table), *expected, "{case}");
         for (server, tools) in *servers {
             for tool in *tools {
-                let backend = table.backends().iter().find(|backend| backend.server.as_str() == *server).unwrap();
+                let backend = table.backends().iter().find(|backend| backend.server().as_str() == *server).unwrap();
                 let target = table.tool(&backend.qualified(tool)).unwrap_or_else(|| panic!("{case}: {server} {tool}"));
                 assert_eq!((target.server().as_str(), target.upstream_name()), (*server, Some(*tool)), "{case}");
             }

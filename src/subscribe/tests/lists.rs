@@ -1,4 +1,4 @@
-use super::*;
+use crate::subscribe::{SubscribeLayer, stream, wishes};
 use crate::{
     Call, Method, Reply,
     error::explain,
@@ -191,7 +191,7 @@ async fn ten_thousand_idle_streams_are_all_told_and_cost_little() {
     for events in &mut streams {
         assert_eq!(told(events).await, Method::TOOLS_LIST_CHANGED);
     }
-    let (wishes, versions) = (stream::Wishes::default(), tables.versions());
-    let state = stream::changes(wishes, versions, CancellationToken::new());
+    let (lists, versions) = (wishes::Lists::default(), tables.versions());
+    let state = stream::changes(lists, versions, None, CancellationToken::new());
     assert!(std::mem::size_of_val(&state) < 1024, "{} bytes", std::mem::size_of_val(&state));
 }

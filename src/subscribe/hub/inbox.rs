@@ -1,0 +1,83 @@
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::Notify;
+
+/// What one listener has not been told yet: a mark per URI it listens to, so its size is fixed by its wishes and not by
+/// what happens.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    marks: Mutex<Marks>,
+    wake: Notify,
+}
+
+#[derive(Debug)]
+struct Marks {
+    slots: Vec<Slot>,
+    /// URIs with an update to be told, each at most once, the one that has waited longest first.
+    due: VecDeque<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// Whether a server tells of changes; `None` while that is being found out.
+    honoured: Option<bool>,
+    due: bool,
+}
+
+impl Inbox {
+    pub(super) fn new(uris: usize) -> Self {
+        let marks = Marks { slots: vec![Slot::default(); uris], due: VecDeque::new() };
+        Self { marks: Mutex::new(marks), wake: Notify::new() }
+    }
+
+    /// Says whether the URI is honoured; only the first word counts.
+    pub(super) fn decide(&self, place: usize, honoured: bool) {
+        self.lock().slots[place].honoured.get_or_insert(honoured);
+        self.wake.notify_one();
+    }
+
+    /// Notes an update of the URI; one that has not been told yet stands for this one too.
+    pub(super) fn mark(&self, place: usize) {
+        let mut marks = self.lock();
+        if !std::mem::replace(&mut marks.slots[place].due, true) {
+            marks.due.push_back(place);
+            drop(marks);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Completes once every URI is decided.
+    pub(super) async fn decided(&self) {
+        while self.lock().slots.iter().any(|slot| slot.honoured.is_none()) {
+            self.wake.notified().await;
+        }
+    }
+
+    /// Which URIs are honoured; those that are not decided by now are not.
+    pub(super) fn close(&self) -> Vec<bool> {
+        let mut marks = self.lock();
+        let honoured: Vec<bool> = marks.slots.iter_mut().map(|slot| *slot.honoured.get_or_insert(false)).collect();
+        marks.due.retain(|place| honoured[*place]);
+        honoured
+    }
+
+    /// Takes the next update, when there is one. Dropping the future loses nothing.
+    pub(super) async fn next(&self) -> usize {
+        loop {
+            {
+                let mut marks = self.lock();
+                if let Some(place) = marks.due.pop_front() {
+                    marks.slots[place].due = false;
+                    return place;
+                }
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Marks> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,221 @@
+use super::{
+    inbox::Inbox,
+    topic::{State, Topic},
+};
+use crate::{EndpointId, health::Verdict};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+use tokio::sync::Notify;
+
+/// The URIs one endpoint is asked to tell of.
+pub(super) type Uris = BTreeSet<Arc<str>>;
+
+/// All subscriptions to resources: which URI has which listeners, and which endpoint is asked for it.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    by_uri: HashMap<Arc<str>, Topic>,
+    posts: HashMap<EndpointId, Post>,
+    /// Listeners of all topics together.
+    pub(super) subscriptions: usize,
+    /// The length of all URIs together, each counted once.
+    pub(super) bytes: usize,
+    /// Counts listeners and posts.
+    last: u64,
+}
+
+/// An endpoint that can be asked.
+#[derive(Debug)]
+struct Post {
+    number: u64,
+    wanted: Uris,
+    changed: Arc<Notify>,
+}
+
+/// What decides where a URI is asked for.
+pub(super) trait World {
+    /// The endpoints that can tell of the URI, in the order in which they are to be asked.
+    fn watchers(&self, uri: &str) -> Vec<EndpointId>;
+    /// How the endpoint is.
+    fn verdict(&self, endpoint: &EndpointId) -> Verdict;
+    /// Whether a URI that nobody can tell of now may have a watcher soon.
+    fn is_starting(&self) -> bool;
+}
+
+enum Place {
+    At(EndpointId),
+    /// Somebody may be there soon.
+    Later,
+    Nowhere,
+}
+
+impl Topics {
+    pub(super) fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    pub(super) fn get(&self, uri: &str) -> Option<&Topic> {
+        self.by_uri.get(uri)
+    }
+
+    // ===== listeners =====
+
+    pub(super) fn subscribe(&mut self, uri: &Arc<str>, listener: u64, inbox: (Arc<Inbox>, usize), world: &impl World) {
+        if !self.by_uri.contains_key(uri) {
+            self.bytes += uri.len();
+        }
+        let topic = self.by_uri.entry(uri.clone()).or_default();
+        self.subscriptions += 1;
+        if topic.state == State::Live {
+            inbox.0.decide(inbox.1, true);
+        }
+        topic.listeners.insert(listener, inbox);
+        if topic.place.is_none() {
+            self.place(uri, world);
+        }
+    }
+
+    /// Without effect where the listener has been let go before.
+    pub(super) fn release(&mut self, uri: &Arc<str>, listener: u64) {
+        let Some(topic) = self.by_uri.get_mut(uri) else { return };
+        if topic.listeners.remove(&listener).is_none() {
+            return;
+        }
+        self.subscriptions -= 1;
+        if topic.listeners.is_empty() {
+            self.bytes -= uri.len();
+            let topic = self.by_uri.remove(uri).unwrap_or_default();
+            self.withdraw(uri, topic.place);
+        }
+    }
+
+    // ===== endpoints =====
+
+    /// Takes an endpoint in, in the place of an earlier one of its id.
+    pub(super) fn attach(&mut self, endpoint: EndpointId, world: &impl World) -> (u64, Arc<Notify>) {
+        let (number, changed) = (self.number(), Arc::new(Notify::new()));
+        let post = Post { number, wanted: Uris::new(), changed: changed.clone() };
+        let former = self.posts.insert(endpoint.clone(), post);
+        self.unplace(&endpoint, former.map(|post| post.wanted).unwrap_or_default());
+        self.review(world);
+        (number, changed)
+    }
+
+    pub(super) fn detach(&mut self, endpoint: &EndpointId, number: u64, world: &impl World) {
+        if self.posts.get(endpoint).is_some_and(|post| post.number == number) {
+            let former = self.posts.remove(endpoint).map(|post| post.wanted).unwrap_or_default();
+            self.unplace(endpoint, former);
+            self.review(world);
+        }
+    }
+
+    fn unplace(&mut self, endpoint: &EndpointId, uris: Uris) {
+        for uri in uris {
+            if let Some(topic) = self.by_uri.get_mut(&uri) {
+                topic.place.take_if(|place| place == endpoint);
+                topic.lost();
+            }
+        }
+    }
+
+    pub(super) fn wanted(&self, endpoint: &EndpointId) -> Uris {
+        self.posts.get(endpoint).map(|post| post.wanted.clone()).unwrap_or_default()
+    }
+
+    /// The endpoint has answered which of the URIs it tells of.
+    pub(super) fn acknowledged(&mut self, endpoint: &EndpointId, asked: &Uris, honoured: &Uris, world: &impl World) {
+        for uri in asked {
+            let Some(topic) = self.by_uri.get_mut(uri).filter(|topic| topic.place.as_ref() == Some(endpoint)) else {
+                continue;
+            };
+            if honoured.contains(uri) {
+                topic.live();
+            } else {
+                topic.lost();
+                topic.refused.push(endpoint.clone());
+                self.place(uri, world);
+            }
+        }
+    }
+
+    /// The endpoint tells of nothing at present.
+    pub(super) fn lost(&mut self, endpoint: &EndpointId) {
+        let Some(post) = self.posts.get(endpoint) else { return };
+        for uri in &post.wanted {
+            if let Some(topic) = self.by_uri.get_mut(uri) {
+                topic.lost();
+            }
+        }
+    }
+
+    /// The endpoint told of a change: of this URI, or of a part of a resource that is listened to.
+    pub(super) fn updated(&self, endpoint: &EndpointId, uri: &str) {
+        let ancestors = uri.rmatch_indices(['/', '?', '#']).flat_map(|(at, _)| [&uri[..=at], &uri[..at]]);
+        let topics = std::iter::once(uri).chain(ancestors).filter_map(|uri| self.by_uri.get(uri));
+        for topic in topics.filter(|topic| topic.place.as_ref() == Some(endpoint)) {
+            topic.update();
+        }
+    }
+
+    // ===== places =====
+
+    /// Looks again where each URI is to be asked for.
+    pub(super) fn review(&mut self, world: &impl World) {
+        let uris: Vec<_> = self.by_uri.keys().cloned().collect();
+        for uri in uris {
+            if let Some(topic) = self.by_uri.get_mut(&uri)
+                && topic.place.is_none()
+            {
+                topic.refused.clear();
+            }
+            self.place(&uri, world);
+        }
+    }
+
+    fn place(&mut self, uri: &Arc<str>, world: &impl World) {
+        let Some(topic) = self.by_uri.get(uri) else { return };
+        let found = self.find(uri, topic, world);
+        let to = match &found {
+            Place::At(endpoint) => Some(endpoint.clone()),
+            Place::Later | Place::Nowhere => None,
+        };
+        let Some(topic) = self.by_uri.get_mut(uri) else { return };
+        if matches!(found, Place::Nowhere) {
+            topic.decide(false);
+        }
+        if topic.place == to {
+            return;
+        }
+        topic.lost();
+        let from = std::mem::replace(&mut topic.place, to.clone());
+        self.withdraw(uri, from);
+        if let Some(post) = to.and_then(|to| self.posts.get_mut(&to)) {
+            post.wanted.insert(uri.clone());
+            post.changed.notify_one();
+        }
+    }
+
+    /// The place it has, as long as that is not ill; else the first that is not.
+    fn find(&self, uri: &str, topic: &Topic, world: &impl World) -> Place {
+        let mut watchers = world.watchers(uri);
+        watchers.retain(|id| self.posts.contains_key(id) && !topic.refused.contains(id));
+        let is_ill = |id: &EndpointId| matches!(world.verdict(id), Verdict::Ill(_));
+        let present = topic.place.as_ref().filter(|place| watchers.contains(place));
+        let well = present.into_iter().chain(&watchers).find(|id| !is_ill(id));
+        match well.or(present) {
+            Some(endpoint) => Place::At(endpoint.clone()),
+            None if !watchers.is_empty() || world.is_starting() => Place::Later,
+            None => Place::Nowhere,
+        }
+    }
+
+    fn withdraw(&mut self, uri: &Arc<str>, from: Option<EndpointId>) {
+        if let Some(post) = from.and_then(|from| self.posts.get_mut(&from))
+            && post.wanted.remove(uri)
+        {
+            post.changed.notify_one();
+        }
+    }
+}

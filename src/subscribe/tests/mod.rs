@@ -1,0 +1,4 @@
+mod lists;
+mod moves;
+mod resources;
+mod stage;
