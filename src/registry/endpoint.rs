@@ -1,4 +1,4 @@
-use super::{driver::Timing, member::Member};
+use super::{Connection, driver::Timing, member::Member};
 use crate::{
     BoxError, Call, Reply,
     catalog::{Refresh, Terms, Update},
@@ -60,6 +60,7 @@ impl Running {
         let wake = Arc::new(Notify::new());
         let probe = Probe::new(raw.clone(), vital, timing.interval);
         let mut terms = Terms::new(member.server.settings().client_info.clone());
+        terms.http = matches!(member.server.connection(), Connection::Http { .. });
         terms.timeout = member.server.settings().start_timeout;
         let feed = hub.feed(member.server.id().clone(), raw.clone(), terms.clone());
         let refresh = Refresh::new(member.server.id().clone(), raw, updates.clone());
