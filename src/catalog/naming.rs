@@ -44,7 +44,7 @@ mod tests {
         let fits = "é".repeat(64);
         assert_eq!(short(&fits), fits);
         let long = format!("server__{}", "a".repeat(57));
-        assert_eq!(short(&long), format!("server__{}_c1ef5cdc4b6a", "a".repeat(43)));
+        assert_eq!(short(&long), format!("server__{}_8f25200e2a58", "a".repeat(43)));
     }
 
     proptest! {
