@@ -2,27 +2,47 @@ use std::{
     io::{self, Write},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
+    time::Duration,
 };
 
 /// Lines that may wait to be printed. Further ones are dropped: they tell how servers are, and later ones tell it anew.
 const WAITING: usize = 1024;
 
+/// How long the last lines may take when the program ends.
+const LAST_LINES: Duration = Duration::from_millis(250);
+
 /// Prints lines without ever waiting for whoever reads them.
 ///
 /// A parent that starts the gateway and never reads its output would otherwise stop it as soon as the pipe is full.
-#[derive(Clone, Debug)]
-pub(super) struct Console(SyncSender<String>);
+#[derive(Debug)]
+pub(super) struct Console {
+    lines: SyncSender<String>,
+    /// Closed when all is printed.
+    ended: Receiver<()>,
+}
 
 impl Console {
-    /// Prints to `out` from a thread of its own, which ends with the last clone.
+    /// Prints to `out` from a thread of its own, which ends after the last line.
     pub(super) fn open(out: impl Write + Send + 'static) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(WAITING);
-        thread::Builder::new().name("console".into()).spawn(move || print(&receiver, out))?;
-        Ok(Self(sender))
+        let (ending, ended) = sync_channel(0);
+        let printing = move || {
+            let _ending = ending;
+            print(&receiver, out);
+        };
+        thread::Builder::new().name("console".into()).spawn(printing)?;
+        Ok(Self { lines: sender, ended })
     }
 
     pub(super) fn say(&self, line: impl Into<String>) {
-        let _ = self.0.try_send(line.into());
+        let _ = self.lines.try_send(line.into());
+    }
+
+    /// Waits for the last line, but not for a reader that does not read.
+    pub(super) fn close(self) {
+        let Self { lines, ended } = self;
+        drop(lines);
+        let _ = ended.recv_timeout(LAST_LINES);
     }
 }
 
@@ -67,5 +87,17 @@ mod tests {
         assert_eq!(first, b"0\n");
         drop(allow);
         console.say("after the reader has gone");
+        console.close();
+    }
+
+    #[test]
+    fn the_last_lines_are_printed_before_it_is_closed() {
+        let ((allow, allowed), (written, read)) = (channel(), channel());
+        let console = Console::open(Slow(allowed, written)).unwrap();
+        (0..20).for_each(|_| allow.send(()).unwrap());
+        (0..10).for_each(|n| console.say(n.to_string()));
+        console.close();
+        let printed: Vec<_> = read.try_iter().flatten().filter(|byte| *byte != b'\n').collect();
+        assert_eq!(printed, b"0123456789");
     }
 }

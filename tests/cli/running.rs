@@ -125,7 +125,7 @@ async fn one_good_server_is_served_and_the_others_are_named_with_what_is_wrong()
     }
     told.sort();
     let [down, files, missing] = &told[..] else { unreachable!() };
-    assert!(down.starts_with("down ") && down.contains(" http   error       "), "{down}");
+    assert!(down.starts_with("down ") && down.contains(" http   error ") && down.contains("refused"), "{down}");
     assert!(files.starts_with("files ") && files.contains(" stdio  connected      7 tools"), "{files}");
     assert!(missing.starts_with("missing ") && missing.contains(" stdio  error "), "{missing}");
     assert!(missing.contains("a-command-that-is-nowhere"), "{missing}");

@@ -36,20 +36,23 @@ fn every_configuration_is_one() {
 
 #[test]
 fn every_field_has_a_row() {
-    let known = Config::parse("{\"zzzzzzzzzzzz\": 1}", |_| None).unwrap_err().to_string();
-    let (_, known) = known.split_once("the fields known here are ").expect("the fields are listed");
-    let fields: Vec<_> = known.split('`').skip(1).step_by(2).collect();
-    assert!(fields.len() > 10, "{fields:?}");
-    for field in fields {
-        let row = format!("| `{field}` |");
-        let foreign = ["inputs", "globalShortcut", "preferences"].contains(&field);
-        assert!(README.contains(&if foreign { format!("`{field}`") } else { row }), "{field}");
+    for unknown in ["{\"zzzzzzzzzzzz\": 1}", "{\"limits\": {\"zzzzzzzzzzzz\": 1}}"] {
+        let known = Config::parse(unknown, |_| None).unwrap_err().to_string();
+        let (_, known) = known.split_once("the fields known here are ").expect("the fields are listed");
+        let fields: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+        assert!(fields.len() > 10, "{fields:?}");
+        for field in fields {
+            let row = format!("| `{field}` |");
+            let in_text = ["inputs", "globalShortcut", "preferences", "fall", "rise"].contains(&field);
+            assert!(README.contains(&if in_text { format!("`{field}`") } else { row }), "{field}");
+        }
     }
 }
 
 #[test]
 fn every_default_is_the_one_of_the_code() {
     let config = Config::default();
+    let limits = &config.limits;
     let ms = |time: std::time::Duration| time.as_millis().to_string();
     for (field, default) in [
         ("name", format!("`{}`", config.name)),
@@ -61,6 +64,18 @@ fn every_default_is_the_one_of_the_code() {
         ("connectTimeout", ms(config.connect_timeout)),
         ("startTimeout", ms(config.start_timeout)),
         ("startPatience", ms(config.start_patience)),
+        ("maxInFlight", limits.max_in_flight.to_string()),
+        ("maxInFlightPerServer", limits.max_in_flight_per_server.to_string()),
+        ("maxStreams", limits.max_streams.to_string()),
+        ("maxSessions", limits.max_sessions.to_string()),
+        ("maxRequestBytes", limits.max_request_bytes.to_string()),
+        ("maxMessageBytes", limits.max_message_bytes.to_string()),
+        ("maxTotal", ms(limits.max_total)),
+        ("askTimeout", ms(limits.ask_timeout)),
+        ("idleTimeout", ms(limits.idle_timeout)),
+        ("stopGrace", ms(limits.stop_grace)),
+        ("killGrace", ms(limits.kill_grace)),
+        ("drainTimeout", ms(limits.drain_timeout)),
     ] {
         let row = README.lines().find(|line| line.starts_with(&format!("| `{field}` |"))).expect(field);
         assert_eq!(row.split('|').nth(3).map(str::trim), Some(default.as_str()), "{row}");
