@@ -177,7 +177,8 @@ async fn a_state_is_good_once_for_its_call_at_its_endpoint() {
     other.params = other.params.with_name("u");
     let mut method = good.clone();
     method.method = Method::PROMPTS_GET;
-    let altered = retry(&json!({"requestState": format!("{}A", &state[..state.len() - 1])}), &answers);
+    let other_first = if state.starts_with('A') { 'B' } else { 'A' };
+    let altered = retry(&json!({"requestState": format!("{other_first}{}", &state[1..])}), &answers);
     let foreign = retry(&json!({"requestState": "of another server"}), &answers);
     let no_text = retry(&json!({"requestState": 7}), &answers);
     for call in [other, method, altered, foreign, no_text] {
