@@ -182,6 +182,10 @@ pub fn explain(error: &(dyn Error + 'static)) -> Problem {
     if let Some(elapsed) = find::<timeout::error::Elapsed>(error) {
         return Problem::new(504, "timeout", elapsed.to_string());
     }
+    if let Some(stopping) = find::<timeout::error::Stopping>(error) {
+        let stopping = Problem::new(503, "shutting_down", stopping.to_string());
+        return stopping.with_retry_after(Duration::from_secs(1));
+    }
     upstream_problem(error).unwrap_or_else(|| Problem::rpc(500, -32603, "internal error"))
 }
 

@@ -1,11 +1,11 @@
 use crate::{
     BoxError,
     catalog::{Catalog, CatalogLayer},
-    config::Config,
+    config::{Config, Limits},
     edge::{Body, Edge, EdgeLayer},
     limit::{Limit, LimitLayer},
     origin::{Origin, OriginLayer},
-    registry::{RegisterError, Registry},
+    registry::{RegisterError, Registry, Server},
     route::Route,
     subscribe::{Subscribe, SubscribeLayer},
     timeout::{Timeout, TimeoutLayer},
@@ -19,6 +19,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::{
     Layer, Service,
@@ -55,16 +56,23 @@ type Calls = Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>;
 pub struct Gateway {
     stack: Stack,
     registry: Registry,
-    edge: Edge<Calls>,
     calls: Limit<Timeout<Route>>,
     listening: CancellationToken,
+    cut: CancellationToken,
+    drain_timeout: Duration,
+    children: Duration,
 }
+
+/// How long calls that were cut may take to deliver their error; a client that reads nothing is not waited for.
+const DELIVERY: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Calls in flight at once: far more than a fleet of agents has, few enough to stay in a small machine's memory.
     pub const IN_FLIGHT: usize = 512;
     /// The longest a call may take in all, however lively it is: 5 minutes.
     pub const MAX_TOTAL: Duration = Duration::from_secs(300);
+    /// The longest that calls in flight may go on when the gateway stops: 30 s, as orchestrators give a program to end.
+    pub const DRAIN: Duration = Duration::from_secs(30);
 
     /// A gateway with the documented behaviour, and the driver to spawn.
     ///
@@ -74,40 +82,62 @@ impl Gateway {
     ///
     /// [`RegisterError`] if an entry of `config.servers` cannot be used.
     pub fn from_config(config: Config) -> Result<(Self, impl Future<Output = ()> + Send), RegisterError> {
+        let defaults = upstream::Settings::default();
         let settings = upstream::Settings {
             connect_timeout: config.connect_timeout,
             start_timeout: config.start_timeout,
-            ..upstream::Settings::default()
+            max_message_bytes: config.limits.max_message_bytes,
+            stop_grace: config.limits.stop_grace,
+            kill_grace: config.limits.kill_grace,
+            keys: config.keys.unwrap_or_else(|| defaults.keys.clone()),
+            ..defaults
         };
+        let per_server = LimitLayer::new(config.limits.max_in_flight_per_server);
         let builder = Registry::builder()
             .name(config.name)
             .strategy(config.balancer)
             .naming(config.naming)
             .probe_every(config.health_check_interval)
+            .thresholds(config.limits.thresholds)
             .start_patience(if config.servers.is_empty() { Duration::ZERO } else { config.start_patience })
-            .settings(settings);
+            .settings(settings)
+            .endpoint(move |_: &Server, upstream| per_server.layer(upstream));
         let (registry, driver) = builder.build_with(config.servers)?;
         let origin = origin(config.host);
-        Ok((Self::new(registry, origin, config.request_timeout), driver))
+        Ok((Self::with_limits(registry, origin, config.request_timeout, &config.limits), driver))
     }
 
-    /// The usual stack over a registry of your own making.
+    /// The usual stack over a registry of your own making, with the default [`Limits`].
     ///
     /// `silence` is the longest a server may say nothing while a call waits for it.
     pub fn new(registry: Registry, origin: OriginLayer, silence: Duration) -> Self {
-        let listening = CancellationToken::new();
+        Self::with_limits(registry, origin, silence, &Limits::default())
+    }
+
+    /// [`new`](Self::new) with bounds of your own.
+    ///
+    /// What concerns single servers (`maxInFlightPerServer`, `maxMessageBytes`, `fall`, `rise`) belongs to the registry
+    /// and was settled with its [`Builder`](crate::registry::Builder). The grace of children is read here as well: it
+    /// bounds how long [`drain`](Self::drain) waits for them.
+    pub fn with_limits(registry: Registry, origin: OriginLayer, silence: Duration, limits: &Limits) -> Self {
+        let (listening, cut) = (CancellationToken::new(), CancellationToken::new());
         let tables = registry.tables();
-        let route = TimeoutLayer::new(silence, Self::MAX_TOTAL).layer(Route::new(tables.clone()));
+        let timeout = TimeoutLayer::new(silence, limits.max_total).ask_timeout(limits.ask_timeout).cut(cut.clone());
         // Kept apart, because the end of all calls is seen here.
-        let calls = LimitLayer::new(Self::IN_FLIGHT).layer(route);
-        let subscribe = SubscribeLayer::new(tables.versions()).resources(registry.hub()).shutdown(listening.clone());
+        let calls = LimitLayer::new(limits.max_in_flight).layer(timeout.layer(Route::new(tables.clone())));
+        let subscribe = SubscribeLayer::new(tables.versions());
+        let subscribe = subscribe.resources(registry.hub()).max_streams(limits.max_streams).shutdown(listening.clone());
+        let edge = EdgeLayer::new().max_request_bytes(limits.max_request_bytes);
+        #[cfg(feature = "legacy")]
+        let edge = edge.max_sessions(limits.max_sessions).session_idle_timeout(limits.idle_timeout);
         let edge = tower::ServiceBuilder::new()
-            .layer(EdgeLayer::new())
+            .layer(edge)
             .layer(CatalogLayer::new(tables))
             .layer(subscribe)
             .layer(LoadShedLayer::new())
             .service(calls.clone());
-        Self { stack: origin.layer(edge.clone()), registry, edge, calls, listening }
+        let (drain_timeout, children) = (limits.drain_timeout, limits.stop_grace + limits.kill_grace + DELIVERY);
+        Self { stack: origin.layer(edge), registry, calls, listening, cut, drain_timeout, children }
     }
 
     /// The servers behind it.
@@ -115,16 +145,42 @@ impl Gateway {
         &self.registry
     }
 
-    /// Ends the gateway in order: listening streams are told that they are over, calls in flight finish while new ones
-    /// are refused, then sessions end and every server's connection is closed and its process stopped.
+    /// Serves the client at the other end of two pipes, such as the program's stdin and stdout, until it closes
+    /// `input` or the gateway is [drained](Self::drain).
     ///
-    /// It waits for the last of them; bound it with a timeout, after which [`Registry::close`] still stops the servers.
+    /// It stands beside the HTTP service and shares everything with it; see [`Edge::serve_stdio`].
+    ///
+    /// # Errors
+    ///
+    /// The one of the pipes.
+    #[cfg(feature = "stdio")]
+    pub async fn serve_stdio<R, W>(&self, input: R, output: W) -> std::io::Result<()>
+    where
+        R: tokio::io::AsyncRead + Unpin,
+        W: tokio::io::AsyncWrite + Unpin,
+    {
+        self.stack.get_ref().serve_stdio(input, output, self.listening.cancelled()).await
+    }
+
+    /// Ends the gateway in order, in bounded time.
+    ///
+    /// Listening streams are told that they are over, and new calls are refused with 503. Calls in flight may finish
+    /// until [`drain_timeout`](Limits::drain_timeout), then those that are left get an error. Sessions end, every
+    /// server's connection is closed, and child processes are asked, told and made to leave. After that it returns, even
+    /// if a client never read its answer.
     pub async fn drain(&self) {
         self.listening.cancel();
-        self.calls.drain().await;
+        if timeout(self.drain_timeout, self.calls.drain()).await.is_err() {
+            tracing::warn!("calls in flight did not end in time and are cut");
+            self.cut.cancel();
+            // Which of them deliver their error in time is for their clients to decide.
+            let _ = timeout(DELIVERY, self.calls.drain()).await;
+        }
         #[cfg(feature = "legacy")]
-        self.edge.close_sessions();
-        self.registry.close().await;
+        self.stack.get_ref().close_sessions();
+        if timeout(self.children, self.registry.close()).await.is_err() {
+            tracing::warn!("some servers did not end in time");
+        }
     }
 }
 

@@ -86,12 +86,17 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `stdio` | child processes as servers |
+//! | `stdio` | child processes as servers, and [the gateway as one](edge::Edge::serve_stdio) |
 //! | `sse` | HTTP+SSE servers (2024-11-05) |
 //! | `http` | Streamable HTTP servers |
 //! | `legacy` | clients that open with `initialize` |
 //! | `tls` | `https://` servers |
 //! | `cli` | the `tower-mcp-gateway` command |
+
+/// The examples of the README compile.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 pub mod balance;
 mod call;
@@ -108,6 +113,7 @@ pub mod limit;
 pub mod load;
 pub mod meta;
 mod method;
+mod nearest;
 pub mod origin;
 mod param_headers;
 pub mod registry;

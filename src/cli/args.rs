@@ -24,6 +24,19 @@ pub(super) struct Args {
     /// The port to listen on, instead of the one in the file; 0 takes a free one
     #[arg(short, long, global = true, value_name = "PORT")]
     pub(super) port: Option<u16>,
+
+    /// Serve the one client at stdin and stdout, as desktop clients launch servers; HTTP as well only if --port or
+    /// --host is given
+    #[arg(long, global = true)]
+    pub(super) stdio: bool,
+}
+
+impl Args {
+    /// Whether to listen on a port.
+    pub(super) fn listens(&self) -> bool {
+        // Each client launches a gateway of its own, and they would all want the one port of the file.
+        !self.stdio || self.port.is_some() || self.host.is_some()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -53,6 +66,9 @@ mod tests {
         {
             let args = Args::try_parse_from(line.split(' ')).unwrap();
             assert_eq!((args.config, args.port), (Some("a".into()), Some(0)), "{line}");
+        }
+        for (line, listens) in [("x", true), ("x serve --stdio", false), ("x --stdio serve --port 0", true)] {
+            assert_eq!(Args::try_parse_from(line.split(' ')).unwrap().listens(), listens, "{line}");
         }
         for line in ["x --port 65536", "x --host nowhere", "x fly", "x --config"] {
             assert_eq!(Args::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");

@@ -7,12 +7,13 @@ pub mod accept;
 mod args;
 mod console;
 mod find;
+mod keys;
 mod report;
 pub mod routes;
 mod serve;
 mod signal;
 
-use self::args::Args;
+use self::{args::Args, serve::Faces};
 use crate::config::Config;
 use clap::Parser;
 use std::process::ExitCode;
@@ -38,7 +39,10 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILURE, &format!("no runtime could be started: {error}")),
     };
-    match runtime.block_on(serve::serve(config)) {
+    let served = runtime.block_on(serve::serve(config, Faces { http: args.listens(), stdio: args.stdio }));
+    // A thread that waits for stdin cannot be told to stop; it ends with the process.
+    runtime.shutdown_background();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => fail(FAILURE, &reason.to_string()),
     }
@@ -53,7 +57,27 @@ fn configure(args: &Args) -> Result<Config, String> {
     let mut config = Config::from_file(&file).map_err(|error| error.to_string())?;
     config.host = args.host.unwrap_or(config.host);
     config.port = args.port.unwrap_or(config.port);
+    if config.keys.is_none() {
+        keep_keys(&mut config);
+    }
     Ok(config)
+}
+
+/// Takes the keys of the user's state folder. Without them the gateway serves as well, but what its clients carry does
+/// not outlive it.
+fn keep_keys(config: &mut Config) {
+    let file = keys::file(|variable| std::env::var_os(variable));
+    let kept = match &file {
+        Some(file) => keys::load_or_make(file).map_err(|error| format!("{}: {error}", file.display())),
+        None => Err("neither XDG_STATE_HOME nor HOME is set".into()),
+    };
+    match kept {
+        Ok(keys) => config.keys = Some(keys),
+        Err(reason) => config.notes.push(format!(
+            "clients must open new sessions when this gateway restarts, because its keys cannot be kept ({reason}); set \
+             `keys` in the configuration instead"
+        )),
+    }
 }
 
 fn log() {

@@ -20,25 +20,33 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
-
-/// How long calls in flight may take after the gateway was asked to stop.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// How long connections may take to deliver what the drain has finished.
 const DELIVERY: Duration = Duration::from_secs(1);
 
-/// How long children may take to leave if calls did not end in time: a little more than asking, telling and killing.
-const CHILDREN: Duration = Duration::from_secs(6);
+/// Where clients are served.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Faces {
+    /// On the port of the configuration.
+    pub(super) http: bool,
+    /// On stdin and stdout.
+    pub(super) stdio: bool,
+}
 
-/// Serves until a signal asks to stop and everything has ended.
-pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
+/// Serves until a signal asks to stop, or the client at stdin leaves, and everything has ended.
+pub(super) async fn serve(config: Config, faces: Faces) -> Result<(), Box<dyn Error>> {
     // Before anything is printed: whoever reads the first line may send a signal at once.
     let stop = Stop::listen()?;
-    let listener = bind((config.host, config.port).into()).await?;
-    let console = Console::open(io::stdout())?;
-    greet(&console, &config, listener.local_addr()?);
+    let listener = match faces.http {
+        true => Some(bind((config.host, config.port).into()).await?),
+        false => None,
+    };
+    // Beside messages nothing may be on stdout.
+    let console = if faces.stdio { Console::open(io::stderr())? } else { Console::open(io::stdout())? };
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    greet(&console, &config, address);
     let (gateway, driver) = Gateway::from_config(config)?;
     let driver = tokio::spawn(driver);
     let draining = Arc::new(AtomicBool::new(false));
@@ -47,15 +55,42 @@ pub(super) async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
         move || !draining.load(Ordering::Relaxed) && registry.is_settled()
     };
     let drained = CancellationToken::new();
-    // The listener stays open during the drain, so that probes are told 503 and not left to guess from a refusal.
-    let accept = Accept::new(listener).grace(DELIVERY);
-    let accept = accept.serve(Routes::new(gateway.clone(), ready), drained.clone().cancelled_owned());
-    let end = end(stop, &gateway, &draining, drained, &console);
+    let accept = {
+        let (routes, drained) = (Routes::new(gateway.clone(), ready), drained.clone());
+        async move {
+            let Some(listener) = listener else { return };
+            // The listener stays open during the drain, so that probes are told 503 and not left to guess from a
+            // refusal.
+            Accept::new(listener).grace(DELIVERY).serve(routes, drained.cancelled_owned()).await;
+        }
+    };
+    let left = CancellationToken::new();
+    let pipes = async {
+        if faces.stdio {
+            let _left = left.clone().drop_guard();
+            tokio::select! {
+                served = gateway.serve_stdio(tokio::io::stdin(), tokio::io::stdout()) => served.unwrap_or_else(broken),
+                () = too_late(&drained) => {}
+            }
+        }
+    };
+    let end = end(stop, left.cancelled(), &gateway, &draining, &drained, &console);
     tokio::select! {
-        _ = async { tokio::join!(accept, end) } => Ok(()),
+        _ = async { tokio::join!(accept, pipes, end) } => Ok(()),
         never = announce(gateway.registry(), &console) => match never {},
         reason = lost(driver, &draining) => Err(reason),
     }
+}
+
+/// Completes when whatever has not been delivered since the drain never will be.
+async fn too_late(drained: &CancellationToken) {
+    drained.cancelled().await;
+    sleep(DELIVERY).await;
+}
+
+/// A client that went away without reading its answers is no failure of the gateway.
+fn broken(error: io::Error) {
+    tracing::warn!(%error, "the client at stdin has gone");
 }
 
 /// Waits until the driver ends although nobody asked it to: nothing would follow the servers any more.
@@ -71,18 +106,24 @@ async fn lost(driver: JoinHandle<()>, draining: &AtomicBool) -> Box<dyn Error> {
     }
 }
 
-/// Waits for a signal and ends everything in order; a second signal ends the process where it stands.
-async fn end(mut stop: Stop, gateway: &Gateway, draining: &AtomicBool, drained: CancellationToken, console: &Console) {
-    stop.next().await;
+/// Waits for a signal, or until the client at stdin has `left`, and ends everything in order; a second signal ends the
+/// process where it stands.
+async fn end(
+    mut stop: Stop,
+    left: impl Future<Output = ()>,
+    gateway: &Gateway,
+    draining: &AtomicBool,
+    drained: &CancellationToken,
+    console: &Console,
+) {
+    tokio::select! {
+        _ = stop.next() => console.say("stopping: calls in flight may finish; a second signal ends at once"),
+        () = left => {}
+    }
     draining.store(true, Ordering::Relaxed);
-    console.say("stopping: calls in flight may finish; a second signal ends at once");
     let orderly = async {
-        let in_time = timeout(DRAIN, gateway.drain()).await.is_ok();
+        gateway.drain().await;
         drained.cancel();
-        // The calls that hung are cut with their connections; their servers are then told to stop like the others.
-        if !in_time && timeout(CHILDREN, gateway.registry().close()).await.is_err() {
-            tracing::warn!("some servers did not end");
-        }
     };
     tokio::select! {
         () = orderly => {}
@@ -111,10 +152,13 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-fn greet(console: &Console, config: &Config, address: SocketAddr) {
+fn greet(console: &Console, config: &Config, address: Option<SocketAddr>) {
     for note in &config.notes {
         console.say(format!("note: {note}"));
     }
+    let Some(address) = address else {
+        return console.say(format!("{} serves stdin and stdout", config.name));
+    };
     // "Every address" is none a client could be given.
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -40,6 +40,8 @@
 //! | `connectTimeout` | ms to connect to a server | 2000 |
 //! | `startTimeout` | ms to the first answer of a child process | 60000 |
 //! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
+//! | `limits` | what bounds the gateway, see below | |
+//! | `keys` | secrets of 32 characters or more: the first seals what clients carry (session ids), all open it | made once by the command, per process in a library |
 //! | `servers` | a list of server entries | none |
 //! | `mcpServers` | the map that Claude, Cursor and others keep | none |
 //! | `$schema` | for editors | |
@@ -48,6 +50,26 @@
 //! `http`), `connection` (whose `type` repeats the transport; then `command`, `args`, `cwd`, `env`, or `url`,
 //! `headers`), and perhaps `metadata` (free; `metadata.weight` is 1 to 1000) and `sessions` (`shared` or `per-client`).
 //! `tools`, `status` and `lastHealthCheck`, which the gateway finds out itself, are taken and ignored with a note.
+//!
+//! # Limits
+//!
+//! Fields of `limits`, all of which may be left out; times are in ms. [`Limits`] says what each is for.
+//!
+//! | field | bounds | default |
+//! |---|---|---|
+//! | `maxInFlight` | calls in flight in the gateway | 512 |
+//! | `maxInFlightPerServer` | calls in flight at one server | 100 |
+//! | `maxStreams` | clients that listen for changes | 16384 |
+//! | `maxSessions` | sessions of initialize-era clients | 10000 |
+//! | `maxRequestBytes` | a request of a client | 4194304 |
+//! | `maxMessageBytes` | a message of a server | 8388608 |
+//! | `maxTotal` | a call, however lively | 300000 |
+//! | `askTimeout` | a person's answer to a server's question | 300000 |
+//! | `idleTimeout` | a session that is not used | 1800000 |
+//! | `stopGrace` | a child's end after its stdin was closed | 2000 |
+//! | `killGrace` | a child's end after SIGTERM | 3000 |
+//! | `drainTimeout` | calls in flight when the gateway stops | 30000 |
+//! | `fall`, `rise` | checks in a row until a server counts as down, as up | 1, 1 |
 //!
 //! # Files of other programs
 //!
@@ -67,17 +89,20 @@
 mod error;
 mod expand;
 mod jsonc;
-mod nearest;
+mod limits;
 mod node;
 mod reader;
 mod servers;
 mod settings;
 
-pub use self::error::{ConfigError, Mistake};
 #[cfg(feature = "cli")]
 pub(crate) use self::settings::address;
+pub use self::{
+    error::{ConfigError, Mistake},
+    limits::Limits,
+};
 
-use crate::{balance::policy::Strategy, catalog::Naming, registry::Server};
+use crate::{balance::policy::Strategy, catalog::Naming, registry::Server, seal::Keys};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
@@ -122,8 +147,13 @@ pub struct Config {
     pub start_timeout: Duration,
     /// The longest a client's first list waits for servers that are still starting.
     pub start_patience: Duration,
+    /// What bounds the gateway.
+    pub limits: Limits,
     /// The names under which clients see the tools of several servers.
     pub naming: Naming,
+    /// What seals session ids and other tokens that clients carry; `None` for keys of this process alone, with which
+    /// no token outlives it.
+    pub keys: Option<Keys>,
     /// The servers, in the order of the file: those of `servers` before those of `mcpServers`.
     pub servers: Vec<Server>,
     /// What was ignored, one sentence each, for the operator to read.
@@ -142,7 +172,9 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(2),
             start_timeout: Duration::from_secs(60),
             start_patience: Duration::from_secs(5),
+            limits: Limits::default(),
             naming: Naming::Auto,
+            keys: None,
             servers: Vec::new(),
             notes: Vec::new(),
         }

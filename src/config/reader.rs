@@ -1,9 +1,9 @@
 use super::{
     error::Mistake,
     expand::expand,
-    nearest::nearest,
     node::{Member, Node, Shape},
 };
+use crate::nearest::nearest;
 use std::{collections::HashSet, ops::RangeInclusive};
 
 /// Reads fields and collects what is wrong with them, so that one run tells every mistake of a file.

@@ -1,7 +1,7 @@
 use super::{
     Config, ConfigError,
     error::Mistake,
-    jsonc,
+    jsonc, limits,
     node::Node,
     reader::{Field, Object, Reader, list},
     servers,
@@ -10,6 +10,7 @@ use crate::{
     balance::policy::Strategy,
     catalog::Naming,
     json::{self, Fault},
+    seal::{Keys, error::InvalidKeys},
 };
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -27,6 +28,8 @@ const FIELDS: &[&str] = &[
     "connectTimeout",
     "startTimeout",
     "startPatience",
+    "limits",
+    "keys",
     "servers",
     "mcpServers",
     "$schema",
@@ -39,7 +42,7 @@ const FIELDS: &[&str] = &[
 const FOREIGN: &[&str] = &["inputs", "globalShortcut", "preferences"];
 
 /// The longest time that can be set: a day. Beyond it a number was most likely meant in another unit.
-const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
+pub(super) const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Reads a whole file.
 pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
@@ -62,6 +65,9 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     if let Some(object) = reader.object(&root, FIELDS, hint) {
         settings(&mut reader, &object, &mut config);
         times(&mut reader, &object, &mut config);
+        if let Some(field) = object.get("limits") {
+            config.limits = limits::read(&mut reader, field);
+        }
         config.servers = servers::read(&mut reader, &object);
     }
     if !reader.mistakes.is_empty() {
@@ -106,6 +112,9 @@ fn settings(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {
     if let Some(word) = object.get("naming").and_then(|field| reader.word(field, &["auto", "prefixed"])) {
         config.naming = if word == "prefixed" { Naming::Prefixed } else { Naming::Auto };
     }
+    if let Some(field) = object.get("keys") {
+        config.keys = keys(reader, field);
+    }
     let foreign = object.present(FOREIGN);
     if !foreign.is_empty() {
         reader.notes.push(format!("of no concern to a gateway; ignored: {}", list(&foreign)));
@@ -124,6 +133,24 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, &'static str> {
     }
     let remedy = "must be an IP address without a port: 127.0.0.1 for this machine only, 0.0.0.0 for every network";
     text.parse().map_err(|_| remedy)
+}
+
+/// Which of several keys is too short is told by its place; what it holds, by nothing.
+fn keys(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Keys> {
+    let items = reader.list(field)?;
+    let secrets: Option<Vec<_>> = items.iter().map(|item| reader.string(item)).collect();
+    match Keys::from_secrets(&secrets?) {
+        Ok(keys) => Some(keys),
+        Err(InvalidKeys::Short(place)) => {
+            let remedy = "`openssl rand -base64 32` prints a good one";
+            reader.wrong(&items[place - 1], format!("must have at least {} characters: {remedy}", Keys::MIN_SECRET));
+            None
+        }
+        Err(reason) => {
+            reader.wrong(field, reason.to_string());
+            None
+        }
+    }
 }
 
 fn times(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {

@@ -92,6 +92,8 @@ mod legacy;
 mod modern;
 mod running;
 mod service;
+#[cfg(feature = "stdio")]
+mod stdio;
 mod writer;
 
 pub use self::{body::Body, layer::EdgeLayer, service::Edge};

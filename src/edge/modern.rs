@@ -93,6 +93,11 @@ fn check(headers: &HeaderMap, method: &Method, params: &Params) -> Result<(), Pr
     check_version(headers, params)?;
     check_method(headers, method)?;
     check_name(headers, method, params)?;
+    check_body(method, params)
+}
+
+/// What is asked of a request beside its version and its headers, whatever wire it came over.
+pub(super) fn check_body(method: &Method, params: &Params) -> Result<(), Problem> {
     match params.meta_member(meta::CLIENT_CAPABILITIES) {
         Some(capabilities) if capabilities.as_bytes().starts_with(b"{") => {}
         _ => return Err(missing(meta::CLIENT_CAPABILITIES)),
@@ -120,7 +125,7 @@ fn check_version(headers: &HeaderMap, params: &Params) -> Result<(), Problem> {
     }
 }
 
-fn supported(version: &str) -> Result<(), Problem> {
+pub(super) fn supported(version: &str) -> Result<(), Problem> {
     if SUPPORTED.iter().any(|known| known.as_str() == version) {
         return Ok(());
     }
@@ -163,7 +168,7 @@ fn task_id(params: &Params) -> Option<Cow<'static, str>> {
     params.member("taskId").and_then(|id: Json| id.read::<String>().ok()).map(Cow::Owned)
 }
 
-fn missing(key: &str) -> Problem {
+pub(super) fn missing(key: &str) -> Problem {
     Problem::rpc(400, -32602, format!("{key:?} is missing in _meta, or of the wrong type"))
 }
 

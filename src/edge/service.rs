@@ -51,6 +51,11 @@ impl<S> Edge<S> {
         }
     }
 
+    #[cfg(feature = "stdio")]
+    pub(super) fn max_request_bytes(&self) -> usize {
+        self.settings.max_request_bytes
+    }
+
     /// The service behind.
     pub fn get_ref(&self) -> &S {
         &self.inner

@@ -1,4 +1,4 @@
-use super::{HealthCheck, Vital};
+use super::{HealthCheck, Peers, Vital};
 use crate::EndpointId;
 use std::{
     collections::HashMap,
@@ -106,14 +106,19 @@ impl Board {
         Self { thresholds, ..Self::default() }
     }
 
-    /// The entry of `id`, made if there is none.
+    /// The entry of `id`, made if there is none, of an endpoint without peers.
     pub fn endpoint(&self, id: &EndpointId) -> Vital {
+        self.endpoint_in(id, &Peers::default())
+    }
+
+    /// The entry of `id`, made if there is none, of an endpoint in a pool with these peers.
+    pub fn endpoint_in(&self, id: &EndpointId, peers: &Peers) -> Vital {
         let mut vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             self.verdicts.send_modify(|verdicts| {
                 verdicts.0.insert(id.clone(), Verdict::Unknown);
             });
-            Vital::new(id.clone(), self.thresholds, self.verdicts.clone())
+            Vital::new(id.clone(), self.thresholds, self.verdicts.clone(), peers.clone())
         };
         vitals.entry(id.clone()).or_insert_with(make).clone()
     }

@@ -1,4 +1,7 @@
-use super::probe::jittered;
+use super::{
+    peers::{Out, Peers},
+    probe::jittered,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,6 +27,8 @@ pub(super) struct Breaker {
     failures: u32,
     // Times it opened since it was last closed.
     openings: u32,
+    // Some from its first opening until it is closed.
+    out: Option<Out>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +40,7 @@ enum State {
 
 impl Breaker {
     pub(super) fn new() -> Self {
-        Self { state: State::Closed, failures: 0, openings: 0 }
+        Self { state: State::Closed, failures: 0, openings: 0, out: None }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -99,14 +104,18 @@ impl Breaker {
         self.failures = 0;
     }
 
-    /// A call failed; tells whether that opened the breaker.
-    pub(super) fn failed(&mut self, now: Instant) -> bool {
+    /// A call failed; tells whether that opened the breaker, which its peers must allow.
+    pub(super) fn failed(&mut self, now: Instant, peers: &Peers) -> bool {
         self.failures = self.failures.saturating_add(1);
-        let opens = match self.state {
+        let due = match self.state {
             State::Closed => self.failures >= FAILURES,
             State::HalfOpen { trial } => trial,
             State::Open { .. } => false,
         };
+        if due && self.out.is_none() {
+            self.out = peers.out();
+        }
+        let opens = due && self.out.is_some();
         if opens {
             let pause = FIRST.saturating_mul(1 << self.openings.min(16)).min(LONGEST);
             self.openings = self.openings.saturating_add(1);

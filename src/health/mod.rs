@@ -21,13 +21,16 @@ mod check;
 mod discover;
 pub mod error;
 pub mod observe;
+mod peers;
 mod probe;
+mod reason;
 mod vital;
 
 pub use self::{
     board::{Board, Thresholds, Verdict, Verdicts},
     check::HealthCheck,
     discover::Healthy,
+    peers::Peers,
     probe::Probe,
     vital::Vital,
 };

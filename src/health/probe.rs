@@ -1,4 +1,4 @@
-use super::{HealthCheck, Vital};
+use super::{HealthCheck, Verdict, Vital, reason::reason};
 use crate::{BoxError, Call, Method, Reply, error::find, json::Params};
 use std::{
     future::poll_fn,
@@ -46,6 +46,9 @@ pub struct Probe<S> {
     vital: Vital,
     interval: Duration,
     timeout: Duration,
+    first: Duration,
+    /// Why the last one failed, if it did.
+    fault: Option<Box<str>>,
 }
 
 /// What became of one question.
@@ -59,13 +62,21 @@ impl<S> Probe<S> {
     /// Asks `service` every `interval` (50 ms to a day), and waits for each answer as long, but at most 5 s.
     pub fn new(service: S, vital: Vital, interval: Duration) -> Self {
         let interval = interval.clamp(INTERVALS.0, INTERVALS.1);
-        Self { service, vital, interval, timeout: interval.min(TIMEOUT) }
+        Self { service, vital, interval, timeout: interval.min(TIMEOUT), first: Duration::ZERO, fault: None }
     }
 
     /// Waits for each answer this long.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(INTERVALS.1);
+        self
+    }
+
+    /// Waits for the first answer of all this long, if that is longer than for the others: a server that has to be
+    /// downloaded before it runs is not ill meanwhile, only unknown.
+    #[must_use]
+    pub fn first_timeout(mut self, timeout: Duration) -> Self {
+        self.first = timeout.min(INTERVALS.1);
         self
     }
 }
@@ -89,7 +100,7 @@ where
         let mut failures = 0;
         loop {
             let (epoch, started) = (self.vital.epoch(), Instant::now());
-            let asked = self.ask(started + self.timeout).await;
+            let asked = self.ask(started, self.patience()).await;
             let error = match asked {
                 Asked::NotSent => {
                     // Most of the time was spent waiting for readiness: no reason to wait long again.
@@ -105,7 +116,14 @@ where
         }
     }
 
-    async fn ask(&mut self, deadline: Instant) -> Asked {
+    /// How long this answer may take.
+    fn patience(&self) -> Duration {
+        let first = self.vital.verdict() == Verdict::Unknown;
+        if first { self.timeout.max(self.first) } else { self.timeout }
+    }
+
+    async fn ask(&mut self, started: Instant, patience: Duration) -> Asked {
+        let deadline = started + patience;
         let service = &mut self.service;
         match timeout_at(deadline, poll_fn(|cx| service.poll_ready(cx))).await {
             // The service keeps what it has reserved so far for the next question.
@@ -118,15 +136,22 @@ where
         match timeout_at(deadline, outcome).await {
             Ok(Ok(_)) => Asked::Answered,
             Ok(Err(error)) => failed(&*error),
-            Err(_) => Asked::Failed(format!("no answer within {} ms", self.timeout.as_millis()).into()),
+            Err(_) => Asked::Failed(format!("no answer within {} ms", patience.as_millis()).into()),
         }
     }
 
-    fn record(&self, error: Option<Box<str>>, started: Instant, epoch: u64) {
+    fn record(&mut self, error: Option<Box<str>>, started: Instant, epoch: u64) {
         let server_id = self.vital.id().clone();
-        if let Some(error) = &error {
-            tracing::debug!(server = %server_id, %error, "health check failed");
+        match &error {
+            // A reason is told once; that it still holds is no news.
+            Some(error) if self.fault.as_ref() == Some(error) => {
+                tracing::debug!(server = %server_id, %error, "the health check failed again");
+            }
+            Some(error) => tracing::warn!(server = %server_id, %error, "the health check failed"),
+            None if self.fault.is_some() => tracing::info!(server = %server_id, "the health check succeeded again"),
+            None => {}
         }
+        self.fault.clone_from(&error);
         let (healthy, latency, checked_at) = (error.is_none(), started.elapsed(), SystemTime::now());
         self.vital.checked(HealthCheck { server_id, healthy, latency, error, checked_at }, epoch);
     }
@@ -159,7 +184,7 @@ where
 fn failed(error: &(dyn std::error::Error + 'static)) -> Asked {
     match find::<Overloaded>(error) {
         Some(_) => Asked::NotSent,
-        None => Asked::Failed(error.to_string().into()),
+        None => Asked::Failed(reason(error)),
     }
 }
 

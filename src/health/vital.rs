@@ -1,8 +1,9 @@
 use super::{
-    HealthCheck, Verdict, Verdicts,
+    HealthCheck, Peers, Verdict, Verdicts,
     board::Thresholds,
     breaker::{Breaker, FAILURES},
     error::Open,
+    peers::Up,
 };
 use crate::EndpointId;
 use std::{
@@ -29,6 +30,7 @@ pub struct Vital(Arc<Inner>);
 struct Inner {
     id: EndpointId,
     thresholds: Thresholds,
+    peers: Peers,
     board: Arc<watch::Sender<Verdicts>>,
     // What calls read without the lock; written under it.
     well: AtomicBool,
@@ -45,6 +47,8 @@ struct State {
     // Probes in a row that contradict `probed`.
     contrary: u32,
     last: Option<HealthCheck>,
+    // Some while `probed` is up.
+    up: Option<Up>,
 }
 
 #[derive(Clone)]
@@ -65,11 +69,17 @@ pub(super) struct Admission {
 }
 
 impl Vital {
-    pub(super) fn new(id: EndpointId, thresholds: Thresholds, board: Arc<watch::Sender<Verdicts>>) -> Self {
-        let state = State { probed: Probed::Unknown, breaker: Breaker::new(), contrary: 0, last: None };
+    pub(super) fn new(
+        id: EndpointId,
+        thresholds: Thresholds,
+        board: Arc<watch::Sender<Verdicts>>,
+        peers: Peers,
+    ) -> Self {
+        let state = State { probed: Probed::Unknown, breaker: Breaker::new(), contrary: 0, last: None, up: None };
         Self(Arc::new(Inner {
             id,
             thresholds,
+            peers,
             board,
             well: AtomicBool::new(false),
             quiet: AtomicBool::new(true),
@@ -186,10 +196,15 @@ impl Vital {
         }
     }
 
+    /// Whether a failure is news, and of an endpoint that still is one.
+    fn counts(&self, admission: Admission) -> bool {
+        admission.epoch == self.epoch() && !self.0.forgotten.is_cancelled()
+    }
+
     /// The call failed, though its connection did not.
     pub(super) fn failed(&self, admission: Admission) {
         self.0.change(|state| {
-            if admission.epoch == self.epoch() && state.breaker.failed(Instant::now()) {
+            if self.counts(admission) && state.breaker.failed(Instant::now(), &self.0.peers) {
                 self.0.next_epoch();
                 // The probe keeps the breaker's time.
                 self.0.wake.notify_one();
@@ -200,9 +215,9 @@ impl Vital {
     /// The call's connection failed.
     pub(super) fn disconnected(&self, admission: Admission, reason: &str) {
         self.0.change(|state| {
-            if admission.epoch == self.epoch() {
+            if self.counts(admission) {
                 // Counted too: a server that dies of every call comes back for each probe.
-                state.breaker.failed(Instant::now());
+                state.breaker.failed(Instant::now(), &self.0.peers);
                 state.probed = Probed::Down(reason.into());
                 state.contrary = 0;
                 self.0.next_epoch();
@@ -218,7 +233,11 @@ impl Vital {
 
     /// Ends the entry: it is never well again and writes to the board no more.
     pub(super) fn forget(&self) {
-        self.0.change(|_| self.0.forgotten.cancel());
+        self.0.change(|state| {
+            self.0.forgotten.cancel();
+            // Whoever still reports a call must not count among the peers.
+            state.breaker.close();
+        });
     }
 }
 
@@ -233,6 +252,9 @@ impl Inner {
         let mut state = self.state();
         let out = edit(&mut state);
         let up = matches!(state.probed, Probed::Up) && !self.forgotten.is_cancelled();
+        if up != state.up.is_some() {
+            state.up = up.then(|| self.peers.up());
+        }
         self.well.store(up && state.breaker.is_free(), Ordering::Release);
         self.quiet.store(state.breaker.is_closed() && state.breaker.failures() == 0, Ordering::Release);
         if !self.forgotten.is_cancelled() {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 /// Latencies below this count as equal, so that among fast or unknown servers the calls in flight decide.
 const FLOOR_MICROS: f32 = 100.0;
@@ -35,6 +36,7 @@ struct Inner {
     in_flight: AtomicUsize,
     latency: Ewma,
     vital: Option<Vital>,
+    tasks: Option<TaskTracker>,
 }
 
 /// What the next call would cost: the average latency times the calls it would share the endpoint with.
@@ -44,18 +46,23 @@ pub struct Cost(f32);
 impl Meter {
     /// A meter that has seen nothing, of an endpoint with this share of a weighted pool (0 counts as 1).
     pub fn new(weight: u32) -> Self {
-        Self::make(weight, None)
+        Self::make(weight, None, None)
     }
 
     /// A meter of an endpoint whose health is known: balancers pass over it from the moment `vital` is not well, before
     /// any snapshot tells so.
     pub fn with_vital(weight: u32, vital: Vital) -> Self {
-        Self::make(weight, Some(vital))
+        Self::make(weight, Some(vital), None)
     }
 
-    fn make(weight: u32, vital: Option<Vital>) -> Self {
+    /// A meter whose calls also count as tasks of the endpoint: who waits for these waits for the last call.
+    pub(crate) fn of_endpoint(weight: u32, vital: Vital, tasks: TaskTracker) -> Self {
+        Self::make(weight, Some(vital), Some(tasks))
+    }
+
+    fn make(weight: u32, vital: Option<Vital>, tasks: Option<TaskTracker>) -> Self {
         let (weight, in_flight, latency) = (weight.max(1), AtomicUsize::new(0), Ewma::new());
-        Self(Arc::new(Inner { weight, in_flight, latency, vital }))
+        Self(Arc::new(Inner { weight, in_flight, latency, vital, tasks }))
     }
 
     /// The share of a weighted pool.
@@ -90,7 +97,11 @@ impl Meter {
     #[must_use = "the call is counted until this is dropped"]
     pub fn start(&self) -> Flight {
         self.0.in_flight.fetch_add(1, Ordering::Relaxed);
-        Flight { meter: self.clone(), started: Some(Instant::now()) }
+        Flight {
+            _task: self.0.tasks.as_ref().map(TaskTracker::token),
+            meter: self.clone(),
+            started: Some(Instant::now()),
+        }
     }
 }
 
@@ -108,6 +119,7 @@ pub struct Flight {
     meter: Meter,
     // Some until the first answer.
     started: Option<Instant>,
+    _task: Option<TaskTrackerToken>,
 }
 
 impl Flight {

@@ -7,7 +7,7 @@ use crate::{
     BoxError, Call, Reply, ServerName,
     balance::policy::Strategy,
     catalog::Naming,
-    health::Board,
+    health::{Board, Thresholds},
     limit::{Limit, LimitLayer},
     route::{Pool, Table, Tables},
     subscribe::Hub,
@@ -45,6 +45,7 @@ pub struct Builder<C = Connect, E = Endpoint> {
     strategy: Strategy,
     naming: Naming,
     settings: upstream::Settings,
+    thresholds: Thresholds,
     timing: Timing,
     wrap: Wrap,
     connect: C,
@@ -71,6 +72,7 @@ impl Builder {
             strategy: Strategy::default(),
             naming: Naming::default(),
             settings: upstream::Settings::default(),
+            thresholds: Thresholds::default(),
             timing: Timing::default(),
             wrap: Arc::new(|_, pool| pool),
             connect: upstream::connect,
@@ -104,6 +106,24 @@ impl<C, E> Builder<C, E> {
         self
     }
 
+    /// How many checks in a row must fail or succeed to change the verdict on a server: 1 and 1.
+    ///
+    /// A server that flaps is calmed by more of both. A failed connection of a real call is no check: it takes the
+    /// server out at once, whatever is set here.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use tower_mcp_gateway::{health::Thresholds, registry::Registry};
+    ///
+    /// let calm = Thresholds { fall: NonZeroU32::new(3).unwrap(), rise: NonZeroU32::new(2).unwrap() };
+    /// let (registry, driver) = Registry::builder().thresholds(calm).build();
+    /// # drop((registry, driver));
+    /// ```
+    pub fn thresholds(mut self, thresholds: Thresholds) -> Self {
+        self.thresholds = thresholds;
+        self
+    }
+
     /// How long lists and calls of unknown names wait at the start for servers that have not answered yet: 5 s.
     pub fn start_patience(mut self, patience: Duration) -> Self {
         self.timing.start_patience = patience;
@@ -123,14 +143,14 @@ impl<C, E> Builder<C, E> {
     where
         F: Fn(&Server) -> U,
     {
-        let Self { name, strategy, naming, settings, timing, wrap, endpoint, .. } = self;
-        Builder { name, strategy, naming, settings, timing, wrap, connect, endpoint }
+        let Self { name, strategy, naming, settings, thresholds, timing, wrap, endpoint, .. } = self;
+        Builder { name, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
     }
 
     /// Replaces what wraps each endpoint's service for the calls of clients.
     pub fn endpoint<F>(self, endpoint: F) -> Builder<C, F> {
-        let Self { name, strategy, naming, settings, timing, wrap, connect, .. } = self;
-        Builder { name, strategy, naming, settings, timing, wrap, connect, endpoint }
+        let Self { name, strategy, naming, settings, thresholds, timing, wrap, connect, .. } = self;
+        Builder { name, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
     }
 
     /// Wraps each pool, which is all servers of one name with retries and balancing, in layers of your own.
@@ -161,7 +181,7 @@ impl<C, E> Builder<C, E> {
         E: Fn(&Server, U) -> S + Send + Sync + 'static,
         S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
     {
-        let (tables, board) = (Tables::new(Table::default()), Board::default());
+        let (tables, board) = (Tables::new(Table::default()), Board::new(self.thresholds));
         let shared = Arc::new(Shared {
             members: watch::Sender::new(Members::default()),
             changes: watch::Sender::new(0),

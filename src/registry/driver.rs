@@ -1,16 +1,17 @@
 use super::{
     Server,
     builder::Wrap,
-    endpoint::{Done, Running, Stack, stop},
-    handle::Shared,
+    endpoint::{Done, Running, Stack, Updates, stop},
+    handle::{Members, Shared},
     member::Member,
     pool::Pools,
 };
 use crate::{
-    BoxError, Call, EndpointId, Reply, ServerName,
+    BoxError, Call, Reply, ServerName,
     balance::policy::Strategy,
     catalog::{Merge, Naming, Part, Update},
-    health::{Verdict, Verdicts},
+    error::causes,
+    health::Verdict,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::{JoinError, JoinSet},
     time::sleep,
 };
@@ -90,7 +91,7 @@ impl Driver {
                     }
                     state.publish();
                 }
-                _ = verdicts.changed() => state.judge(&verdicts),
+                _ = verdicts.changed() => state.judge(),
                 () = &mut patience, if !state.settled => state.settle(),
                 Some(done) = state.work.join_next(), if !state.work.is_empty() => state.done(done),
             }
@@ -101,22 +102,26 @@ impl Driver {
 /// What the driver knows while it runs.
 struct State<S> {
     driver: Driver,
-    updates: mpsc::Sender<Update>,
+    updates: Updates,
     pools: Pools<Stack<S>>,
     running: Vec<Running>,
     work: JoinSet<Done>,
     settled: bool,
 }
 
-impl<S> Drop for State<S> {
+impl Drop for Driver {
     fn drop(&mut self) {
         // Without a driver nothing begins or ends any more: say so to those who wait for it.
-        self.driver.shared.members.send_modify(|members| {
-            members.closed = true;
-            members.active.clear();
-            members.stopping.clear();
-        });
-        self.driver.shared.changed();
+        let mut members = Members::default();
+        members.closed = true;
+        let members = self.shared.members.send_replace(members);
+        // The tables hold the pools, and those the servers' connections. Calls in flight keep what they use.
+        self.shared.tables.replace(self.merge.table(&[], None), true);
+        for member in members.active.iter().chain(&members.stopping) {
+            self.shared.board.forget(member.server.id());
+            member.server.tasks().close();
+        }
+        self.shared.changed();
     }
 }
 
@@ -124,7 +129,7 @@ impl<S> State<S>
 where
     S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
 {
-    fn new(driver: Driver, updates: mpsc::Sender<Update>) -> Self {
+    fn new(driver: Driver, updates: Updates) -> Self {
         let (strategy, wrap) = driver.pooling.clone();
         let pools = Pools::new(strategy, wrap, driver.shared.board.clone());
         let (running, work) = (Vec::new(), JoinSet::new());
@@ -164,7 +169,9 @@ where
     {
         let services = make(&member.server);
         let shared = &self.driver.shared;
-        let context = (&shared.board, &shared.hub, &self.driver.timing);
+        let peers = self.pools.peers(member.server.name());
+        let vital = shared.board.endpoint_in(member.server.id(), &peers);
+        let context = (vital, &shared.hub, &self.driver.timing);
         let (running, endpoint) = Running::begin(member, services, context, &self.updates, &mut self.work);
         let (name, id) = (running.member.server.name().clone(), running.member.server.id().clone());
         self.running.push(running);
@@ -176,7 +183,7 @@ where
                 Done::Loop
             });
         };
-        self.pools.insert(&name, id, endpoint, spawn).await;
+        self.pools.insert(&name, (id, endpoint, peers), spawn).await;
         self.driver.shared.changed();
     }
 
@@ -192,20 +199,17 @@ where
             running.end(&mut self.work);
         }
         // Unregistered before the driver had begun with them: there is no connection to wait for.
-        for member in stopping.iter().filter(|member| !member.has_begun()) {
+        for member in stopping.iter().filter(|member| member.vital().is_none()) {
             stop(Arc::clone(member), &mut self.work);
         }
     }
 
-    fn take(&mut self, update: Update) {
-        let endpoint = &update.endpoint;
-        if let Some(running) = self.running.iter().find(|running| running.member.server.id() == endpoint) {
-            if let Err(error) = &update.result {
-                tracing::debug!(server = %endpoint, error = %crate::error::causes(&**error), "not listed");
-            }
-            running.member.offered(update.result);
-            self.driver.shared.changed();
+    fn take(&mut self, (member, update): (Arc<Member>, Update)) {
+        if let Err(error) = &update.result {
+            tracing::debug!(server = %update.endpoint, error = %causes(&**error), "not listed");
         }
+        member.offered(update.result);
+        self.driver.shared.changed();
     }
 
     /// Merges what all members offer into a new table.
@@ -238,9 +242,8 @@ where
 
     /// Whether every member has been listed, or has failed to be: nothing is gained by waiting for more.
     fn has_settled(&self) -> bool {
-        let board = &self.driver.shared.board;
-        let failed = |id: &EndpointId| matches!(board.verdict(id.as_str()), Verdict::Ill(_));
-        let answered = |running: &Running| running.member.has_answered() || failed(running.member.server.id());
+        let failed = |member: &Member| matches!(member.verdict(), Verdict::Ill(_));
+        let answered = |running: &Running| running.member.has_answered() || failed(&running.member);
         !self.running.is_empty() && self.running.iter().all(answered)
     }
 
@@ -252,16 +255,13 @@ where
     }
 
     /// Looks at changed verdicts: an endpoint that has recovered may offer something else than before.
-    fn judge(&mut self, verdicts: &watch::Receiver<Verdicts>) {
-        {
-            let verdicts = verdicts.borrow();
-            for running in &mut self.running {
-                let ill = matches!(verdicts.get(running.member.server.id().as_str()), Verdict::Ill(_));
-                if running.ill && !ill {
-                    running.wake.notify_one();
-                }
-                running.ill = ill;
+    fn judge(&mut self) {
+        for running in &mut self.running {
+            let ill = matches!(running.member.verdict(), Verdict::Ill(_));
+            if running.ill && !ill {
+                running.wake.notify_one();
             }
+            running.ill = ill;
         }
         if !self.settled && self.has_settled() {
             self.settle();

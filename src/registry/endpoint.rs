@@ -1,23 +1,28 @@
-use super::{Connection, driver::Timing, member::Member};
+use super::{Connection, Server, driver::Timing, member::Member};
 use crate::{
     BoxError, Call, Reply,
     catalog::{Refresh, Terms, Update},
     health::{
-        Board, Probe,
+        Probe, Vital,
         observe::{Observe, ObserveLayer},
     },
     load::{Meter, Metered},
     subscribe::Hub,
 };
-use std::sync::Arc;
+use futures_util::FutureExt;
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, mpsc},
     task::{AbortHandle, JoinSet},
+    time::sleep,
 };
 use tower::{
     Layer, Service,
     load_shed::{LoadShed, LoadShedLayer},
 };
+
+/// How long a loop rests after a panic: it is a mistake in code, which will be there the next time as well.
+const AFTER_PANIC: Duration = Duration::from_secs(5);
 
 /// What tasks of the driver end with.
 pub(super) enum Done {
@@ -26,6 +31,9 @@ pub(super) enum Done {
     /// The last connection of an unregistered server is gone.
     Stopped(Arc<Member>),
 }
+
+/// The way of listings to the driver, each with its registration.
+pub(super) type Updates = mpsc::Sender<(Arc<Member>, Update)>;
 
 /// The stack of one endpoint as its pool sees it.
 pub(super) type Stack<S> = Observe<LoadShed<S>>;
@@ -45,29 +53,38 @@ impl Running {
     pub(super) fn begin<U, S>(
         member: Arc<Member>,
         (raw, service): (U, S),
-        (board, hub, timing): (&Board, &Hub, &Timing),
-        updates: &mpsc::Sender<Update>,
+        (vital, hub, timing): (Vital, &Hub, &Timing),
+        updates: &Updates,
         work: &mut JoinSet<Done>,
     ) -> (Self, Metered<Stack<S>>)
     where
         U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
         S: Service<Call, Response = Reply, Error: Into<BoxError>>,
     {
-        let vital = board.endpoint(member.server.id());
-        let meter = Meter::with_vital(member.server.weight_of(), vital.clone());
+        let server = &member.server;
+        let meter = Meter::of_endpoint(server.weight_of(), vital.clone(), server.tasks().clone());
         let stack = ObserveLayer::new(vital.clone()).layer(LoadShedLayer::new().layer(service));
 
         let wake = Arc::new(Notify::new());
-        let probe = Probe::new(raw.clone(), vital, timing.interval);
-        let mut terms = Terms::new(member.server.settings().client_info.clone());
-        terms.http = matches!(member.server.connection(), Connection::Http { .. });
-        terms.timeout = member.server.settings().start_timeout;
-        let feed = hub.feed(member.server.id().clone(), raw.clone(), terms.clone());
-        let refresh = Refresh::new(member.server.id().clone(), raw, updates.clone());
-        let refresh = refresh.terms(terms).wake(Arc::clone(&wake));
-        let loops = [work.spawn(ended(probe.run())), work.spawn(ended(refresh.run())), work.spawn(ended(feed.run()))];
+        let probe = {
+            let (raw, vital, interval) = (raw.clone(), vital.clone(), timing.interval);
+            let first = first_patience(server);
+            move || Probe::new(raw.clone(), vital.clone(), interval).first_timeout(first).run()
+        };
+        let mut terms = Terms::new(server.settings().client_info.clone());
+        terms.http = matches!(server.connection(), Connection::Http { .. });
+        terms.timeout = server.settings().start_timeout;
+        let feed = {
+            let (hub, id, raw, terms) = (hub.clone(), server.id().clone(), raw.clone(), terms.clone());
+            move || hub.feed(id.clone(), raw.clone(), terms.clone()).run()
+        };
+        let refresh = {
+            let (member, updates, wake) = (member.clone(), updates.clone(), wake.clone());
+            move || relayed(raw.clone(), terms.clone(), member.clone(), updates.clone(), wake.clone())
+        };
+        let loops = [work.spawn(steadily(probe)), work.spawn(steadily(refresh)), work.spawn(steadily(feed))];
 
-        member.begin();
+        member.begin(vital);
         (Self { member, wake, ill: false, loops }, Metered::new(stack, meter))
     }
 
@@ -87,7 +104,44 @@ pub(super) fn stop(member: Arc<Member>, work: &mut JoinSet<Done>) {
     });
 }
 
-async fn ended(work: impl Future<Output = ()>) -> Done {
-    work.await;
-    Done::Loop
+/// A child process may have to be downloaded before it runs; nobody downloads a server that is there already.
+fn first_patience(server: &Server) -> Duration {
+    match server.connection() {
+        Connection::Stdio { .. } => server.settings().start_timeout,
+        _ => Duration::ZERO,
+    }
+}
+
+/// Lists one server and tells the driver, with the registration that it concerns: what the last one of an id had still
+/// to say must not be taken for what the next one offers.
+async fn relayed<U>(raw: U, terms: Terms, member: Arc<Member>, updates: Updates, wake: Arc<Notify>)
+where
+    U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
+{
+    let (sender, mut arriving) = mpsc::channel::<Update>(1);
+    let refresh = Refresh::new(member.server.id().clone(), raw, sender).terms(terms).wake(wake);
+    let relay = async {
+        while let Some(update) = arriving.recv().await {
+            if updates.send((member.clone(), update)).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = refresh.run() => {}
+        () = relay => {}
+    }
+}
+
+/// Runs a loop to its end, and anew where it panics: a connection of one's own that does must not leave its server
+/// unwatched.
+async fn steadily<F: Future<Output = ()>>(begin: impl Fn() -> F) -> Done {
+    loop {
+        // Nothing of a loop that panicked is used again.
+        match AssertUnwindSafe(async { begin().await }).catch_unwind().await {
+            Ok(()) => return Done::Loop,
+            Err(_) => tracing::error!("a task of the registry has panicked; it begins anew in {AFTER_PANIC:?}"),
+        }
+        sleep(AFTER_PANIC).await;
+    }
 }

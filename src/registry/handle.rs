@@ -130,21 +130,25 @@ impl Registry {
             }
             known
         });
+        if !known {
+            return Err(RegisterError::Unknown(id.into()));
+        }
         self.shared.changed();
-        if known { Ok(()) } else { Err(RegisterError::Unknown(id.into())) }
+        Ok(())
     }
 
     /// Every server with its status and tools: those of the configuration in its order, then the others by id, then
     /// those that are stopping.
     pub fn list(&self) -> Vec<Entry> {
         let members = self.shared.members.borrow();
-        let active = members.active.iter().map(|member| member.entry(&self.shared.board, false));
-        active.chain(members.stopping.iter().map(|member| member.entry(&self.shared.board, true))).collect()
+        let active = members.active.iter().map(|member| member.entry(false));
+        active.chain(members.stopping.iter().map(|member| member.entry(true))).collect()
     }
 
-    /// The latest health check of every server that has had one.
+    /// The latest health check of every registered server that has had one, in the order of [`list`](Self::list).
     pub fn health(&self) -> Vec<HealthCheck> {
-        self.list().into_iter().filter_map(|entry| entry.last_health_check).collect()
+        let members = self.shared.members.borrow();
+        members.active.iter().filter_map(|member| member.vital()?.last_check()).collect()
     }
 
     /// A counter that moves whenever [`list`](Self::list) may have changed.
@@ -185,7 +189,13 @@ impl Registry {
 
     /// Unregisters every server, refuses new ones, and waits until the last connection and process has ended.
     ///
-    /// The wait is bounded by the calls in flight and by the time children get to leave; drain the calls first.
+    /// From the call on no server is in the routing table. The wait is as long as the calls in flight and, after those, as
+    /// long as children get to leave ([`stop_grace`](upstream::Settings::stop_grace) and
+    /// [`kill_grace`](upstream::Settings::kill_grace)). A call that never ends is one that a
+    /// [`Timeout`](crate::timeout::Timeout) was not put around; whoever must not wait for it puts a timeout around this,
+    /// and drops the driver afterwards. Dropped early, the future has closed the registry all the same.
+    ///
+    /// It returns at once where the driver has been dropped, and waits for one that was never spawned.
     pub async fn close(&self) {
         self.shared.members.send_modify(|members| {
             members.closed = true;

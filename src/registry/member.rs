@@ -3,20 +3,18 @@ use crate::{
     BoxError,
     catalog::Listing,
     error::causes,
-    health::{Board, Verdict},
+    health::{Verdict, Vital},
     upstream,
 };
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio_util::task::TaskTracker;
 
 /// One registration, from `register` until its last connection has ended.
 pub(super) struct Member {
     pub(super) server: Server,
     pub(super) configured: bool,
-    begun: AtomicBool,
+    /// Set when the driver begins with it. Not looked up by id: a later registration may have the same one.
+    vital: OnceLock<Vital>,
     offer: Mutex<Offer>,
 }
 
@@ -31,15 +29,22 @@ impl Member {
     pub(super) fn new(server: Server, configured: bool, settings: &Arc<upstream::Settings>) -> Self {
         // A tracker of its own: the registry can tell when this server's connection has ended.
         let server = server.attach(Arc::clone(settings), TaskTracker::new());
-        Self { server, configured, begun: AtomicBool::new(false), offer: Mutex::default() }
+        Self { server, configured, vital: OnceLock::new(), offer: Mutex::default() }
     }
 
-    pub(super) fn begin(&self) {
-        self.begun.store(true, Ordering::Release);
+    pub(super) fn begin(&self, vital: Vital) {
+        // The driver begins with a member once.
+        let _ = self.vital.set(vital);
     }
 
-    pub(super) fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::Acquire)
+    /// Its health, once the driver has begun with it.
+    pub(super) fn vital(&self) -> Option<&Vital> {
+        self.vital.get()
+    }
+
+    /// The verdict on it, unknown before the driver has begun with it.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.vital().map(Vital::verdict).unwrap_or_default()
     }
 
     fn offer(&self) -> Offer {
@@ -65,16 +70,15 @@ impl Member {
         }
     }
 
-    pub(super) fn entry(&self, board: &Board, stopping: bool) -> Entry {
-        let (id, offer) = (self.server.id(), self.offer());
-        let verdict = board.verdict(id.as_str());
-        let status = match (stopping, self.has_begun()) {
+    pub(super) fn entry(&self, stopping: bool) -> Entry {
+        let (verdict, offer) = (self.verdict(), self.offer());
+        let status = match (stopping, self.vital()) {
             (true, _) => Status::Stopped,
-            (false, false) => Status::Registered,
-            (false, true) => Status::of(&verdict),
+            (false, None) => Status::Registered,
+            (false, Some(_)) => Status::of(&verdict),
         };
         Entry {
-            id: id.clone(),
+            id: self.server.id().clone(),
             name: self.server.name().clone(),
             transport: self.server.connection().transport(),
             status,
@@ -83,7 +87,7 @@ impl Member {
                 _ => offer.error,
             },
             listing: offer.listing,
-            last_health_check: board.last_check(id.as_str()),
+            last_health_check: self.vital().and_then(Vital::last_check),
             metadata: self.server.metadata_of().clone(),
         }
     }

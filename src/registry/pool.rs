@@ -2,7 +2,7 @@ use super::builder::Wrap;
 use crate::{
     BoxError, Call, EndpointId, Reply, ServerName,
     balance::{Patience, balance, policy::Strategy},
-    health::{Board, Healthy},
+    health::{Board, Healthy, Peers},
     load::Metered,
     retry,
     route::Pool,
@@ -28,6 +28,7 @@ struct Entry<S> {
     pool: Pool,
     changes: mpsc::Sender<Change<EndpointId, Metered<S>>>,
     members: usize,
+    peers: Peers,
 }
 
 impl<S> Pools<S>
@@ -43,13 +44,22 @@ where
         self.by_name.get(name).map(|entry| &entry.pool)
     }
 
+    /// The peers of an endpoint that is put into the pool of `name`.
+    pub(super) fn peers(&self, name: &ServerName) -> Peers {
+        self.by_name.get(name).map(|entry| entry.peers.clone()).unwrap_or_default()
+    }
+
     /// Puts an endpoint into the pool of `name`, which is made if there is none; `spawn` then gets its driver.
-    pub(super) async fn insert<F>(&mut self, name: &ServerName, id: EndpointId, endpoint: Metered<S>, spawn: F)
-    where
+    pub(super) async fn insert<F>(
+        &mut self,
+        name: &ServerName,
+        (id, endpoint, peers): (EndpointId, Metered<S>, Peers),
+        spawn: F,
+    ) where
         F: FnOnce(Driver),
     {
         if !self.by_name.contains_key(name) {
-            let (entry, driver) = self.make(name);
+            let (entry, driver) = self.make(name, peers);
             spawn(driver);
             self.by_name.insert(name.clone(), entry);
         }
@@ -70,7 +80,7 @@ where
         }
     }
 
-    fn make(&self, name: &ServerName) -> (Entry<S>, Driver) {
+    fn make(&self, name: &ServerName, peers: Peers) -> (Entry<S>, Driver) {
         let (changes, arriving) = mpsc::channel(CHANGES);
         let discover = stream::unfold(arriving, |mut arriving| async move {
             let change = arriving.recv().await?;
@@ -79,7 +89,7 @@ where
         let healthy = Healthy::new(discover.boxed(), self.board.subscribe());
         let (balance, driver) = balance(name.clone(), healthy, self.strategy, Patience::default());
         let pool = (self.wrap)(name, Pool::new(retry::layer().layer(balance)));
-        (Entry { pool, changes, members: 0 }, Box::pin(driver))
+        (Entry { pool, changes, members: 0, peers }, Box::pin(driver))
     }
 }
 

@@ -3,6 +3,7 @@ use crate::{
     json::{Json, Params},
 };
 use std::{
+    any::Any,
     fmt,
     future::Future,
     pin::Pin,
@@ -32,6 +33,8 @@ pub struct Ask {
     /// Its parameters, as the server sent them.
     pub params: Params,
     answer: oneshot::Sender<Result<Json, Json>>,
+    /// Dropped with the question, answered or not.
+    held: Vec<Box<dyn Any + Send>>,
 }
 
 /// Waits for what the client says: its `result`, its `error`, or `None` if nobody will answer.
@@ -43,7 +46,12 @@ impl Ask {
     /// A question, and the future of its answer.
     pub fn new(method: Method, params: Params) -> (Self, Answer) {
         let (answer, answered) = oneshot::channel();
-        (Self { method, params, answer }, Answer(answered))
+        (Self { method, params, answer, held: Vec::new() }, Answer(answered))
+    }
+
+    /// Keeps `guard` until the question is answered or dropped.
+    pub(crate) fn hold<G: Any + Send>(&mut self, guard: G) {
+        self.held.push(Box::new(guard));
     }
 
     /// Gives the client's `result` or `error` to the server. Without effect if the call has ended meanwhile.

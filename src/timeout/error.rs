@@ -6,3 +6,8 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {} ms", .0.as_millis())]
 pub struct Elapsed(pub(super) Duration);
+
+/// The call was still running when the time that a gateway gives its calls at the end was over.
+#[derive(Debug, thiserror::Error)]
+#[error("the gateway is shutting down")]
+pub struct Stopping(pub(super) ());

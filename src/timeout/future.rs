@@ -3,7 +3,7 @@
 use super::{
     Lapse,
     stream::TimeoutStream,
-    watch::{Terms, Watch},
+    watch::{Bounds, Terms, Watch},
 };
 use crate::{BoxError, Reply};
 use pin_project_lite::pin_project;
@@ -11,7 +11,6 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 pin_project! {
@@ -28,8 +27,8 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn new(inner: F, idle: Duration, total: Duration, lapse: Lapse) -> Self {
-        Self { inner, watch: Some(Watch::new(Terms::new(idle, total, lapse))) }
+    pub(super) fn new(inner: F, bounds: Bounds, lapse: Lapse) -> Self {
+        Self { inner, watch: Some(Watch::new(Terms::new(bounds, lapse))) }
     }
 
     pub(super) fn unbounded(inner: F) -> Self {
@@ -57,7 +56,7 @@ where
             });
         }
         match this.watch.as_mut().as_pin_mut() {
-            Some(watch) => watch.poll_elapsed(cx).map(|elapsed| Err(elapsed.into())),
+            Some(watch) => watch.poll_over(cx).map(Err),
             None => Poll::Pending,
         }
     }

@@ -12,12 +12,16 @@
 //! A deadline cancels the call as everything does here, by dropping it; the transports tell the server. What was dropped
 //! for silence is marked with a [`Lapse`], so that health can tell a server that hangs from a client that left.
 //!
+//! A question of the server to a person ([`Event::Ask`](crate::reply::Event::Ask)) stops both clocks until it is answered
+//! or refused, for a time of its own.
+//!
 //! `subscriptions/listen` is quiet by nature and never times out.
 
 pub mod error;
 pub mod future;
 mod lapse;
 mod layer;
+mod question;
 mod service;
 mod stream;
 mod watch;

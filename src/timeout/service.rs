@@ -1,10 +1,10 @@
-use super::{Lapse, future::ResponseFuture};
+use super::{Lapse, TimeoutLayer, future::ResponseFuture, watch::Bounds};
 use crate::{BoxError, Call, Method, Reply};
 use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tower::Service;
+use tower::{Layer, Service};
 
 /// Ends a call with [`Elapsed`](super::error::Elapsed): as its error before the head, as the last event after it.
 ///
@@ -17,18 +17,21 @@ use tower::Service;
 ///
 /// # Errors
 ///
-/// [`Elapsed`](super::error::Elapsed), or what the inner service fails with.
+/// [`Elapsed`](super::error::Elapsed), [`Stopping`](super::error::Stopping) if it was [cut](super::TimeoutLayer::cut), or what the inner service fails with.
 #[derive(Clone, Debug)]
 pub struct Timeout<S> {
     inner: S,
-    idle: Duration,
-    total: Duration,
+    bounds: Bounds,
 }
 
 impl<S> Timeout<S> {
-    /// At most `idle` of silence and `total` in all.
-    pub const fn new(inner: S, idle: Duration, total: Duration) -> Self {
-        Self { inner, idle, total }
+    /// At most `idle` of silence and `total` in all; [`TimeoutLayer`](super::TimeoutLayer) sets more.
+    pub fn new(inner: S, idle: Duration, total: Duration) -> Self {
+        TimeoutLayer::new(idle, total).layer(inner)
+    }
+
+    pub(super) const fn bounded(inner: S, bounds: Bounds) -> Self {
+        Self { inner, bounds }
     }
 
     /// The wrapped service.
@@ -66,6 +69,6 @@ where
         }
         let lapse = Lapse::default();
         call.extensions.insert(lapse.clone());
-        ResponseFuture::new(self.inner.call(call), self.idle, self.total, lapse)
+        ResponseFuture::new(self.inner.call(call), self.bounds.clone(), lapse)
     }
 }

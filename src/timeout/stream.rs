@@ -30,13 +30,16 @@ impl Stream for TimeoutStream {
     type Item = Result<Event, BoxError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.project();
+        let mut this = self.project();
         match Pin::new(this.events).poll_next(cx) {
-            Poll::Ready(event) => {
-                this.watch.heard();
+            Poll::Ready(mut event) => {
+                this.watch.as_mut().heard();
+                if let Some(Ok(Event::Ask(ask))) = &mut event {
+                    ask.hold(this.watch.asked());
+                }
                 Poll::Ready(event)
             }
-            Poll::Pending => this.watch.poll_elapsed(cx).map(|elapsed| Some(Err(elapsed.into()))),
+            Poll::Pending => this.watch.poll_over(cx).map(|error| Some(Err(error))),
         }
     }
 }

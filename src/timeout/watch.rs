@@ -1,4 +1,9 @@
-use super::{Lapse, error::Elapsed};
+use super::{
+    Lapse,
+    error::{Elapsed, Stopping},
+    question::{Question, Questions},
+};
+use crate::BoxError;
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
@@ -7,53 +12,82 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// Durations too large to add are no deadline anyone waits for.
+const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
+/// How long a call may take.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    pub(super) idle: Duration,
+    pub(super) total: Duration,
+    pub(super) ask: Duration,
+    pub(super) cut: Option<CancellationToken>,
+}
 
 /// When a call must have been heard of and when it must be over.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
-    idle: Duration,
-    total: Duration,
+    bounds: Bounds,
+    /// Moved on by the time that questions were open.
     started: Instant,
     heard: Instant,
+    /// Since when a question has been open.
+    asked: Option<Instant>,
+    questions: Questions,
     lapse: Lapse,
 }
 
 impl Terms {
-    pub(super) fn new(idle: Duration, total: Duration, lapse: Lapse) -> Self {
+    pub(super) fn new(bounds: Bounds, lapse: Lapse) -> Self {
         let now = Instant::now();
-        Self { idle, total, started: now, heard: now, lapse }
+        Self { bounds, started: now, heard: now, asked: None, questions: Questions::default(), lapse }
     }
 
     /// The next deadline, and the duration it stands for.
     fn next(&self) -> (Instant, Duration) {
-        // Durations too large to add are no deadline anyone waits for.
-        const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
-        let silence = self.heard + self.idle.min(FAR);
-        let end = self.started + self.total.min(FAR);
-        if end < silence { (end, self.total) } else { (silence, self.idle) }
+        let Bounds { idle, total, ask, .. } = self.bounds;
+        if let Some(asked) = self.asked {
+            return (asked + ask.min(FAR), ask);
+        }
+        let silence = self.heard + idle.min(FAR);
+        let end = self.started + total.min(FAR);
+        if end < silence { (end, total) } else { (silence, idle) }
     }
 
-    /// A server that told something within the longest silence is alive: its call just took too long.
+    /// A server that told something within the longest silence is alive: its call just took too long. One that waits
+    /// for a person is not silent at all.
     fn is_silence(&self, now: Instant) -> bool {
-        self.heard == self.started || now.duration_since(self.heard) >= self.idle
+        let silent = self.heard == self.started || now.duration_since(self.heard) >= self.bounds.idle;
+        self.asked.is_none() && silent
+    }
+
+    /// The last question was answered: the clocks go on from where they stood.
+    fn answered(&mut self, asked: Instant, now: Instant) {
+        self.started += now.duration_since(asked);
+        (self.heard, self.asked) = (now, None);
     }
 }
 
 pin_project! {
-    /// One timer for both deadlines. Being heard of only notes the time: the timer is moved when it fires too early, so
+    /// One timer for all deadlines. Being heard of only notes the time: the timer is moved when it fires too early, so
     /// a stream of many events does not touch the runtime's timers for each.
     #[derive(Debug)]
     pub(super) struct Watch {
         terms: Terms,
         #[pin]
         sleep: Sleep,
+        #[pin]
+        cut: Option<WaitForCancellationFutureOwned>,
     }
 }
 
 impl Watch {
     pub(super) fn new(terms: Terms) -> Self {
         let sleep = sleep_until(terms.next().0);
-        Self { terms, sleep }
+        let cut = terms.bounds.cut.clone().map(CancellationToken::cancelled_owned);
+        Self { terms, sleep, cut }
     }
 
     pub(super) fn terms(&self) -> &Terms {
@@ -64,8 +98,26 @@ impl Watch {
         self.project().terms.heard = Instant::now();
     }
 
-    pub(super) fn poll_elapsed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Elapsed> {
+    /// Stops the clocks until the question is answered or refused, which drops the guard.
+    pub(super) fn asked(self: Pin<&mut Self>) -> Question {
         let mut this = self.project();
+        this.terms.asked.get_or_insert_with(Instant::now);
+        this.sleep.as_mut().reset(this.terms.next().0);
+        this.terms.questions.ask()
+    }
+
+    /// Ready with the reason when the call must end.
+    pub(super) fn poll_over(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BoxError> {
+        let mut this = self.project();
+        if this.cut.as_pin_mut().is_some_and(|cut| cut.poll(cx).is_ready()) {
+            return Poll::Ready(Stopping(()).into());
+        }
+        if let Some(asked) = this.terms.asked
+            && this.terms.questions.are_answered(cx.waker())
+        {
+            this.terms.answered(asked, Instant::now());
+            this.sleep.as_mut().reset(this.terms.next().0);
+        }
         loop {
             ready!(this.sleep.as_mut().poll(cx));
             let (deadline, allowed) = this.terms.next();
@@ -74,7 +126,7 @@ impl Watch {
                 if this.terms.is_silence(now) {
                     this.terms.lapse.set();
                 }
-                return Poll::Ready(Elapsed(allowed));
+                return Poll::Ready(Elapsed(allowed).into());
             }
             this.sleep.as_mut().reset(deadline);
         }

@@ -50,11 +50,18 @@ pub struct Outbound {
     pub hop: Arc<Hop>,
 }
 
+/// In the extensions of an [`Outbound`] call: a client made it, so that what a server asks or logs meanwhile may be meant
+/// for that client. The gateway's own calls do not bear it, nor do any that are not worded by [`Era`](super::era::Era).
+#[derive(Clone, Copy, Debug)]
+pub struct OfClient;
+
 /// Carries calls to one server in one way; knows ids, framing and tokens, but no handshake.
 ///
 /// - `poll_ready` reserves a place for one message, `call` spends it.
 /// - Ids and progress tokens are minted here; progress notes come back with the call's own token.
 /// - A dropped reply cancels the call as its revision wants it.
+/// - A question of an initialize-era server becomes an [`Event::Ask`](crate::reply::Event::Ask) of the call it belongs
+///   to, and its answer goes back under the server's own id; one that belongs to no call for certain is refused.
 /// - [`Method::LISTEN`](crate::Method::LISTEN) under a legacy hop is answered here, with a stream of what the server
 ///   says outside of calls.
 /// - A [notification](crate::Method::is_notification) is answered with [`Accepted`](crate::reply::Outcome::Accepted).

@@ -1,5 +1,6 @@
 //! Servers: how each is reached, and how each era is spoken.
 
+mod ask;
 mod backoff;
 #[cfg(feature = "_client")]
 mod client;
@@ -21,6 +22,6 @@ pub mod stdio;
 pub(crate) use self::backoff::Backoff;
 pub use self::{
     connect::{Upstream, connect},
-    hop::{Hop, Outbound, Transport},
+    hop::{Hop, OfClient, Outbound, Transport},
     settings::Settings,
 };

@@ -11,6 +11,8 @@ pub struct Settings {
     pub start_timeout: Duration,
     /// Longest wait for the answer to `server/discover` that tells a server's era, before `initialize` is tried: 5 s.
     pub era_timeout: Duration,
+    /// How long a call waits for a client's answer to a server's question before it is cancelled: 5 min.
+    pub ask_timeout: Duration,
     /// Largest message or event taken from a server: 8 MiB.
     pub max_message_bytes: usize,
     /// How long a child may take to leave after its stdin was closed, before SIGTERM: 2 s.
@@ -33,6 +35,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(2),
             start_timeout: Duration::from_secs(60),
             era_timeout: Duration::from_secs(5),
+            ask_timeout: Duration::from_secs(300),
             max_message_bytes: 8 << 20,
             stop_grace: Duration::from_secs(2),
             kill_grace: Duration::from_secs(3),

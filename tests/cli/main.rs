@@ -1,10 +1,14 @@
 //! The command as a user meets it: what it prints and how it ends.
 #![cfg(feature = "cli")]
 
+mod running;
 mod serving;
+mod stdio;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -16,9 +20,10 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-fn command(folder: &PathBuf) -> Command {
+fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));
-    command.current_dir(folder).env("HOME", folder).env_remove("XDG_CONFIG_HOME").env_remove("RUST_LOG");
+    command.current_dir(folder).env("HOME", folder).env_remove("RUST_LOG");
+    command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_STATE_HOME");
     command
 }
 

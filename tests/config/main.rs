@@ -9,6 +9,7 @@ use tower_mcp_gateway::{
     catalog::Naming,
     config::{Config, ConfigError},
     registry::{Connection, Sessions},
+    seal::Purpose,
 };
 
 /// Parses with the variables `TOKEN`, `PORT` and `EMPTY` set.
@@ -35,6 +36,17 @@ fn an_empty_object_is_the_documented_defaults() {
 }
 
 #[test]
+fn the_first_key_of_the_list_seals_and_the_others_open() {
+    let [old, new] = ["an-old-secret-of-thirty-two-characters", "a-new-secret-of-more-than-thirty-two-characters"];
+    let keys = |list: &str| parse(&format!("{{\"keys\": [{list}]}}")).unwrap().keys.unwrap();
+    let (before, after) = (keys(&format!("\"{old}\"")), keys(&format!("\"{new}\", \"{old}\"")));
+    let token = before.seal(Purpose::Session, b"who");
+    assert_eq!(after.open(Purpose::Session, &token).as_deref(), Some(&b"who"[..]));
+    assert_eq!(before.open(Purpose::Session, &after.seal(Purpose::Session, b"who")), None);
+    assert!(parse("{}").unwrap().keys.is_none());
+}
+
+#[test]
 fn every_documented_field_is_read() {
     let config = parse(
         r#"{
@@ -42,6 +54,12 @@ fn every_documented_field_is_read() {
             "name": "edge", "host": "0.0.0.0", "port": "${PORT}", "balancer": "least-connections",
             "naming": "prefixed", "healthCheckInterval": 1000, "requestTimeout": 2000,
             "connectTimeout": 300, "startTimeout": 4000, "startPatience": 500,
+            "limits": {
+                "fall": 2, "rise": 3, "maxInFlight": 4, "maxInFlightPerServer": 5, "maxStreams": 6, "maxSessions": 7,
+                "maxRequestBytes": 8192, "maxMessageBytes": 9216, "maxTotal": 10, "askTimeout": 11, "idleTimeout": 12,
+                "stopGrace": 13, "killGrace": 14, "drainTimeout": "${PORT}",
+            },
+            "keys": ["${TOKEN}-and-enough-more-to-be-a-secret", "0123456789abcdef0123456789abcdef"],
             "servers": [
                 {"id": "s-1", "name": "s", "transport": "sse", "sessions": "shared",
                  "connection": {"type": "sse", "url": "http://localhost:3510", "headers": {"Authorization": "Bearer ${TOKEN}"}},
@@ -58,6 +76,15 @@ fn every_documented_field_is_read() {
     assert_eq!((config.host.to_string().as_str(), config.balancer), ("0.0.0.0", Strategy::LeastConnections));
     assert_eq!(config.health_check_interval, Duration::from_secs(1));
     assert_eq!(config.start_patience, Duration::from_millis(500));
+    let limits = &config.limits;
+    assert_eq!((limits.thresholds.fall.get(), limits.thresholds.rise.get()), (2, 3));
+    assert_eq!((limits.max_in_flight, limits.max_in_flight_per_server), (4, 5));
+    assert_eq!((limits.max_streams, limits.max_sessions), (6, 7));
+    assert_eq!((limits.max_request_bytes, limits.max_message_bytes), (8192, 9216));
+    let times = [limits.max_total, limits.ask_timeout, limits.idle_timeout, limits.stop_grace, limits.kill_grace];
+    assert_eq!(times.map(|time| time.as_millis()), [10, 11, 12, 13, 14]);
+    assert_eq!(limits.drain_timeout.as_millis(), config.port.into());
+    assert_eq!(format!("{:?}", config.keys), "Some(2 keys)");
     let [sse, http, child] = &config.servers[..] else { panic!("{:?}", config.servers) };
     let Connection::Sse { url, headers } = sse.connection() else { panic!("{sse:?}") };
     assert_eq!(

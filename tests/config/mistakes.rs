@@ -37,6 +37,21 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "`connectTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
     ),
     ("{\"startTimeout\": 1e400}", "`startTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)"),
+    ("{\"limits\": 5}", "`limits` at line 1: must be an object in `{ }`, not a number"),
+    (
+        "{\"limits\": {\n\"maxInflight\": 5}}",
+        "unknown field `limits.maxInflight` at line 2: did you mean `maxInFlight`?",
+    ),
+    ("{\"limits\": {\"maxInFlight\": 0}}", "`limits.maxInFlight` at line 1: must be a whole number from 1 to 1000000"),
+    ("{\"limits\": {\"fall\": 0}}", "`limits.fall` at line 1: must be a whole number from 1 to 100"),
+    (
+        "{\"limits\": {\"maxMessageBytes\": 8}}",
+        "`limits.maxMessageBytes` at line 1: must be a whole number from 1024 to 1073741824 (bytes)",
+    ),
+    (
+        "{\"limits\": {\"maxTotal\": 0}}",
+        "`limits.maxTotal` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
+    ),
     ("{\"startPatience\": null}", "`startPatience` at line 1: must be a number without quotes, not null"),
     ("{\"name\": \" \"}", "`name` at line 1: must not be empty"),
     ("{\"name\": \"\\ud800\"}", "`name` at line 1: must be a string in quotes, not text with half a surrogate pair"),
@@ -48,6 +63,16 @@ const TOP_LEVEL: &[(&str, &str)] = &[
     (
         "{\"name\": \"${NOWHERE}\"}",
         "`name` at line 1: the environment variable `NOWHERE` is not set: set it, or give a default as in `${NOWHERE:-…}`",
+    ),
+    ("{\"keys\": \"x\"}", "`keys` at line 1: must be a list in `[ ]`, not a string"),
+    ("{\"keys\": []}", "`keys` at line 1: at least one key is needed"),
+    (
+        "{\"keys\": [\"0123456789abcdef0123456789abcdef\",\n\"${TOKEN}\"]}",
+        "`keys[1]` at line 2: must have at least 32 characters: `openssl rand -base64 32` prints a good one",
+    ),
+    (
+        "{\"keys\": [\"${UNSET}\"]}",
+        "`keys[0]` at line 1: the environment variable `UNSET` is not set: set it, or give a default as in `${UNSET:-…}`",
     ),
     ("{\"servers\": 1}", "`servers` at line 1: must be a list in `[ ]`, not a number"),
     ("{\"mcpServers\": []}", "`mcpServers` at line 1: must be an object in `{ }`, not a list"),

@@ -5,7 +5,7 @@ use crate::{
     patient::{patient, probe, unprobed, verdict},
 };
 use std::{future::pending, num::NonZeroU32, sync::atomic::Ordering, time::Duration};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_test::{assert_pending, task};
 use tower::{load_shed::error::Overloaded, service_fn};
 use tower_mcp_gateway::{
@@ -13,6 +13,7 @@ use tower_mcp_gateway::{
     health::{Board, HealthCheck, Probe, Thresholds, Verdict},
     json::Json,
     reply::Outcome,
+    upstream::error::Connect,
 };
 use tower_test::mock::{self, Handle};
 
@@ -190,4 +191,45 @@ async fn an_id_registered_again_begins_anew() {
     probe(&new);
     verdict(&board, "a", true).await;
     assert!(!old.vital.is_well(), "the entry that was freed stays out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_answer_may_take_longer_than_the_others() {
+    let board = Board::default();
+    let (service, mut handle) = mock::pair();
+    let probe = Probe::new(service, board.endpoint(&"a".into()), INTERVAL).first_timeout(Duration::from_secs(60));
+    tokio::spawn(probe.run());
+    let (_, respond) = asked(&mut handle).await;
+    sleep(Duration::from_secs(59)).await;
+    assert_eq!(board.verdict("a"), Verdict::Unknown, "it may still be downloading");
+    respond.send_response(single());
+    verdict(&board, "a", true).await;
+    let (_, _never) = asked(&mut handle).await;
+    let before = Instant::now();
+    verdict(&board, "a", false).await;
+    assert!((Duration::from_secs(5)..Duration::from_secs(6)).contains(&before.elapsed()), "{:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_answer_that_never_comes_is_a_failure_in_the_end() {
+    let board = Board::default();
+    let (service, mut handle) = mock::pair::<Call, Reply>();
+    let probe = Probe::new(service, board.endpoint(&"a".into()), INTERVAL).first_timeout(Duration::from_secs(60));
+    tokio::spawn(probe.run());
+    let (_, _never) = asked(&mut handle).await;
+    verdict_of(&board, ill("no answer within 60000 ms")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reason_names_the_cause() {
+    let board = Board::default();
+    let mut handle = probed(&board);
+    let cause = "cannot start \"no-such\": the command was not found";
+    asked(&mut handle).await.1.send_error(Connect(cause.into()));
+    verdict_of(&board, ill(&format!("the server cannot be reached: {cause}"))).await;
+    assert_eq!(last_check(&board).await.error.as_deref(), Some(&*format!("the server cannot be reached: {cause}")));
+}
+
+async fn verdict_of(board: &Board, verdict: Verdict) {
+    board.subscribe().wait_for(|verdicts| verdicts.get("a") == verdict).await.unwrap();
 }

@@ -12,12 +12,12 @@ HERE = Path(__file__).resolve().parent
 class Process:
     """A process whose stderr is kept and may say `LISTENING port`."""
 
-    def __init__(self, name: str, command: list[str], env: dict | None = None):
+    def __init__(self, name: str, command: list[str], env: dict | None = None, cwd: Path = HERE):
         self.name = name
         self.stderr: list[str] = []
         self._port: queue.Queue = queue.Queue()
         self.popen = subprocess.Popen(
-            command, cwd=HERE, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         for stream in (self.popen.stdout, self.popen.stderr):
             threading.Thread(target=self._read, args=(stream,), daemon=True).start()

@@ -8,23 +8,12 @@ The gateway is the program in GATEWAY_BIN, or else the one that cargo built last
 with `N passed, N failed`; the exit code is 1 if anything failed.
 """
 
-import json
-import os
-import socket
 import sys
-import tempfile
-import time
-import urllib.request
-from pathlib import Path
 
 import setup
+from gateway import Gateway
 from peers import Client, Server, clients, servers
-from processes import HERE, Process, alive
-
-READY = 90
-"""Seconds until every server must be listed: the slowest is a cold start of node on a busy machine."""
-STOP = 30
-"""Seconds the gateway may take to end."""
+from processes import alive
 
 
 class Report:
@@ -86,23 +75,12 @@ def direct(behind: list[Server], report: Report) -> None:
 
 
 def through(behind: list[Server], report: Report) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "gateway.json"
-        entries = {server.name: server.entry() for server in behind}
-        settings = {"name": "interop", "port": port, "healthCheckInterval": 2000, "naming": "prefixed"}
-        config.write_text(json.dumps({**settings, "mcpServers": entries}))
-        gateway = Process("gateway", [binary(), "serve", "--config", str(config)])
-        try:
-            wait(gateway, port, behind)
-            for client in clients():
-                visit(client, port, behind, report)
-        finally:
-            children = gateway.children()
-            ended = gateway.stop(STOP)
-    problems = [] if ended == 0 else [f"ended with {ended}\n{gateway.tail()}"]
-    left = [pid for pid in children if alive(pid)]
+    with Gateway({server.name: server.entry() for server in behind}, naming="prefixed") as gateway:
+        gateway.wait({f"{server.name}__{call.tool}" for server in behind for call in server.calls})
+        for client in clients():
+            visit(client, gateway.port, behind, report)
+    problems = [] if gateway.ended == 0 else [f"ended with {gateway.ended}\n{gateway.process.tail()}"]
+    left = [pid for pid in gateway.children if alive(pid)]
     report.add("shutdown", "gateway", problems + ([f"left {left} behind"] if left else []))
 
 
@@ -114,52 +92,6 @@ def visit(client: Client, port: int, behind: list[Server], report: Report) -> No
     found = client.run(client.errand(wire, calls))
     for server in behind:
         report.add(client.name, server.name, judge(server, client, client.transport, f"{server.name}__", *found))
-
-
-def binary() -> str:
-    if "GATEWAY_BIN" in os.environ:
-        return str(Path(os.environ["GATEWAY_BIN"]).resolve())
-    target = HERE.parent.parent / "target"
-    built = [path for profile in ("release", "debug") if (path := target / profile / "tower-mcp-gateway").exists()]
-    if not built:
-        sys.exit("no gateway to test: cargo build --release, or set GATEWAY_BIN")
-    return str(max(built, key=lambda path: path.stat().st_mtime))
-
-
-def wait(gateway: Process, port: int, behind: list[Server]) -> None:
-    """Waits until every server is listed; who is not by then fails in the table."""
-    deadline = time.monotonic() + READY
-    wanted = {f"{server.name}__{call.tool}" for server in behind for call in server.calls}
-    missing: object = wanted
-    while time.monotonic() < deadline and gateway.popen.poll() is None:
-        try:
-            missing = wanted - listed(port)
-        except (OSError, ValueError, KeyError) as error:
-            missing = error
-        if not missing:
-            return
-        time.sleep(0.2)
-    print(f"not ready: {missing}\n{gateway.tail()}")
-
-
-def listed(port: int) -> set[str]:
-    """The tools of the gateway, asked for in the plainest way of 2026-07-28."""
-    prefix = "io.modelcontextprotocol/"
-    meta = {f"{prefix}protocolVersion": "2026-07-28", f"{prefix}clientCapabilities": {}}
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
-    headers = {
-        "Content-Type": "application/json",
-        "Accept": "application/json, text/event-stream",
-        "MCP-Protocol-Version": "2026-07-28",
-        "Mcp-Method": "tools/list",
-    }
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/mcp", json.dumps(body).encode(), headers)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=5) as response:
-        text = response.read().decode()
-    if response.headers.get_content_type() == "text/event-stream":
-        text = next(line[5:] for line in reversed(text.splitlines()) if line.startswith("data:"))
-    return {tool["name"] for tool in json.loads(text)["result"]["tools"]}
 
 
 def main() -> int:

@@ -10,8 +10,8 @@ PYTHON = HERE / ".venv" / "bin" / "python"
 
 
 def install() -> None:
-    _once(HERE / "node_modules", HERE / "package-lock.json", [["npm", "ci", "--no-audit", "--no-fund"]])
-    _once(
+    once(HERE / "node_modules", HERE / "package-lock.json", [["npm", "ci", "--no-audit", "--no-fund"]])
+    once(
         HERE / ".venv",
         HERE / "requirements.txt",
         [
@@ -21,11 +21,12 @@ def install() -> None:
     )
 
 
-def _once(folder: Path, pins: Path, commands: list[list[str]]) -> None:
+def once(folder: Path, pins: Path, commands: list[list[str]]) -> None:
+    """Runs the commands beside the pins, unless they have made `folder` for this state of the pins."""
     stamp = folder / ".pins"
     wanted = hashlib.sha256(pins.read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
     for command in commands:
-        subprocess.run(command, cwd=HERE, check=True, timeout=600, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=pins.parent, check=True, timeout=600, stdout=subprocess.DEVNULL)
     stamp.write_text(wanted)

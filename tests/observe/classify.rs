@@ -10,7 +10,7 @@ use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok};
 use tower::{Layer, ServiceExt, load_shed::error::Overloaded, service_fn};
 use tower_mcp_gateway::{
     BoxError, Call, Method, Reply,
-    error::Problem,
+    error::{Problem, causes},
     health::{Board, Probe, Verdict, observe::ObserveLayer},
     json::{Json, Params},
     reply::Outcome,
@@ -51,7 +51,7 @@ async fn a_failed_connection_takes_the_endpoint_out_at_once_and_has_it_probed_at
         let started = Instant::now();
         assert_ready_err!(reply.poll());
         assert!(!bench.is_well());
-        assert_eq!(bench.board.verdict("a"), Verdict::Ill(error().to_string().into()));
+        assert_eq!(bench.board.verdict("a"), Verdict::Ill(causes(&*error()).into()));
         verdict(&bench.board, "a", true).await;
         assert!(started.elapsed() < Duration::from_millis(10), "{:?}", started.elapsed());
     }

@@ -3,16 +3,24 @@
 #[path = "../support/calls.rs"]
 mod calls;
 
-use calls::{call, done, note, single, streaming};
+use calls::{Item, call, done, note, single, streaming};
 use futures_util::StreamExt;
-use std::time::Duration;
-use tokio::time::{Instant, advance};
+use std::{task::Poll, time::Duration};
+use tokio::{
+    sync::mpsc::UnboundedSender,
+    time::{Instant, advance},
+};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
+use tokio_util::sync::CancellationToken;
 use tower_mcp_gateway::{
     BoxError, Call, Method, Reply,
     error::find,
-    json::Params,
-    timeout::{Lapse, Timeout, TimeoutLayer, error::Elapsed},
+    json::{Json, Params},
+    reply::{Ask, Event, Events},
+    timeout::{
+        Lapse, Timeout, TimeoutLayer,
+        error::{Elapsed, Stopping},
+    },
 };
 use tower_test::mock::{self, Mock, Spawn};
 
@@ -162,4 +170,116 @@ async fn an_inner_error_passes_unchanged_and_a_client_that_leaves_sets_no_lapse(
     let (seen, _) = handle.next_request().await.unwrap();
     drop(left);
     assert!(!seen.extensions.get::<Lapse>().unwrap().is_set());
+}
+
+/// A reply that has asked a question, the question, and what becomes of its answer.
+async fn asked() -> (Events, Ask, UnboundedSender<Item>) {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(call()));
+    let (_, respond) = handle.next_request().await.unwrap();
+    let (events, streamed) = streaming();
+    respond.send_response(streamed);
+    let mut reply = assert_ready_ok!(reply.poll()).into_events();
+    advance(IDLE - MOMENT).await;
+    let (ask, _answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+    events.send(Ok(Event::Ask(ask))).unwrap();
+    let Some(Ok(Event::Ask(ask))) = reply.next().await else { panic!("the question") };
+    (reply, ask, events)
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_clocks_stand_still_while_a_person_thinks() {
+    let (mut reply, ask, events) = asked().await;
+    let mut next = task::spawn(reply.next());
+    assert_pending!(next.poll());
+    advance(TimeoutLayer::ASK - MOMENT).await;
+    assert_pending!(next.poll());
+    ask.answer(Ok(Json::from_static("{}")));
+    assert!(next.is_woken(), "the clocks go on at once");
+    assert_pending!(next.poll());
+    advance(IDLE - MOMENT).await;
+    assert_pending!(next.poll());
+    events.send(done()).unwrap();
+    assert!(matches!(assert_ready!(next.poll()), Some(Ok(Event::Done(_)))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_silence_after_an_answer_and_the_rest_of_the_whole_are_counted() {
+    let (mut reply, ask, events) = asked().await;
+    let mut next = task::spawn(reply.next());
+    assert_pending!(next.poll());
+    advance(Duration::from_secs(200)).await;
+    drop(ask);
+    let before = Instant::now();
+    assert_eq!(elapsed(&next.await.unwrap().unwrap_err()), "no answer within 30000 ms");
+    assert!((IDLE..IDLE + MOMENT).contains(&before.elapsed()), "a refusal is an answer");
+    assert!(events.is_closed());
+
+    let (mut reply, ask, events) = asked().await;
+    advance(Duration::from_secs(200)).await;
+    ask.answer(Ok(Json::from_static("{}")));
+    let before = Instant::now();
+    let error = loop {
+        let mut next = task::spawn(reply.next());
+        assert_pending!(next.poll());
+        advance(Duration::from_secs(5)).await;
+        match next.poll() {
+            Poll::Ready(event) => break event.unwrap().unwrap_err(),
+            Poll::Pending => drop(events.send(note())),
+        }
+        drop(next);
+        assert!(matches!(reply.next().await, Some(Ok(Event::Note(_)))));
+    };
+    assert_eq!(elapsed(&error), "no answer within 100000 ms");
+    let whole = TOTAL - IDLE;
+    assert!((whole..=whole + Duration::from_secs(5)).contains(&before.elapsed()), "{:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_who_never_answers_ends_the_call_and_says_nothing_about_the_server() {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(call()));
+    let (seen, respond) = handle.next_request().await.unwrap();
+    let (events, streamed) = streaming();
+    respond.send_response(streamed);
+    let mut reply = assert_ready_ok!(reply.poll()).into_events();
+    let (ask, _answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+    events.send(Ok(Event::Ask(ask))).unwrap();
+    let Some(Ok(Event::Ask(_ask))) = reply.next().await else { panic!("the question") };
+    let before = Instant::now();
+    assert_eq!(elapsed(&reply.next().await.unwrap().unwrap_err()), "no answer within 300000 ms");
+    assert!((TimeoutLayer::ASK..TimeoutLayer::ASK + MOMENT).contains(&before.elapsed()));
+    assert!(!seen.extensions.get::<Lapse>().unwrap().is_set());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_ends_calls_before_and_after_their_head_and_spares_what_is_there() {
+    let cut = CancellationToken::new();
+    let (mut service, mut handle) = mock::spawn_layer(TimeoutLayer::new(IDLE, TOTAL).cut(cut.clone()));
+    let mut replies = Vec::new();
+    for _ in 0..3 {
+        assert_ready_ok!(service.poll_ready());
+        let mut reply = task::spawn(service.call(call()));
+        assert_pending!(reply.poll());
+        replies.push((reply, handle.next_request().await.unwrap()));
+    }
+    let (mut answered, (_, respond)) = replies.pop().unwrap();
+    let (mut streams, (seen, head)) = replies.pop().unwrap();
+    let (mut waits, _never) = replies.pop().unwrap();
+    let (events, streamed) = streaming();
+    head.send_response(streamed);
+    let mut streams = assert_ready_ok!(streams.poll()).into_events();
+    let mut next = task::spawn(streams.next());
+    assert_pending!(next.poll());
+    respond.send_response(single());
+    cut.cancel();
+    assert!(waits.is_woken() && next.is_woken());
+    assert!(find::<Stopping>(&*assert_ready_err!(waits.poll())).is_some());
+    let error = assert_ready!(next.poll()).unwrap().unwrap_err();
+    assert!(find::<Stopping>(&*error).is_some());
+    let _ = assert_ready_ok!(answered.poll());
+    assert!(events.is_closed());
+    assert!(!seen.extensions.get::<Lapse>().unwrap().is_set(), "it was not the server");
 }

@@ -97,27 +97,6 @@ async fn nothing_more(mut peer: Peer, http: &tower_mcp_gateway::upstream::http::
 }
 
 #[tokio::test]
-async fn a_question_of_the_server_is_answered_while_the_call_goes_on() {
-    let mut peer = Peer::start().await;
-    let http = transport(&peer);
-    let reply = send(&http, &session(), tool());
-    let mut request = peer.next().await;
-    request.stream().await;
-    request.event(r#"{"jsonrpc":"2.0","id":"q","method":"ping"}"#).await;
-    let answer = peer.next().await;
-    assert_eq!(answer.json(), json!({"jsonrpc": "2.0", "id": "q", "result": {}}));
-    assert_eq!(answer.header("mcp-session-id"), Some("s-1"));
-    answer.accept().await;
-    request.event(r#"{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{}}"#).await;
-    let answer = peer.next().await;
-    assert_eq!(answer.json()["id"], 7);
-    assert_eq!(answer.json()["error"]["code"], -32601);
-    answer.accept().await;
-    request.event(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, request.id())).await;
-    assert!(reply.await.unwrap().unwrap().as_single().is_some());
-}
-
-#[tokio::test]
 async fn of_many_calls_dropped_at_once_each_is_cancelled() {
     let mut peer = Peer::start().await;
     let http = transport(&peer);

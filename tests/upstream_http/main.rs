@@ -6,6 +6,7 @@ mod calls;
 mod cancel;
 mod failures;
 mod listen;
+mod questions;
 mod resume;
 #[path = "../support/wire.rs"]
 mod wire;
@@ -19,7 +20,7 @@ use tower_mcp_gateway::{
     registry::Server,
     upstream::{Hop, Outbound, http::Http},
 };
-use wire::Peer;
+use wire::{Peer, Request};
 
 fn transport(peer: &Peer) -> Http {
     at(&peer.url("/mcp?k=1"))

@@ -2,6 +2,7 @@ use super::{LeastConnections, PeakEwma, Policy, Random, RoundRobin, Schedule, Tu
 use crate::{
     Call,
     balance::{Candidates, Member},
+    nearest::nearest,
 };
 use std::{fmt, str::FromStr};
 
@@ -120,15 +121,7 @@ impl<'de> serde::Deserialize<'de> for Strategy {
 impl UnknownStrategy {
     /// The name that is closest, if any is close enough to be meant.
     pub fn closest(&self) -> Option<Strategy> {
-        // Longer texts are not typing errors; comparing them would be work without end.
-        const LONGEST: usize = 32;
-        if self.name.len() > LONGEST {
-            return None;
-        }
-        let name = self.name.to_ascii_lowercase().replace(['_', ' '], "-");
-        let near = Strategy::ALL.into_iter().map(|strategy| (distance(&name, strategy.as_str()), strategy));
-        let (distance, strategy) = near.min_by_key(|&(distance, _)| distance)?;
-        (distance <= strategy.as_str().len() / 3).then_some(strategy)
+        nearest(&self.name, &Strategy::ALL.map(Strategy::as_str))?.parse().ok()
     }
 }
 
@@ -143,17 +136,3 @@ impl fmt::Display for UnknownStrategy {
 }
 
 impl std::error::Error for UnknownStrategy {}
-
-/// How many bytes must be put in, taken out or replaced to make one of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}

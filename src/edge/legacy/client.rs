@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// What a client told once, in its own words and in those of 2026-07-28.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(in crate::edge) struct Client {
     session: Arc<Session>,
     /// The capabilities in the words of 2026-07-28.
     capabilities: Json,
@@ -35,7 +35,7 @@ impl Client {
         Some(Self { session: Arc::new(Session::new(id, revision, info, told)), capabilities })
     }
 
-    pub(super) fn session(&self) -> &Arc<Session> {
+    pub(in crate::edge) fn session(&self) -> &Arc<Session> {
         &self.session
     }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// The events of a call of a session: they end without an outcome once the call is taken back.
 ///
 /// Dropping it cancels the call; [`Kept`] does not.
-pub(super) struct Live<G> {
+pub(in crate::edge) struct Live<G> {
     running: Option<Running>,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     // After the call, so that its place is free only when it has gone.

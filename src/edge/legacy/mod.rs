@@ -11,11 +11,11 @@ mod batch;
 mod client;
 mod initialize;
 mod live;
-mod post;
-mod session;
-mod sse;
-mod store;
-mod stream;
+pub(super) mod post;
+pub(super) mod session;
+pub(super) mod sse;
+pub(super) mod store;
+pub(super) mod stream;
 
 use self::{session::Entry, store::Sessions};
 use super::{

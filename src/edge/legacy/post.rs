@@ -82,7 +82,7 @@ async fn notification<S: Inner>(
 }
 
 /// What a notification makes of itself: nothing more to do, or a call to hand on.
-pub(super) fn told<S: Inner>(
+pub(in crate::edge) fn told<S: Inner>(
     inner: &S,
     entry: &Arc<Entry>,
     extensions: Extensions,

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 ///
 /// It is shared by the store, by each call in flight (through its [`Ticket`]) and by open streams. Its end is one token
 /// that all of them watch, so ending it needs neither a list of them nor their help.
-pub(super) struct Entry {
+pub(in crate::edge) struct Entry {
     id: Box<str>,
     /// Set by `initialize`; from the start for Streamable HTTP, where the session is its result.
     client: OnceLock<Client>,
@@ -40,7 +40,7 @@ impl Entry {
     /// client that never takes its answers keeps a bounded number of them here.
     const MAX_CALLS: usize = 256;
 
-    pub(super) fn new(id: Box<str>, queue: Option<mpsc::Sender<Bytes>>) -> Self {
+    pub(in crate::edge) fn new(id: Box<str>, queue: Option<mpsc::Sender<Bytes>>) -> Self {
         Self {
             id,
             client: OnceLock::new(),
@@ -57,11 +57,11 @@ impl Entry {
         &self.id
     }
 
-    pub(super) fn queue(&self) -> Option<&mpsc::Sender<Bytes>> {
+    pub(in crate::edge) fn queue(&self) -> Option<&mpsc::Sender<Bytes>> {
         self.queue.as_ref()
     }
 
-    pub(super) fn client(&self) -> Option<&Client> {
+    pub(in crate::edge) fn client(&self) -> Option<&Client> {
         self.client.get()
     }
 
@@ -71,12 +71,12 @@ impl Entry {
     }
 
     /// Cancelled when the session ends.
-    pub(super) fn ended(&self) -> &CancellationToken {
+    pub(in crate::edge) fn ended(&self) -> &CancellationToken {
         &self.ended
     }
 
     /// Ends the session: its calls and streams, and what layers behind keep for it.
-    pub(super) fn close(&self) {
+    pub(in crate::edge) fn close(&self) {
         self.ended.cancel();
         if let Some(client) = self.client.get() {
             client.session().close();
@@ -130,7 +130,7 @@ impl Entry {
     }
 
     /// Takes back the running call with this id, if there is one.
-    pub(super) fn cancel(&self, id: &Id) {
+    pub(in crate::edge) fn cancel(&self, id: &Id) {
         let token = lock(&self.calls).get(id).cloned();
         if let Some(token) = token {
             token.cancel();
@@ -138,9 +138,16 @@ impl Entry {
     }
 
     /// The one place for a stream of what is told outside of calls; `None` while it is taken.
-    pub(super) fn listen(self: &Arc<Self>) -> Option<Listening> {
+    pub(in crate::edge) fn listen(self: &Arc<Self>) -> Option<Listening> {
         let free = self.listening.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire);
         free.is_ok().then(|| Listening(self.clone()))
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // What is kept behind for a session goes with it, whoever held it last.
+        self.close();
     }
 }
 
@@ -170,7 +177,7 @@ impl Drop for Ticket {
 }
 
 /// The place of the one open stream.
-pub(super) struct Listening(Arc<Entry>);
+pub(in crate::edge) struct Listening(Arc<Entry>);
 
 impl Drop for Listening {
     fn drop(&mut self) {
@@ -180,6 +187,6 @@ impl Drop for Listening {
 }
 
 /// What the locks of this module protect is whole at every step, so a panic elsewhere leaves nothing broken.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(in crate::edge) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

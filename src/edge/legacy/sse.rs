@@ -77,7 +77,7 @@ impl Legacy {
         let first = sse::encode(&sse::Event::new(endpoint).with_event("endpoint"));
         let messages = stream::unfold(open, |mut open| async {
             let message = open.next().await?;
-            Some((message, open))
+            Some((frame(message), open))
         });
         Ok(event_stream(stream::iter([first]).chain(messages), self.settings.keep_alive))
     }
@@ -157,7 +157,8 @@ async fn take<S: Inner>(
     }
 }
 
-fn request<S: Inner>(
+/// Starts one request of a client all of whose messages go into one queue.
+pub(in crate::edge) fn request<S: Inner>(
     inner: &S,
     entry: &Arc<Entry>,
     extensions: Extensions,
@@ -222,7 +223,7 @@ fn announce<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions) {
     tokio::spawn(ended.run_until_cancelled_owned(async move {
         while let Some(event) = live.next().await {
             if let Some(message) = notice(event)
-                && queue.send(frame(message)).await.is_err()
+                && queue.send(message).await.is_err()
             {
                 break;
             }
@@ -232,6 +233,6 @@ fn announce<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions) {
 
 /// Waits for a place in the client's queue; `None` once the call is taken back or the client is gone.
 async fn send(ticket: &Ticket, message: Bytes) -> Option<()> {
-    let sent = ticket.token().run_until_cancelled(ticket.queue()?.send(frame(message)));
+    let sent = ticket.token().run_until_cancelled(ticket.queue()?.send(message));
     sent.await?.ok()
 }

@@ -109,7 +109,7 @@ impl Sessions {
 }
 
 /// A new session id: 128 bits that nobody can guess, as the specification asks of what speaks for a client.
-pub(super) fn mint() -> Result<Box<str>, Refusal> {
+pub(in crate::edge) fn mint() -> Result<Box<str>, Refusal> {
     let mut random = [0u8; 16];
     getrandom::fill(&mut random).map_err(|error| {
         tracing::error!(%error, "the operating system gives no random bytes");

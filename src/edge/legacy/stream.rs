@@ -43,7 +43,7 @@ impl Legacy {
 }
 
 /// Listens for changes of the lists on behalf of a session, until that ends; `None` before `initialize`.
-pub(super) fn listen<S: Inner>(
+pub(in crate::edge) fn listen<S: Inner>(
     inner: &S,
     entry: &Arc<Entry>,
     extensions: Extensions,
@@ -58,7 +58,7 @@ pub(super) fn listen<S: Inner>(
 }
 
 /// The message an event of such a stream is to the client: its first one and its end are of the later revision.
-pub(super) fn notice(event: Result<Event, BoxError>) -> Option<Bytes> {
+pub(in crate::edge) fn notice(event: Result<Event, BoxError>) -> Option<Bytes> {
     match event {
         Ok(Event::Note(note)) if note.method != Method::LISTEN_ACKNOWLEDGED => {
             Some(write::notification(&note.method, note.params.as_bytes()))

@@ -1,7 +1,7 @@
 use crate::{
     BoxError, Call,
     error::{Problem, find, is_connection},
-    health::{Vital, error::Open, vital::Admission},
+    health::{Vital, error::Open, reason::reason, vital::Admission},
     timeout::Lapse,
     upstream::error::Replaced,
 };
@@ -40,7 +40,7 @@ impl Witness {
         if is_neutral(error) {
             self.vital.released(admission);
         } else if is_connection(&**error) {
-            self.vital.disconnected(admission, &error.to_string());
+            self.vital.disconnected(admission, &reason(&**error));
         } else {
             self.vital.failed(admission);
         }

@@ -1,3 +1,4 @@
+use super::logging::Logging;
 use crate::{
     Revision,
     json::{Json, object},
@@ -15,6 +16,9 @@ pub(super) struct Agreed {
     pub(super) discover: Json,
     /// Whether the era is known, rather than guessed because the server did not answer in time.
     pub(super) certain: bool,
+    /// Whether its log level can be set, and the level that is.
+    pub(super) logs: bool,
+    pub(super) logging: Logging,
 }
 
 impl Agreed {
@@ -22,7 +26,8 @@ impl Agreed {
     pub(super) fn modern(epoch: u64, discover: Option<Json>) -> Self {
         let revision = Revision::LATEST_MODERN;
         let discover = discover.unwrap_or_else(|| Json::from_static(r#"{"capabilities":{}}"#));
-        Self { hop: Arc::new(Hop::new(Some(revision), epoch)), revision, discover, certain: true }
+        let (hop, logging) = (Arc::new(Hop::new(Some(revision), epoch)), Logging::default());
+        Self { hop, revision, discover, certain: true, logs: false, logging }
     }
 
     /// An initialize-era server, from its result and the hop of the greeting, which may have got a session id.
@@ -38,7 +43,9 @@ impl Agreed {
         if let Some(id) = greeting.session_id() {
             hop.set_session_id(id.clone());
         }
-        Ok(Self { hop: Arc::new(hop), revision, discover: discover(revision, result), certain: true })
+        let logs = result.member("capabilities").is_some_and(|declared| declared.member("logging").is_some());
+        let (hop, discover) = (Arc::new(hop), discover(revision, result));
+        Ok(Self { hop, revision, discover, certain: true, logs, logging: Logging::default() })
     }
 
     /// A capability, such as `tools`.

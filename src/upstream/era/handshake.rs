@@ -43,8 +43,9 @@ pub(super) struct Greeting {
     /// Whether it is a child, which may first have to download itself, and may exit over an unknown question.
     pub(super) child: bool,
     pub(super) opening: Opening,
-    /// The `clientInfo` of `initialize`.
+    /// The `clientInfo` and `capabilities` of `initialize`.
     pub(super) client_info: Json,
+    pub(super) declaration: Box<str>,
 }
 
 /// Makes the handshake on the present connection.
@@ -128,8 +129,9 @@ impl<T: Transport> Connection<'_, T> {
     async fn initialize(&self) -> Result<Result<Agreed, Refusal>, BoxError> {
         let patience = if self.greeting.child { self.greeting.settings.start_timeout } else { ANSWER };
         let params = format!(
-            r#"{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{}}}"#,
+            r#"{{"protocolVersion":"{}","capabilities":{},"clientInfo":{}}}"#,
             Revision::LATEST_LEGACY,
+            self.greeting.declaration,
             self.greeting.client_info
         );
         let params = Params::parse(Json::parse(params)?)?;

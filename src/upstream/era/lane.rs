@@ -19,13 +19,14 @@ pub(super) struct Lane {
     /// The handshake under way and the connection it was begun on, 0 if there was none yet. It is driven by whoever
     /// waits for it and stays here when nobody does.
     running: Mutex<Option<(u64, Handshake)>>,
-    /// The `clientInfo` it is opened with.
+    /// The `clientInfo` and `capabilities` it is opened with.
     client_info: Json,
+    declaration: Box<str>,
 }
 
 impl Lane {
-    pub(super) fn new(client_info: Json) -> Self {
-        Self { agreed: ArcSwapOption::empty(), running: Mutex::new(None), client_info }
+    pub(super) fn new(client_info: Json, declaration: Box<str>) -> Self {
+        Self { agreed: ArcSwapOption::empty(), running: Mutex::new(None), client_info, declaration }
     }
 
     /// What was agreed on for connection `epoch`.
@@ -43,7 +44,7 @@ impl Lane {
     pub(super) async fn agree<T: Transport>(
         &self,
         transport: &T,
-        greeting: impl FnOnce(Json) -> Greeting,
+        greeting: impl FnOnce(Json, Box<str>) -> Greeting,
     ) -> Result<Arc<Agreed>, HandshakeFailed> {
         let handshake = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +55,7 @@ impl Lane {
             match &*running {
                 Some((begun, handshake)) if *begun == 0 || *begun == epoch => handshake.clone(),
                 _ => {
-                    let greeting = greeting(self.client_info.clone());
+                    let greeting = greeting(self.client_info.clone(), self.declaration.clone());
                     let handshake = handshake::agree(transport.clone(), greeting).boxed().shared();
                     *running = Some((epoch, handshake.clone()));
                     handshake

@@ -27,11 +27,33 @@
 //!
 //! # Sessions
 //!
-//! Where the server gives out session ids and is configured [`PerClient`](crate::registry::Sessions::PerClient), each
-//! client session gets one of its own, opened with that client's name; calls without a session share one. At any other
-//! server all calls share one. A call refused because its connection was [replaced](super::error::Replaced) or its
+//! A server of the initialize era is told once per session what can be asked of its client. So where it gives out
+//! session ids and is configured [`PerClient`](crate::registry::Sessions::PerClient), each client session gets one of
+//! its own, opened with that client's name and what it declares; clients without a session share one for each set of
+//! capabilities. At any other server all calls share one session, for which everything is declared that the gateway can
+//! carry, and each question is checked against what the call it belongs to declares. So is the session of the gateway's
+//! own calls, because servers list tools by what the client can do. A server that takes `initialize` only once has one
+//! session for all as well. A call refused because its connection was [replaced](super::error::Replaced) or its
 //! session [lost](super::error::SessionLost) was not executed: it is sent again after one new handshake, at most
 //! three times in all.
+//!
+//! # Questions
+//!
+//! What a server of the initialize era asks in the middle of a call goes to a client with a session as
+//! [`Event::Ask`](crate::reply::Event::Ask). A client of 2026-07-28 cannot be asked so: the reply ends with an
+//! `input_required` result, whose `requestState` is sealed, and the call waits for the retry that brings the answers.
+//! Permits and meters of the call are free meanwhile, because its reply has ended. At most 256 calls wait at a server,
+//! each for [`ask_timeout`](super::Settings::ask_timeout); then it is cancelled. A state is good once, for the same
+//! method and parameters, at the [endpoint it names](endpoint_of); any other is refused with −32602, and the call is
+//! not made (2026-07-28, "basic/patterns/mrtr"). Only `tools/call`, `prompts/get` and `resources/read` can be answered
+//! so; a question in the course of another method is refused, and one the client has not declared fails the call with
+//! −32021. A server's −32042 becomes an `input_required` result as well, after which the call is made again.
+//!
+//! # Log messages
+//!
+//! They go to calls that ask for them, from the level on that a call names; a client with a session that named none gets
+//! what the server chooses to send. A server of the initialize era has one level for a session: it is set to the lowest
+//! that a call ever wanted.
 //!
 //! # Wording
 //!
@@ -40,13 +62,17 @@
 //! outside of calls. Towards a modern server missing keys of `_meta` are filled in and `ping` becomes
 //! `server/discover`. Results keep their bytes.
 
+mod abilities;
 mod agreed;
 pub mod error;
 pub mod future;
+mod gate;
 mod handshake;
 mod lane;
 mod lanes;
 mod listen;
+mod logging;
+mod park;
 mod probe;
 mod service;
 mod wording;
@@ -54,4 +80,4 @@ mod wording;
 #[cfg(test)]
 mod tests;
 
-pub use self::service::Era;
+pub use self::{park::endpoint_of, service::Era};

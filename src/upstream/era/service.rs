@@ -1,21 +1,25 @@
 use super::{
+    abilities::Abilities,
     agreed::Agreed,
     error::HandshakeFailed,
     future::ResponseFuture,
+    gate,
     handshake::{Greeting, Opening},
     lane::Lane,
-    lanes::Lanes,
-    listen,
+    lanes::{IDLE, Key, Lanes, Opened},
+    listen, logging,
+    park::{self, Claim, Park, REQUEST_STATE},
     wording::{self, Plan},
 };
 use crate::{
     BoxError, Call, Reply, Revision, Session,
-    error::find,
+    error::{Problem, find},
     json::Json,
     registry::{Connection, Server, Sessions},
+    reply::Outcome,
     upstream::{
         Outbound, Settings, Transport,
-        error::{Replaced, SessionLost},
+        error::{Refused, Replaced, SessionLost},
     },
 };
 use arc_swap::ArcSwapOption;
@@ -23,9 +27,13 @@ use futures_util::{FutureExt, future::BoxFuture};
 use std::{
     error::Error,
     fmt,
-    sync::Arc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
 };
+use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
@@ -68,11 +76,14 @@ pub(super) struct Conversation<T> {
     child: bool,
     opening: Opening,
     per_client: bool,
-    /// For calls without a session of their own.
+    /// The server took `initialize` once and refuses a second.
+    single: AtomicBool,
+    /// For the gateway's own calls, and for all calls where clients have no session of their own.
     common: Arc<Lane>,
     lanes: Lanes,
     /// Where the watches over client sessions run; each ends with its lane.
     tasks: TaskTracker,
+    park: Arc<Park>,
     latest: ArcSwapOption<Agreed>,
     fault: ArcSwapOption<String>,
 }
@@ -101,9 +112,11 @@ impl<T: Transport> Era<T> {
             child: matches!(server.connection(), Connection::Stdio { .. }),
             opening,
             per_client: server.sessions_of() == Sessions::PerClient,
-            common: Arc::new(Lane::new(settings.client_info.clone())),
+            single: AtomicBool::new(false),
+            common: Arc::new(Lane::new(settings.client_info.clone(), Abilities::all().declaration())),
             lanes: Lanes::default(),
             tasks: server.tasks().clone(),
+            park: Arc::new(Park::new(server.id().clone(), settings.clone(), server.tasks().clone())),
             latest: ArcSwapOption::empty(),
             fault: ArcSwapOption::empty(),
             settings,
@@ -134,7 +147,12 @@ impl<T> Era<T> {
         self.conversation.latest.load().as_ref().and_then(|agreed| agreed.server_info())
     }
 
-    /// Client sessions that have a session of their own at the server.
+    /// Calls that wait for answers of their clients.
+    pub fn parked(&self) -> usize {
+        self.conversation.park.len()
+    }
+
+    /// Sessions of clients at the server.
     pub fn sessions(&self) -> usize {
         self.conversation.lanes.len()
     }
@@ -152,6 +170,7 @@ impl<T: Transport> Service<Call> for Era<T> {
     fn call(&mut self, call: Call) -> ResponseFuture<T> {
         let conversation = self.conversation.clone();
         if let Some((lane, agreed)) = conversation.current(&call, self.transport.epoch())
+            && logging::wanted(&call, &agreed).is_none()
             && let Plan::Send(worded) = conversation.plan(&call, &agreed)
         {
             let future = self.transport.call(Outbound { call: worded, hop: agreed.hop.clone() });
@@ -170,6 +189,33 @@ impl<T> fmt::Debug for Era<T> {
     }
 }
 
+/// The call is to be made, whatever answers it brings.
+struct Again;
+
+/// Lets a lane go when its client's session ends, or when it has been idle.
+async fn watch<T: Transport>(conversation: Weak<Conversation<T>>, key: Key, session: Option<Arc<Session>>) {
+    let mut look = Instant::now() + IDLE;
+    let closed = async {
+        match &session {
+            Some(session) => session.closed().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(closed);
+    loop {
+        let ended = tokio::select! {
+            () = &mut closed => true,
+            () = sleep_until(look) => false,
+        };
+        let Some(conversation) = conversation.upgrade() else { return };
+        let lane = if ended { Ok(conversation.lanes.close(&key)) } else { conversation.lanes.close_idle(&key) };
+        match lane {
+            Ok(lane) => return lane.iter().for_each(|lane| conversation.end(lane)),
+            Err(later) => look = later,
+        }
+    }
+}
+
 /// A call at the transport, with what it was sent under.
 pub(super) struct Sent<T> {
     conversation: Arc<Conversation<T>>,
@@ -180,7 +226,7 @@ pub(super) struct Sent<T> {
 
 impl<T> Sent<T> {
     pub(super) fn unworded(&self, reply: Reply) -> Reply {
-        wording::unworded(reply, &self.call, &self.agreed)
+        self.conversation.unworded(reply, &self.call, &self.lane, &self.agreed)
     }
 }
 
@@ -201,18 +247,26 @@ impl<T> Conversation<T> {
         let agreed = self.common.current(epoch)?;
         match self.own(call, &agreed) {
             None => Some((self.common.clone(), agreed)),
-            Some(session) => {
-                let lane = self.lanes.get(session)?;
+            Some(key) => {
+                let lane = self.lanes.get(&key)?;
                 let agreed = lane.current(epoch)?;
                 Some((lane, agreed))
             }
         }
     }
 
-    /// The client session that gets a session of its own, if this call's does.
-    fn own<'a>(&self, call: &'a Call, common: &Agreed) -> Option<&'a Arc<Session>> {
+    /// Who shares the session this call runs in, if it is not everybody.
+    fn own(&self, call: &Call, common: &Agreed) -> Option<Key> {
         let per_client = self.per_client && !common.revision.is_modern() && common.hop.session_id().is_some();
-        call.session.as_ref().filter(|_| per_client)
+        let own = per_client && wording::is_of_client(call) && !self.single.load(Relaxed);
+        own.then(|| Key::of(call))
+    }
+
+    /// Words a reply for the gateway.
+    fn unworded(&self, reply: Reply, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Reply {
+        // A lane is in use as long as one of its replies is.
+        let reply = wording::unworded(reply, call, agreed).hold(lane.clone());
+        if agreed.revision.is_modern() { reply } else { gate::reply(reply, call, &self.park) }
     }
 
     fn plan(&self, call: &Call, agreed: &Agreed) -> Plan {
@@ -226,8 +280,18 @@ impl<T: Transport> Conversation<T> {
         loop {
             attempts += 1;
             let (lane, agreed) = self.agree(&call).await?;
+            if let Some(level) = logging::wanted(&call, &agreed) {
+                logging::set(self.transport.clone(), &agreed, level).await;
+            }
             let sent = match self.plan(&call, &agreed) {
                 Plan::Answer(outcome) => return Ok(Reply::single(outcome)),
+                Plan::Retry(worded) => match self.claim(&call).await {
+                    Ok(reply) => return Ok(reply),
+                    Err(Again) => {
+                        let outbound = Outbound { call: worded, hop: agreed.hop.clone() };
+                        self.transport.clone().oneshot(outbound).await
+                    }
+                },
                 Plan::Listen(worded) => listen::legacy(self.transport.clone(), worded, &agreed).await,
                 Plan::Send(worded) => {
                     let outbound = Outbound { call: worded, hop: agreed.hop.clone() };
@@ -237,8 +301,24 @@ impl<T: Transport> Conversation<T> {
             match sent {
                 Err(error) if attempts < MAX_ATTEMPTS && Self::is_outdated(&*error) => lane.forget(&agreed),
                 Err(error) => return Err(error),
-                Ok(reply) => return Ok(wording::unworded(reply, &call, &agreed)),
+                Ok(reply) => return Ok(self.unworded(reply, &call, &lane, &agreed)),
             }
+        }
+    }
+
+    /// What comes of a call that brings answers, unless it is to be made as if it brought none.
+    async fn claim(&self, call: &Call) -> Result<Reply, Again> {
+        if call.params.member(REQUEST_STATE).is_none() {
+            return Err(Again);
+        }
+        match self.park.claim(call).await {
+            Ok(Claim::Parked(parked)) => Ok(gate::resume(*parked, call, &self.park)),
+            Ok(Claim::Again) if park::is_declined(call) => {
+                let problem = Problem::rpc(200, -32603, "the client declined what the server needs for this call");
+                Ok(Reply::single(Outcome::Error(problem.to_json())))
+            }
+            Ok(Claim::Again) => Err(Again),
+            Err(problem) => Ok(Reply::single(Outcome::Error(problem.to_json()))),
         }
     }
 
@@ -246,33 +326,38 @@ impl<T: Transport> Conversation<T> {
         let agreed = self.agree_on(&self.common, self.opening()).await?;
         match self.own(call, &agreed) {
             None => Ok((self.common.clone(), agreed)),
-            Some(session) => {
-                let lane = self.lane_of(session);
+            Some(key) => {
+                let lane = self.lane_of(&key, call.session.as_ref());
                 // Whatever the era is called by now, the server has just taken `initialize`.
                 let opening = if self.opening == Opening::Discover { Opening::Initialize } else { self.opening };
-                let agreed = self.agree_on(&lane, opening).await?;
-                Ok((lane, agreed))
+                match self.agree_on(&lane, opening).await {
+                    Err(failed) if find::<Refused>(&failed).is_some() => {
+                        tracing::warn!("a server takes `initialize` only once, so all clients share its session");
+                        self.single.store(true, Relaxed);
+                        self.fault.store(None);
+                        self.lanes.close(&key);
+                        Ok((self.common.clone(), agreed))
+                    }
+                    agreed => Ok((lane, agreed?)),
+                }
             }
         }
     }
 
-    /// The lane of a client session. A new one is let go, and its session at the server ended, when the client's is.
-    fn lane_of(self: &Arc<Self>, session: &Arc<Session>) -> Arc<Lane> {
-        let opened = match self.lanes.open(session) {
+    /// The lane under a key. A new one is let go, and its session at the server ended, when the client's is, or nobody
+    /// uses it any more.
+    fn lane_of(self: &Arc<Self>, key: &Key, session: Option<&Arc<Session>>) -> Arc<Lane> {
+        let info = session.map_or(&self.settings.client_info, |session| session.client_info());
+        let Opened { lane, let_go, closed } = match self.lanes.open(key, session, info.clone()) {
             Ok(opened) => opened,
             Err(lane) => return lane,
         };
-        opened.closed.iter().for_each(|lane| self.end(lane));
-        let (conversation, session) = (Arc::downgrade(self), session.clone());
+        closed.iter().for_each(|lane| self.end(lane));
+        let watch = watch(Arc::downgrade(self), key.clone(), session.cloned());
         self.tasks.spawn(async move {
-            tokio::select! {
-                () = opened.let_go.cancelled() => {}
-                () = session.closed() => if let Some(conversation) = conversation.upgrade() {
-                    conversation.lanes.close(&session).iter().for_each(|lane| conversation.end(lane));
-                },
-            }
+            let_go.run_until_cancelled(watch).await;
         });
-        opened.lane
+        lane
     }
 
     fn end(&self, lane: &Lane) {
@@ -282,8 +367,13 @@ impl<T: Transport> Conversation<T> {
     }
 
     async fn agree_on(&self, lane: &Lane, opening: Opening) -> Result<Arc<Agreed>, HandshakeFailed> {
-        let greeting =
-            |client_info| Greeting { settings: self.settings.clone(), child: self.child, opening, client_info };
+        let greeting = |client_info, declaration| Greeting {
+            settings: self.settings.clone(),
+            child: self.child,
+            opening,
+            client_info,
+            declaration,
+        };
         let result = lane.agree(&self.transport, greeting).await;
         match &result {
             Ok(agreed) => {

@@ -1,4 +1,8 @@
-use super::{agreed::Agreed, listen};
+use super::{
+    agreed::Agreed,
+    gate, listen,
+    park::{INPUT_RESPONSES, REQUEST_STATE},
+};
 use crate::{
     Call, Method, Reply, Revision,
     error::Problem,
@@ -8,6 +12,7 @@ use crate::{
     },
     meta,
     reply::Outcome,
+    upstream::OfClient,
 };
 
 /// What becomes of a call at a server of a known era.
@@ -17,6 +22,8 @@ pub(super) enum Plan {
     Send(Call),
     /// It is answered here.
     Answer(Outcome),
+    /// It brings answers, or the state of an earlier call; sent, in these words, only if that is what the state says.
+    Retry(Call),
     /// It is sent, and what comes back is what the server says outside of calls.
     Listen(Call),
 }
@@ -43,8 +50,32 @@ pub(super) fn plan(call: &Call, agreed: &Agreed, client_info: &Json) -> Plan {
     if *method == Method::DISCOVER {
         return Plan::Answer(Outcome::Result(agreed.discover.clone()));
     }
-    let worded = Call { params: call.params.edit_meta(&meta::MODERN.map(Edit::Remove)), ..call.clone() };
-    if *method == Method::LISTEN { Plan::Listen(worded) } else { Plan::Send(worded) }
+    let mut worded = Call { params: call.params.edit_meta(&meta::MODERN.map(Edit::Remove)), ..call.clone() };
+    if *method == Method::LISTEN {
+        return Plan::Listen(worded);
+    }
+    if is_of_client(call) {
+        worded.extensions.insert(OfClient);
+    }
+    if call.session.is_none() && gate::may_require_input(method) && is_retry(&call.params) {
+        worded.params = worded.params.edit(&[Edit::Remove(INPUT_RESPONSES), Edit::Remove(REQUEST_STATE)]);
+        return Plan::Retry(worded);
+    }
+    Plan::Send(worded)
+}
+
+fn is_retry(params: &Params) -> bool {
+    let mut found = false;
+    // Parameters were found to be an object when they were made.
+    let _ = object::each_member(params.as_bytes(), |key, _| found |= key == INPUT_RESPONSES || key == REQUEST_STATE);
+    found
+}
+
+/// Whether somebody outside of the gateway wants to know: a client with a session, or one of the calls that the gateway
+/// never makes for itself.
+pub(super) fn is_of_client(call: &Call) -> bool {
+    const CLIENTS: [Method; 4] = [Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ, Method::COMPLETE];
+    call.method != Method::LISTEN && (call.session.is_some() || CLIENTS.contains(&call.method))
 }
 
 /// The parameters with every key of `_meta` a modern request must have (2026-07-28, "basic/index: `_meta`").

@@ -1,18 +1,19 @@
-use super::{Endpoint, body::Messages, cancel::Cancel};
+use super::{Endpoint, body::Messages, cancel::Cancel, question::Question};
 use crate::{
     BoxError, Method, Reply,
     error::find,
-    json::{Id, Json, Message, Params, object::Edit, write},
+    json::{Id, Json, Message, Params, object::Edit},
     meta,
-    reply::{Event, Note, Outcome},
+    reply::{Ask, Event, Note, Outcome},
     upstream::{
+        ask::{self, MAX_ASKS},
         error::{Closed, Protocol},
         hop::Hop,
     },
 };
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
-use std::{future, sync::Arc, time::Duration};
+use std::{convert::Infallible, future, sync::Arc, task::Poll, time::Duration};
 
 /// How often in a row a stream is resumed without an event coming of it.
 const MAX_RESUMES: u32 = 10;
@@ -31,6 +32,8 @@ pub(super) struct Exchange {
     pub(super) method: Method,
     /// The call's own progress token.
     pub(super) token: Option<Json>,
+    /// What the server asked and has no answer to.
+    pub(super) questions: Vec<Question>,
     // Before the messages: the server learns that nobody waits before it can see the response closed.
     pub(super) cancel: Cancel,
     pub(super) messages: Messages,
@@ -51,7 +54,18 @@ impl Exchange {
 
     async fn next(&mut self) -> Result<Event, BoxError> {
         loop {
-            match self.messages.next().await {
+            let questions = &mut self.questions;
+            // Answers go out while the server is silent, which it is until it has them.
+            let answering = future::poll_fn(|cx| {
+                questions.retain_mut(|question| question.poll(cx).is_pending());
+                Poll::<Infallible>::Pending
+            });
+            let message = tokio::select! {
+                biased;
+                never = answering => match never {},
+                message = self.messages.next() => message,
+            };
+            match message {
                 Ok(Some(message)) => {
                     self.resumes = 0;
                     if let Some(event) = self.take(message)? {
@@ -81,18 +95,35 @@ impl Exchange {
                 Ok(Some(Event::Done(outcome.into())))
             }
             Message::Notification { method, params } => self.note(method, params),
-            Message::Request { id, method, .. } => {
-                if !self.hop.is_modern() {
-                    self.endpoint.answer(&self.hop, &id, &method);
-                }
-                Ok(None)
+            Message::Request { id, method, params } => {
+                let params = Params::parse(params).map_err(|e| Protocol(format!("a question: {e}").into()))?;
+                // A modern server asks in its result, and reads no answers.
+                Ok(if self.hop.is_modern() { None } else { self.asked(id, method, params) })
             }
         }
     }
 
-    fn note(&self, method: Method, params: Json) -> Result<Option<Event>, BoxError> {
+    /// A request of the server: a question, unless it can be answered here.
+    fn asked(&mut self, id: Id, method: Method, params: Params) -> Option<Event> {
+        let frame = ask::at_once(&id, &method).or_else(|| {
+            let one_more = self.questions.len() < MAX_ASKS && self.questions.iter().all(|open| open.id != id);
+            (!one_more).then(|| ask::nobody(&id))
+        });
+        if let Some(frame) = frame {
+            self.endpoint.client.detach(self.endpoint.post(&self.hop, None, frame));
+            return None;
+        }
+        let (ask, answer) = Ask::new(method, params);
+        self.questions.push(Question::new(&self.endpoint, &self.hop, id, answer));
+        Some(Event::Ask(ask))
+    }
+
+    fn note(&mut self, method: Method, params: Json) -> Result<Option<Event>, BoxError> {
         if method == Method::CANCELLED {
-            // Takes back a question of the server's own, except that a listening stream may be ended so.
+            let taken_back = params.member("requestId").and_then(|id| Id::from_json(id).ok());
+            let at = self.questions.iter().position(|open| Some(&open.id) == taken_back.as_ref());
+            at.map(|at| self.questions.swap_remove(at)).into_iter().for_each(Question::withdraw);
+            // A modern server ends a listening stream so.
             let ended = self.method == Method::LISTEN;
             return Ok(ended.then(|| Event::Done(Outcome::Result(Json::from_static("{}")))));
         }
@@ -127,19 +158,6 @@ impl Exchange {
             (self.messages.last_event_id, self.messages.retry) = (Some(last), retry);
             return Ok(());
         }
-    }
-}
-
-impl Endpoint {
-    /// Answers what a server asks during a call: it may know that the gateway lives, and learns that nobody is there
-    /// to answer anything else.
-    pub(super) fn answer(&self, hop: &Hop, id: &Id, method: &Method) {
-        let body = if *method == Method::PING {
-            write::result(id, &Json::from_static("{}"))
-        } else {
-            write::error(Some(id), &Json::from_static(r#"{"code":-32601,"message":"Method not found"}"#))
-        };
-        self.client.detach(self.post(hop, None, body));
     }
 }
 

@@ -3,7 +3,7 @@ use crate::{
     BoxError, Method, Reply,
     json::{Message, Params},
     reply::{Event, Note},
-    upstream::{backoff::Backoff, error::SessionLost, hop::Hop},
+    upstream::{ask, backoff::Backoff, error::SessionLost, hop::Hop},
 };
 use futures_util::stream;
 use http::{HeaderValue, StatusCode};
@@ -118,7 +118,11 @@ impl Channel {
                     self.due.push_back(Note::new(method, params));
                 }
             }
-            Message::Request { id, method, .. } => self.endpoint.answer(&self.hop, &id, &method),
+            // Asked outside of every call, so there is nobody to ask.
+            Message::Request { id, method, .. } => {
+                let frame = ask::at_once(&id, &method).unwrap_or_else(|| ask::nobody(&id));
+                self.endpoint.client.detach(self.endpoint.post(&self.hop, None, frame));
+            }
             // Answers come with the request they answer.
             Message::Response { .. } => {}
         }

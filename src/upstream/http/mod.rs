@@ -10,6 +10,8 @@
 //!   with `notifications/cancelled` as well.
 //! - **Cut streams.** An initialize-era server may close a stream it can resume; the reply goes on as if nothing had
 //!   happened, for a bounded number of times.
+//! - **Questions** that an initialize-era server asks on the stream of a request belong to that request; the answer is
+//!   a POST of its own.
 //! - **Redirects** are never followed: what the configuration sends to one server is not another one's to see.
 
 mod answer;
@@ -18,6 +20,7 @@ mod cancel;
 mod exchange;
 mod header;
 mod listen;
+mod question;
 mod request;
 
 use super::{
@@ -179,7 +182,19 @@ impl Endpoint {
             return Err(Protocol("a request was accepted without an answer".into()).into());
         }
         let messages = body::Messages::read(response, self.client.limit()).inspect_err(|_| cancel.disarm())?;
-        Exchange { endpoint: self, hop, id, method: call.method, token, cancel, messages, resumes: 0 }.reply().await
+        Exchange {
+            endpoint: self,
+            hop,
+            id,
+            method: call.method,
+            token,
+            cancel,
+            messages,
+            questions: Vec::new(),
+            resumes: 0,
+        }
+        .reply()
+        .await
     }
 }
 

@@ -28,13 +28,20 @@
 //! [counted](Mux::dropped). The outcome has a place of its own and is never dropped. An unread `list_changed` makes
 //! a second one of its kind superfluous.
 //!
+//! # Questions
+//!
+//! A question of the server goes to the one client's call in flight. Where there are several, or none, nothing says whose
+//! it is, and it is refused: showing one client what another's call wants to know would be worse. For the same reason
+//! nobody is asked for [`QUIET`] after a call was cancelled, which may have asked before it heard of that.
+//! Log messages go the same way.
+//!
 //! # Connections
 //!
 //! [`connect`](Mux::connect) begins a connection and numbers it, [`fail_all`](Mux::fail_all) ends it. A call prepared
 //! for an earlier one is refused with [`Replaced`] under the same lock that opens slots, so no
 //! call can slip onto a connection whose server knows nothing of its handshake.
 
-mod ask;
+mod questions;
 mod route;
 mod slot;
 mod ticket;
@@ -42,12 +49,13 @@ mod ticket;
 #[cfg(test)]
 mod tests;
 
+pub use self::questions::QUIET;
 pub use self::slot::{MAX_NOTE_BYTES, MAX_NOTES};
 pub use self::ticket::Ticket;
 
 use self::slot::{Kind, Slot};
 use super::{
-    Hop, Outbound,
+    Hop, Outbound, ask,
     error::{Closed, Replaced},
 };
 use crate::{
@@ -67,7 +75,7 @@ use std::{
         },
     },
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tower::load_shed::error::Overloaded;
 
 /// Calls open at once; far above every limit on calls in flight, so that only a leak would reach it.
@@ -100,6 +108,8 @@ struct State {
     last_id: u64,
     slots: HashMap<u64, Slot>,
     listeners: Vec<u64>,
+    /// Until when a question may be of a call that was cancelled.
+    quiet_until: Option<Instant>,
     outgoing: VecDeque<Bytes>,
     dropped: u64,
 }
@@ -134,7 +144,8 @@ impl Mux {
     pub fn open(&self, outbound: &Outbound) -> Result<(Bytes, Ticket), BoxError> {
         let call = &outbound.call;
         let token = call.params.progress_token();
-        let id = self.insert(&outbound.hop, Slot::new(Kind::of(&call.method), token.clone()))?;
+        let slot = Slot::new(Kind::of(&call.method), token.clone()).of_client(outbound);
+        let id = self.insert(&outbound.hop, slot)?;
         let ticket = Ticket::new(self.clone(), id);
         let text = id.to_string();
         let params = match token {
@@ -192,7 +203,11 @@ impl Mux {
         let mut state = self.lock();
         self.shared.epoch.store(0, Release);
         state.outgoing.clear();
-        let closed = |slot: &mut Slot| slot.end(Err(Closed { sent: slot.begun }.into()));
+        state.quiet_until = None;
+        let closed = |slot: &mut Slot| {
+            slot.questions.forget();
+            slot.end(Err(Closed { sent: slot.begun }.into()))
+        };
         let wakers: Vec<_> = state.slots.values_mut().filter_map(closed).collect();
         drop(state);
         wakers.into_iter().for_each(std::task::Waker::wake);
@@ -242,33 +257,40 @@ impl Mux {
     /// (2025-11-25, "basic/utilities/cancellation").
     fn release(&self, id: u64, quietly: bool) {
         let mut state = self.lock();
-        let removed = state.slots.remove(&id);
-        let Some(slot) = &removed else { return };
+        let mut removed = state.slots.remove(&id);
+        let Some(slot) = &mut removed else { return };
+        for id in slot.questions.iter() {
+            state.push_outgoing(ask::answer(id, None));
+        }
         if slot.kind == Kind::Listener {
             state.listeners.retain(|listener| *listener != id);
         } else if slot.begun && !slot.is_over() && slot.kind != Kind::Initialize && !quietly {
             let params = format!("{{\"requestId\":{id},\"reason\":\"the caller is gone\"}}");
-            self.enqueue(state, write::notification(&Method::CANCELLED, params.as_bytes()));
-            return;
+            state.push_outgoing(write::notification(&Method::CANCELLED, params.as_bytes()));
+            if slot.of_client {
+                state.quiet_until = Some(Instant::now() + QUIET);
+            }
         }
         // Unlocked first: with its waker the slot may hold the last reference to a task that owns another ticket.
         drop(state);
         drop(removed);
-    }
-
-    fn enqueue(&self, mut state: MutexGuard<'_, State>, frame: Bytes) {
-        if state.outgoing.len() >= MAX_OUTGOING {
-            state.dropped += 1;
-            return;
-        }
-        state.outgoing.push_back(frame);
-        drop(state);
         self.shared.outgoing.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics under this lock, and one call's panic must not take the others with it.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Queues a frame nobody waits for. Whoever does so tells the writer once the lock is free.
+    fn push_outgoing(&mut self, frame: Bytes) {
+        if self.outgoing.len() >= MAX_OUTGOING {
+            self.dropped += 1;
+        } else {
+            self.outgoing.push_back(frame);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Kind, Mux, State, ask};
+use super::{Kind, Mux, State};
 use crate::{
     Method,
     json::{Id, Json, MAX_BATCH, Malformed, Message, Params, elements, object::Edit},
@@ -8,6 +8,9 @@ use crate::{
 };
 use bytes::Bytes;
 use std::task::Waker;
+
+/// Tells that what a question wanted was done elsewhere (2025-11-25, "client/elicitation").
+const ELICITED: &str = "notifications/elicitation/complete";
 
 impl Mux {
     /// Takes one message of the server, or a batch of them, and hands it to the call it belongs to. Never waits.
@@ -31,13 +34,7 @@ impl Mux {
         match Message::parse(message) {
             Ok(Message::Response { id, outcome }) => self.settle(id.as_ref(), outcome.into()),
             Ok(Message::Notification { method, params }) => self.note(Note::new(method, Params::parse(params)?)),
-            Ok(Message::Request { id, method, .. }) => {
-                let state = self.lock();
-                // A connection that is gone wants no answers.
-                if self.epoch() != 0 {
-                    self.enqueue(state, ask::answer(&id, &method));
-                }
-            }
+            Ok(Message::Request { id, method, params }) => self.asked(id, method, Params::parse(params)?),
             Err(malformed) => {
                 if let Some(id) = malformed.id().and_then(Id::as_u64) {
                     self.fail(id, Protocol(malformed.to_string().into()));
@@ -66,6 +63,8 @@ impl Mux {
             state.progress(note)
         } else if note.method == Method::CANCELLED {
             state.ended(&note)
+        } else if note.method == Method::MESSAGE || note.method.as_str() == ELICITED {
+            state.only_client().map(|id| state.push(id, note)).unwrap_or_default()
         } else if let Some(subscription) = note.params.meta_member(meta::SUBSCRIPTION_ID) {
             let id = number(subscription).filter(|id| state.is(*id, Kind::Subscription));
             id.map(|id| state.push(id, note)).unwrap_or_default()
@@ -96,11 +95,11 @@ impl State {
         self.push(id, Note::new(note.method, params))
     }
 
-    /// A server ends a subscription by cancelling it (2026-07-28, "basic/patterns/cancellation"); it can cancel
-    /// nothing else, because everything else it may simply answer.
+    /// A server ends a subscription by cancelling it (2026-07-28, "basic/patterns/cancellation"), and takes back a
+    /// question of its own; it can cancel nothing else, because everything else it may simply answer.
     fn ended(&mut self, note: &Note) -> Vec<Waker> {
         let id = note.params.member("requestId").and_then(number);
-        let Some(id) = id.filter(|id| self.is(*id, Kind::Subscription)) else { return Vec::new() };
+        let Some(id) = id.filter(|id| self.is(*id, Kind::Subscription)) else { return self.withdrawn(note) };
         let complete = Outcome::Result(Json::from_static(r#"{"resultType":"complete"}"#));
         self.slots.get_mut(&id).and_then(|slot| slot.end(Ok(complete))).into_iter().collect()
     }

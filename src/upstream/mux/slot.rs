@@ -1,7 +1,10 @@
+use super::questions::Questions;
 use crate::{
     BoxError, Method,
     json::Json,
+    meta,
     reply::{Note, Outcome},
+    upstream::{OfClient, Outbound},
 };
 use std::{collections::VecDeque, task::Waker};
 
@@ -41,6 +44,9 @@ pub(super) struct Slot {
     pub(super) begun: bool,
     /// The call's own progress token; without one, progress is not delivered.
     pub(super) token: Option<Json>,
+    /// What the server asks and logs may be meant for whoever made the call.
+    pub(super) of_client: bool,
+    pub(super) questions: Questions,
     pub(super) notes: VecDeque<Note>,
     bytes: usize,
     pub(super) outcome: Option<Result<Outcome, BoxError>>,
@@ -52,7 +58,17 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new(kind: Kind, token: Option<Json>) -> Self {
         let (notes, begun) = (VecDeque::new(), kind == Kind::Listener);
-        Self { kind, begun, token, notes, bytes: 0, outcome: None, over: false, waker: None }
+        let (of_client, questions) = (false, Questions::default());
+        Self { kind, begun, token, of_client, questions, notes, bytes: 0, outcome: None, over: false, waker: None }
+    }
+
+    /// The slot of this call. A modern server logs for calls that ask for it, and asks nothing.
+    pub(super) fn of_client(mut self, Outbound { call, hop }: &Outbound) -> Self {
+        self.of_client = match hop.is_modern() {
+            true => call.params.meta_member(meta::LOG_LEVEL).is_some(),
+            false => self.kind == Kind::Call && call.extensions.get::<OfClient>().is_some(),
+        };
+        self
     }
 
     pub(super) fn is_over(&self) -> bool {

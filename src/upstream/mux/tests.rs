@@ -8,7 +8,7 @@ use crate::{
 use futures_util::{FutureExt, StreamExt};
 use proptest::prelude::*;
 
-fn outbound(mux: &Mux, method: Method, params: &'static str) -> Outbound {
+pub(super) fn outbound(mux: &Mux, method: Method, params: &'static str) -> Outbound {
     let hop = Hop::new(Some(Revision::V2025_11_25), mux.epoch());
     let params = Params::parse(Json::from_static(params)).unwrap();
     Outbound { call: Call::new(method, params), hop: Arc::new(hop) }
@@ -21,17 +21,17 @@ fn sent(mux: &Mux, method: Method, params: &'static str) -> Ticket {
     ticket
 }
 
-fn connected() -> Mux {
+pub(super) fn connected() -> Mux {
     let mux = Mux::new();
     mux.connect();
     mux
 }
 
-fn deliver(mux: &Mux, text: String) {
+pub(super) fn deliver(mux: &Mux, text: String) {
     mux.deliver(text.into()).unwrap();
 }
 
-fn outgoing(mux: &Mux) -> Option<String> {
+pub(super) fn outgoing(mux: &Mux) -> Option<String> {
     let frame = mux.outgoing().now_or_never()?;
     Some(String::from_utf8(frame.to_vec()).unwrap())
 }
@@ -133,7 +133,10 @@ fn a_server_is_answered_a_ping_and_refused_anything_else() {
     deliver(&mux, r#"[{"jsonrpc":"2.0","id":7,"method":"roots/list"}]"#.into());
     assert_eq!(outgoing(&mux).unwrap(), r#"{"jsonrpc":"2.0","id":"s1","result":{}}"#);
     let refusal = outgoing(&mux).unwrap();
-    assert!(refusal.starts_with(r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"#), "{refusal}");
+    assert!(refusal.starts_with(r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"#), "nobody to ask: {refusal}");
+    deliver(&mux, r#"{"jsonrpc":"2.0","id":8,"method":"tasks/list"}"#.into());
+    let refusal = outgoing(&mux).unwrap();
+    assert!(refusal.starts_with(r#"{"jsonrpc":"2.0","id":8,"error":{"code":-32601,"#), "{refusal}");
     for _ in 0..2 * MAX_OUTGOING {
         deliver(&mux, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#.into());
     }
@@ -197,7 +200,8 @@ fn unread_notes_are_bounded_in_bytes_too() {
     let mut listener = mux.listen(&Hop::new(Some(Revision::V2025_11_25), 1)).unwrap().into_events();
     let text = "x".repeat(MAX_NOTE_BYTES / 4);
     for _ in 0..20 {
-        let note = format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"data":"{text}"}}}}"#);
+        let note =
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{{"data":"{text}"}}}}"#);
         deliver(&mux, note);
     }
     assert_eq!(mux.dropped(), 17);

@@ -1,4 +1,4 @@
-use super::Mux;
+use super::{Mux, questions::Asked};
 use crate::{BoxError, Reply, error::Unfinished, reply::Event};
 use futures_util::Stream;
 use std::{
@@ -42,7 +42,7 @@ impl Ticket {
     /// A stream reply at once, without waiting for the first message.
     pub fn into_reply(mut self) -> Reply {
         match self.guard.take() {
-            Some(guard) => Reply::stream(Events(guard)),
+            Some(guard) => Reply::stream(Events::new(guard)),
             None => Reply::stream(futures_util::stream::empty()),
         }
     }
@@ -57,7 +57,7 @@ impl Future for Ticket {
         let Some(slot) = state.slots.get_mut(&guard.id) else {
             return Poll::Ready(Err(Unfinished::new().into()));
         };
-        if slot.notes.is_empty() {
+        if slot.notes.is_empty() && slot.questions.nothing_new() {
             let Some(outcome) = slot.outcome.take() else {
                 let old = slot.waker.replace(cx.waker().clone());
                 drop(state);
@@ -69,7 +69,7 @@ impl Future for Ticket {
             return Poll::Ready(outcome.map(Reply::single));
         }
         drop(state);
-        let events = self.guard.take().map(Events);
+        let events = self.guard.take().map(Events::new);
         Poll::Ready(Ok(events.map_or_else(|| Reply::stream(futures_util::stream::empty()), Reply::stream)))
     }
 }
@@ -93,16 +93,46 @@ impl Drop for Guard {
     }
 }
 
-struct Events(Guard);
+struct Events {
+    /// Questions that were handed out. Before the guard: those who wait for a question learn first that it is moot.
+    asked: Vec<Asked>,
+    guard: Guard,
+}
+
+impl Events {
+    fn new(guard: Guard) -> Self {
+        Self { asked: Vec::new(), guard }
+    }
+
+    /// Sends the answers that are there.
+    fn answer(&mut self, cx: &mut Context<'_>) {
+        let mut at = 0;
+        while at < self.asked.len() {
+            match Pin::new(&mut self.asked[at].answer).poll(cx) {
+                Poll::Ready(answer) => self.guard.mux.answer(self.guard.id, &self.asked.swap_remove(at).id, answer),
+                Poll::Pending => at += 1,
+            }
+        }
+    }
+}
 
 impl Stream for Events {
     type Item = Result<Event, BoxError>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut state = self.0.mux.lock();
-        let Some(slot) = state.slots.get_mut(&self.0.id) else { return Poll::Ready(None) };
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.answer(cx);
+        let this = &mut *self;
+        let mut state = this.guard.mux.lock();
+        let Some(slot) = state.slots.get_mut(&this.guard.id) else { return Poll::Ready(None) };
+        if slot.questions.any_withdrawn() {
+            this.asked.retain(|asked| slot.questions.contains(&asked.id));
+        }
         if let Some(note) = slot.pop() {
             return Poll::Ready(Some(Ok(Event::Note(note))));
+        }
+        if let Some((ask, asked)) = slot.questions.take() {
+            this.asked.push(asked);
+            return Poll::Ready(Some(Ok(Event::Ask(ask))));
         }
         if let Some(outcome) = slot.outcome.take() {
             return Poll::Ready(Some(outcome.map(Event::Done)));

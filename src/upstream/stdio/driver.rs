@@ -35,6 +35,7 @@ impl Driver {
     /// Starts the child again and again until nobody wants it; returns when no process is left.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::default();
+        let mut told = None;
         while !self.released.is_cancelled() {
             let born = Instant::now();
             self.counters.start();
@@ -47,7 +48,7 @@ impl Driver {
                 Err(error) => Phase::CannotStart(error),
             };
             let rest = backoff.after(born.elapsed());
-            self.announce(&phase, rest);
+            self.announce(&phase, rest, &mut told);
             self.phase.send_replace(phase);
             self.rest(rest).await;
         }
@@ -98,9 +99,15 @@ impl Driver {
         }
     }
 
-    fn announce(&self, phase: &Phase, rest: Duration) {
+    /// Warns of a reason once; a child that ends in the same way again and again is no news each time.
+    fn announce(&self, phase: &Phase, rest: Duration, told: &mut Option<String>) {
         let reason = phase.fault().unwrap_or_default();
-        tracing::warn!(server = %self.id, %reason, restart_in = ?rest, "stdio server down");
+        if told.as_ref() == Some(&reason) {
+            tracing::debug!(server = %self.id, %reason, restart_in = ?rest, "stdio server down again");
+        } else {
+            tracing::warn!(server = %self.id, %reason, restart_in = ?rest, "stdio server down");
+            *told = Some(reason);
+        }
     }
 }
 

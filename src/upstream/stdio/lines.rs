@@ -11,7 +11,7 @@ const READ: usize = 16 << 10;
 
 /// Lines of a pipe, without their ends; memory is bounded by the limit however long a line is.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     io: R,
     limit: usize,
     buffer: BytesMut,
@@ -23,7 +23,7 @@ pub(super) struct Lines<R> {
 
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     Whole(Bytes),
     /// Longer than the limit: its first and its last bytes.
     Cut {
@@ -33,7 +33,7 @@ pub(super) enum Line {
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(io: R, limit: usize) -> Self {
+    pub(crate) fn new(io: R, limit: usize) -> Self {
         Self { io, limit, buffer: BytesMut::new(), scanned: 0, head: None }
     }
 
@@ -43,7 +43,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     /// The next line, or `None` at the end. A dropped future loses nothing.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Line>> {
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.scanned..]) {
                 let line = self.buffer.split_to(self.scanned + at + 1);

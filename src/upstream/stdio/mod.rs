@@ -30,6 +30,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::lines::{Line, Lines};
 pub use self::{
     child::{CannotStart, INHERITED},
     service::{Stats, Stdio},

@@ -22,7 +22,7 @@ const ECHO: &str = r#"while read -r line; do id=${line#*\"id\":}; id=${id%%,*};
     echo "{\"jsonrpc\":\"2.0\",\"result\":{\"was\":$id},\"id\":$id}"; done"#;
 /// Tells each line it reads in a notification.
 const PARROT: &str = r#"while read -r line; do
-    printf '{"jsonrpc":"2.0","method":"notifications/message","params":%s}\n' "$line"; done"#;
+    printf '{"jsonrpc":"2.0","method":"notifications/told","params":%s}\n' "$line"; done"#;
 
 /// Far more than anything here takes; reached only by a hang.
 const HANG: Duration = Duration::from_secs(20);
@@ -115,7 +115,7 @@ async fn a_crash_fails_the_calls_in_flight_and_the_next_child_is_another_connect
 
 #[tokio::test]
 async fn a_child_that_closes_a_pipe_is_of_no_use_and_is_replaced() {
-    let told = r#"echo '{"jsonrpc":"2.0","method":"notifications/message"}'"#;
+    let told = r#"echo '{"jsonrpc":"2.0","method":"notifications/told"}'"#;
     for script in [&format!("exec 0<&-; {told}; sleep 1000"), &format!("{told}; read -r q; exec 1>&-; sleep 1000")] {
         let (stdio, tasks) = sh(script);
         hear(&mut listen(&stdio).await).await;
@@ -147,7 +147,7 @@ async fn the_last_words_of_a_child_are_heard() {
 
 #[tokio::test]
 async fn a_child_that_does_not_read_is_still_read_and_holds_up_only_itself() {
-    let told = r#"echo '{"jsonrpc":"2.0","method":"notifications/message","params":{"n":'$n'}}'"#;
+    let told = r#"echo '{"jsonrpc":"2.0","method":"notifications/told","params":{"n":'$n'}}'"#;
     let (stdio, tasks) = sh(&format!("n=0; while :; do {told}; n=$((n+1)); sleep 0.02; done"));
     let mut events = listen(&stdio).await;
     let params = format!("{{\"fill\":\"{}\"}}", "x".repeat(50_000));
@@ -191,7 +191,7 @@ async fn a_message_above_the_limit_fails_its_call_and_no_other() {
 #[tokio::test]
 async fn a_child_that_ignores_sigterm_is_killed_with_its_children() {
     let (stdio, tasks) = sh(r#"trap '' TERM; sleep 1000 & inner=$!;
-        echo '{"jsonrpc":"2.0","method":"notifications/message","params":{"pids":['$$','$inner']}}';
+        echo '{"jsonrpc":"2.0","method":"notifications/told","params":{"pids":['$$','$inner']}}';
         while :; do sleep 1000; done"#);
     let mut events = listen(&stdio).await;
     let pids: Vec<i32> = Json::parse(hear(&mut events).await).unwrap().member("pids").unwrap().read().unwrap();
@@ -211,7 +211,7 @@ async fn a_child_that_ignores_sigterm_is_killed_with_its_children() {
 #[tokio::test]
 async fn the_children_of_a_crashed_child_are_killed() {
     let (stdio, tasks) =
-        sh(r#"sleep 1000 & echo '{"jsonrpc":"2.0","method":"notifications/message","params":{"pid":'$!'}}';
+        sh(r#"sleep 1000 & echo '{"jsonrpc":"2.0","method":"notifications/told","params":{"pid":'$!'}}';
         read -r q; exit 1"#);
     let mut events = listen(&stdio).await;
     let pid: i32 = Json::parse(hear(&mut events).await).unwrap().member("pid").unwrap().read().unwrap();
@@ -286,7 +286,7 @@ async fn a_dropped_call_is_cancelled_and_line_ends_in_parameters_do_not_reach_th
 
 #[tokio::test]
 async fn the_environment_holds_what_is_configured_and_little_else() {
-    let script = r#"printf '{"jsonrpc":"2.0","method":"notifications/message","params":{"env":"%s|%s|%s|%s"}}\n' \
+    let script = r#"printf '{"jsonrpc":"2.0","method":"notifications/told","params":{"env":"%s|%s|%s|%s"}}\n' \
         "${CARGO_MANIFEST_DIR-none}" "${PATH:+path}" "$GIVEN" "$1"; read -r end"#;
     let server = Server::stdio("t", "t", "sh").arg("-c").arg(script).arg("sh").arg("$HOME; `exit`");
     let (stdio, tasks) = start(server.env("GIVEN", "a b"));

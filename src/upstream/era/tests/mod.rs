@@ -1,6 +1,8 @@
 //! Era over a transport whose every answer is scripted, in paused time.
 
 mod handshake;
+mod logging;
 mod mock;
+mod questions;
 mod sessions;
 mod wording;

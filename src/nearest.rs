@@ -1,6 +1,8 @@
+//! What somebody may have meant who wrote a name that is none.
+
 /// The known name closest to `word`, if one is close enough to be what was meant.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let lower = word.to_lowercase().replace(['-', '_'], "");
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = word.to_lowercase().replace(['-', '_', ' '], "");
     let distances = known.iter().map(|name| (distance(&lower, &name.to_lowercase().replace('-', "")), *name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
     // A third of the letters may be wrong; beyond that the suggestion would mislead.

@@ -1,0 +1,75 @@
+use crate::{
+    Method, Revision,
+    edge::{
+        error::Refusal,
+        legacy::{post, session::Entry, sse, store, stream},
+        running::{Inner, Running},
+    },
+    json::{Id, Params},
+};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::Extensions;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// The one session of a client that opens with `initialize`: that of an HTTP+SSE client, whose messages all go one way
+/// too. The session ends with the last of its calls once this is dropped.
+pub(super) struct Legacy<S> {
+    inner: S,
+    entry: Arc<Entry>,
+    queue: mpsc::Sender<Bytes>,
+    /// Cancelled when what only listens is over.
+    over: CancellationToken,
+}
+
+impl<S: Inner> Legacy<S> {
+    pub(super) fn new(inner: S, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> Result<Self, Refusal> {
+        let entry = Arc::new(Entry::new(store::mint()?, Some(queue.clone())));
+        Ok(Self { inner, entry, queue, over })
+    }
+
+    pub(super) fn request(&self, id: Id, method: Method, params: Params) -> Result<(), Refusal> {
+        sse::request(&self.inner, &self.entry, Extensions::new(), id, method, params)
+    }
+
+    /// What a notification makes of itself: nothing more to do, or something to hand on.
+    pub(super) fn told(&self, method: Method, params: Params) -> Result<Option<Running>, Refusal> {
+        if method == Method::INITIALIZED {
+            self.announce();
+        }
+        post::told(&self.inner, &self.entry, Extensions::new(), method, params)
+    }
+
+    /// Whether arrays of messages belong to the session's revision.
+    pub(super) fn has_batches(&self) -> bool {
+        self.entry.client().is_some_and(|client| client.session().revision() == Revision::V2025_03_26)
+    }
+
+    /// Takes back the running call with this id, if there is one.
+    pub(super) fn cancel(&self, id: &Id) {
+        self.entry.cancel(id);
+    }
+
+    /// Cancelled when the session ends.
+    pub(super) fn ended(&self) -> &CancellationToken {
+        self.entry.ended()
+    }
+
+    /// Tells the client of changed lists from here on, once.
+    fn announce(&self) {
+        let Some(place) = self.entry.listen() else { return };
+        let Some(mut live) = stream::listen(&self.inner, &self.entry, Extensions::new(), place) else { return };
+        let queue = self.queue.clone();
+        tokio::spawn(self.over.clone().run_until_cancelled_owned(async move {
+            while let Some(event) = live.next().await {
+                if let Some(message) = stream::notice(event)
+                    && queue.send(message).await.is_err()
+                {
+                    break;
+                }
+            }
+        }));
+    }
+}

@@ -1,0 +1,144 @@
+use super::{Mux, State};
+use crate::{
+    Method,
+    json::{Id, Json, Params},
+    reply::{Answer, Ask, Note},
+    upstream::ask::{self, MAX_ASKS},
+};
+use std::{collections::VecDeque, mem, task::Waker, time::Duration};
+use tokio::time::Instant;
+
+/// How long after the cancellation of a client's call no question is believed to be another's: a server that reads its
+/// messages has stopped asking by then.
+pub const QUIET: Duration = Duration::from_secs(1);
+
+const UNATTRIBUTABLE: &str = "a question of the server was refused: where calls share one channel it belongs to a \
+    call only if no other is in flight; `sessions` of the server's entry says whether they share one";
+
+/// What the server asked in the course of one call and has no answer to.
+#[derive(Default)]
+pub(super) struct Questions {
+    /// Not handed out yet.
+    new: VecDeque<(Ask, Asked)>,
+    /// All of them, by the server's id.
+    open: Vec<Id>,
+    /// The server took some back since the reply was read last.
+    withdrawn: bool,
+}
+
+/// A question that was handed out: the server's id, and whence the answer comes.
+pub(super) struct Asked {
+    pub(super) id: Id,
+    pub(super) answer: Answer,
+}
+
+impl Questions {
+    pub(super) fn nothing_new(&self) -> bool {
+        self.new.is_empty()
+    }
+
+    pub(super) fn take(&mut self) -> Option<(Ask, Asked)> {
+        self.new.pop_front()
+    }
+
+    pub(super) fn contains(&self, id: &Id) -> bool {
+        self.open.contains(id)
+    }
+
+    /// The ids of all that are open.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Id> {
+        self.open.iter()
+    }
+
+    /// Whether some were taken back; says so once.
+    pub(super) fn any_withdrawn(&mut self) -> bool {
+        mem::take(&mut self.withdrawn)
+    }
+
+    fn push(&mut self, id: Id, method: Method, params: Params) -> bool {
+        if self.open.len() >= MAX_ASKS || self.contains(&id) {
+            return false;
+        }
+        let (ask, answer) = Ask::new(method, params);
+        self.open.push(id.clone());
+        self.new.push_back((ask, Asked { id, answer }));
+        true
+    }
+
+    /// Forgets those that are open: nobody is there to hear an answer.
+    pub(super) fn forget(&mut self) {
+        self.open.clear();
+    }
+
+    fn close(&mut self, id: &Id) -> bool {
+        let open = self.open.len();
+        self.open.retain(|open| open != id);
+        self.open.len() != open
+    }
+}
+
+impl Mux {
+    /// A request of the server: a question goes to the call it must belong to, anything else is answered here.
+    pub(super) fn asked(&self, id: Id, method: Method, params: Params) {
+        let mut state = self.lock();
+        // A connection that is gone wants no answers.
+        if self.epoch() == 0 {
+            return;
+        }
+        let mut waker_of_call = None;
+        if let Some(frame) = ask::at_once(&id, &method) {
+            state.push_outgoing(frame);
+        } else {
+            let slot = state.only_client().and_then(|call| state.slots.get_mut(&call));
+            match slot.map(|slot| (slot.questions.push(id.clone(), method.clone(), params), slot.waker.take())) {
+                Some((true, waker)) => waker_of_call = waker,
+                _ => {
+                    state.push_outgoing(ask::nobody(&id));
+                    tracing::warn!(question = %method, "{UNATTRIBUTABLE}");
+                }
+            }
+        }
+        drop(state);
+        waker_of_call.into_iter().for_each(Waker::wake);
+        self.shared.outgoing.notify_one();
+    }
+
+    /// Sends what was answered to question `id` of a call, unless the server has taken it back.
+    pub(super) fn answer(&self, call: u64, id: &Id, answer: Option<Result<Json, Json>>) {
+        let mut state = self.lock();
+        if state.slots.get_mut(&call).is_some_and(|slot| slot.questions.close(id)) && self.epoch() != 0 {
+            state.push_outgoing(ask::answer(id, answer));
+        }
+        drop(state);
+        self.shared.outgoing.notify_one();
+    }
+}
+
+impl State {
+    /// The call that a question or a log message must belong to: the only one of a client that the server has.
+    pub(super) fn only_client(&self) -> Option<u64> {
+        if self.quiet_until.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        let mut open = self.slots.iter().filter(|(_, slot)| slot.of_client && slot.begun && !slot.is_over());
+        match (open.next(), open.next()) {
+            (Some((id, _)), None) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The server takes a question back.
+    pub(super) fn withdrawn(&mut self, note: &Note) -> Vec<Waker> {
+        let id = note.params.member("requestId").and_then(|id| Id::from_json(id).ok());
+        let Some(id) = id else { return Vec::new() };
+        let mut slots = self.slots.values_mut();
+        let Some(slot) = slots.find(|slot| slot.questions.contains(&id)) else { return Vec::new() };
+        slot.questions.close(&id);
+        slot.questions.new.retain(|(_, asked)| asked.id != id);
+        slot.questions.withdrawn = true;
+        slot.waker.take().into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

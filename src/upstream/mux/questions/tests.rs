@@ -1,0 +1,148 @@
+use super::QUIET;
+use crate::{
+    Method,
+    json::Json,
+    reply::{Ask, Event, Events},
+    upstream::{
+        OfClient,
+        ask::MAX_ASKS,
+        mux::{
+            Mux, Ticket,
+            tests::{connected, deliver, outbound, outgoing},
+        },
+    },
+};
+use futures_util::{FutureExt, StreamExt};
+
+/// A client's call that was opened and sent.
+fn of_client(mux: &Mux) -> Ticket {
+    let mut outbound = outbound(mux, Method::TOOLS_CALL, "{}");
+    outbound.call.extensions.insert(OfClient);
+    let (_, ticket) = mux.open(&outbound).unwrap();
+    assert!(mux.begin(ticket.id()));
+    ticket
+}
+
+fn asks(mux: &Mux, id: &str) {
+    deliver(mux, format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{{"message":"m"}}}}"#));
+}
+
+fn events(ticket: Ticket) -> Events {
+    ticket.now_or_never().expect("something came").unwrap().into_events()
+}
+
+fn asked(events: &mut Events) -> Ask {
+    match events.next().now_or_never() {
+        Some(Some(Ok(Event::Ask(ask)))) => ask,
+        other => panic!("no question: {other:?}"),
+    }
+}
+
+fn code(frame: &str) -> i64 {
+    serde_json::from_str::<serde_json::Value>(frame).unwrap()["error"]["code"].as_i64().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_goes_to_the_only_call_and_its_answer_back_under_the_servers_id() {
+    let mux = connected();
+    let control = mux.open(&outbound(&mux, Method::TOOLS_LIST, "{}")).unwrap().1;
+    assert!(mux.begin(control.id()), "the gateway's own call is nobody's to ask");
+    let ticket = of_client(&mux);
+    for id in ["\"a\\u0041\"", "-7", "18446744073709551617"] {
+        asks(&mux, id);
+    }
+    let mut events = events(ticket);
+    let (first, second, third) = (asked(&mut events), asked(&mut events), asked(&mut events));
+    assert_eq!((first.method.as_str(), first.params.as_str()), ("elicitation/create", r#"{"message":"m"}"#));
+    third.answer(Err(Json::from_static(r#"{"code":-1,"message":"no"}"#)));
+    first.answer(Ok(Json::from_static(r#"{"action":"accept"}"#)));
+    assert!(events.next().now_or_never().is_none());
+    let mut frames = [outgoing(&mux).unwrap(), outgoing(&mux).unwrap()];
+    frames.sort();
+    assert_eq!(frames[0], r#"{"jsonrpc":"2.0","id":"a\u0041","result":{"action":"accept"}}"#);
+    assert_eq!(frames[1], r#"{"jsonrpc":"2.0","id":18446744073709551617,"error":{"code":-1,"message":"no"}}"#);
+    drop(second);
+    assert!(events.next().now_or_never().is_none());
+    assert_eq!(code(&outgoing(&mux).unwrap()), -32603, "nobody answers");
+    deliver(&mux, format!(r#"{{"jsonrpc":"2.0","result":{{}},"id":{}}}"#, 2));
+    assert!(matches!(events.next().now_or_never(), Some(Some(Ok(Event::Done(_))))));
+    drop(events);
+    assert_eq!(outgoing(&mux), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_may_be_of_either_call_is_refused() {
+    let mux = connected();
+    let (a, b) = (of_client(&mux), of_client(&mux));
+    asks(&mux, "1");
+    assert_eq!(code(&outgoing(&mux).unwrap()), -32603);
+    deliver(&mux, r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#.into());
+    deliver(&mux, r#"{"jsonrpc":"2.0","result":{},"id":1}"#.into());
+    assert!(a.now_or_never().unwrap().unwrap().as_single().is_some(), "nor is a log message anybody's");
+    asks(&mux, "2");
+    assert_eq!(asked(&mut events(b)).method, Method::ELICIT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_call_may_still_ask_and_nobody_else_is_shown_that() {
+    let mux = connected();
+    drop(of_client(&mux));
+    assert!(outgoing(&mux).unwrap().contains("notifications/cancelled"));
+    let next = of_client(&mux);
+    asks(&mux, "1");
+    assert_eq!(code(&outgoing(&mux).unwrap()), -32603);
+    tokio::time::advance(QUIET).await;
+    asks(&mux, "2");
+    assert_eq!(asked(&mut events(next)).method, Method::ELICIT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_call_refuses_what_is_open_unless_nobody_is_there_to_hear() {
+    let mux = connected();
+    let ticket = of_client(&mux);
+    asks(&mux, "1");
+    asks(&mux, "2");
+    let mut reply = events(ticket);
+    let held = asked(&mut reply);
+    drop(reply);
+    assert!(held.is_moot());
+    assert_eq!([outgoing(&mux), outgoing(&mux)].map(|frame| code(&frame.unwrap())), [-32603; 2]);
+    assert!(outgoing(&mux).unwrap().contains("notifications/cancelled"));
+
+    tokio::time::advance(QUIET).await;
+    let ticket = of_client(&mux);
+    asks(&mux, "3");
+    let reply = events(ticket);
+    mux.connect();
+    drop(reply);
+    assert_eq!(outgoing(&mux), None, "an answer to the connection before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_takes_its_question_back() {
+    let mux = connected();
+    let ticket = of_client(&mux);
+    asks(&mux, "\"q\"");
+    let mut reply = events(ticket);
+    let ask = asked(&mut reply);
+    let taken = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}"#;
+    deliver(&mux, taken.into());
+    assert!(reply.next().now_or_never().is_none());
+    assert!(ask.is_moot());
+    ask.answer(Ok(Json::from_static("{}")));
+    assert!(reply.next().now_or_never().is_none());
+    assert_eq!(outgoing(&mux), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_are_bounded_and_an_id_is_open_once() {
+    let mux = connected();
+    let _ticket = of_client(&mux);
+    for id in 0..=MAX_ASKS {
+        asks(&mux, &id.to_string());
+    }
+    assert!(outgoing(&mux).unwrap().contains(&format!("\"id\":{MAX_ASKS},")));
+    assert_eq!(outgoing(&mux), None);
+    asks(&mux, "0");
+    assert_eq!(code(&outgoing(&mux).unwrap()), -32603);
+}

@@ -1,0 +1,74 @@
+//! What the README says is run: its configurations are read, its commands exist, its requests are sent.
+#![cfg(feature = "cli")]
+
+mod commands;
+
+use tower_mcp_gateway::config::Config;
+
+const README: &str = include_str!("../../README.md");
+
+/// A fenced part of the README.
+struct Block {
+    language: &'static str,
+    text: &'static str,
+}
+
+fn blocks() -> Vec<Block> {
+    let fences = README.split("```").skip(1).step_by(2);
+    fences.map(|fence| fence.split_once('\n').map(|(language, text)| Block { language, text }).unwrap()).collect()
+}
+
+fn of(languages: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    blocks().into_iter().filter(|block| languages.contains(&block.language)).map(|block| block.text)
+}
+
+#[test]
+fn every_configuration_is_one() {
+    let secret = |_: &str| Some("a secret of more than thirty-two characters".to_owned());
+    let mut servers = 0;
+    for text in of(&["json", "jsonc"]) {
+        let config = Config::parse(text, secret).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(config.notes.is_empty(), "{:?}", config.notes);
+        servers += config.servers.len();
+    }
+    assert_eq!(servers, 9);
+}
+
+#[test]
+fn every_field_has_a_row() {
+    let known = Config::parse("{\"zzzzzzzzzzzz\": 1}", |_| None).unwrap_err().to_string();
+    let (_, known) = known.split_once("the fields known here are ").expect("the fields are listed");
+    let fields: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+    assert!(fields.len() > 10, "{fields:?}");
+    for field in fields {
+        let row = format!("| `{field}` |");
+        let foreign = ["inputs", "globalShortcut", "preferences"].contains(&field);
+        assert!(README.contains(&if foreign { format!("`{field}`") } else { row }), "{field}");
+    }
+}
+
+#[test]
+fn every_default_is_the_one_of_the_code() {
+    let config = Config::default();
+    let ms = |time: std::time::Duration| time.as_millis().to_string();
+    for (field, default) in [
+        ("name", format!("`{}`", config.name)),
+        ("host", format!("`{}`", config.host)),
+        ("port", config.port.to_string()),
+        ("balancer", format!("`{}`", config.balancer.as_str())),
+        ("healthCheckInterval", ms(config.health_check_interval)),
+        ("requestTimeout", ms(config.request_timeout)),
+        ("connectTimeout", ms(config.connect_timeout)),
+        ("startTimeout", ms(config.start_timeout)),
+        ("startPatience", ms(config.start_patience)),
+    ] {
+        let row = README.lines().find(|line| line.starts_with(&format!("| `{field}` |"))).expect(field);
+        assert_eq!(row.split('|').nth(3).map(str::trim), Some(default.as_str()), "{row}");
+    }
+}
+
+#[test]
+fn the_minimum_rust_version_is_that_of_the_manifest() {
+    let version = env!("CARGO_PKG_RUST_VERSION");
+    assert_eq!(README.matches(&format!("Rust {version} or newer")).count(), 2);
+}
