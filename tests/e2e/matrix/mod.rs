@@ -64,9 +64,9 @@ fn without(client: Client, server: Server, feature: Feature) -> bool {
 /// What the gateway does not carry.
 fn not_carried(client: Client, server: Server, feature: Feature) -> bool {
     match feature {
-        Feature::Logging => server != Server::Modern,
-        Feature::Subscription => true,
-        _ => asks(feature) && (client, server) != (Client::Modern, Server::Modern),
+        Feature::Logging => server == Server::Sse,
+        Feature::Subscription => (client, server) != (Client::Modern, Server::Modern),
+        _ => asks(feature) && (client != Client::Modern || server == Server::Sse),
     }
 }
 
