@@ -197,8 +197,7 @@ async fn a_state_is_good_once_for_its_call_at_its_endpoint() {
 #[tokio::test(start_paused = true)]
 async fn the_edge_learns_from_a_state_where_the_call_waits() {
     let keys = Keys::generate().unwrap();
-    let mut settings = crate::upstream::Settings::default();
-    settings.keys = keys.clone();
+    let settings = crate::upstream::Settings { keys: keys.clone(), ..Default::default() };
     let mut scene = Scene::new();
     let server = Server::http("here", "a", "http://localhost/").unwrap().attach(settings.into(), Default::default());
     scene.era = Era::new(scene.mock.clone(), &server);
