@@ -285,13 +285,13 @@ fn abilities<S>(part: &Part<S>) -> Abilities {
     let has = |kind: Kind| {
         part.listings().any(|(_, listing)| listing.has(kind.capability()) || !listing.list(kind).items.is_empty())
     };
-    let mut abilities = Abilities::default();
-    abilities.unknown = part.listings().next().is_none();
-    abilities.tools = has(Kind::Tools);
-    abilities.prompts = has(Kind::Prompts);
-    abilities.resources = has(Kind::Resources) || has(Kind::Templates);
-    abilities.completions = part.listings().any(|(_, listing)| listing.has("completions"));
     let subscribers = part.listings().filter(|(_, listing)| listing.subscribes());
-    abilities.subscribers = subscribers.map(|(endpoint, _)| endpoint.clone()).collect();
-    abilities
+    Abilities {
+        unknown: part.listings().next().is_none(),
+        tools: has(Kind::Tools),
+        prompts: has(Kind::Prompts),
+        resources: has(Kind::Resources) || has(Kind::Templates),
+        completions: part.listings().any(|(_, listing)| listing.has("completions")),
+        subscribers: subscribers.map(|(endpoint, _)| endpoint.clone()).collect(),
+    }
 }

@@ -25,7 +25,7 @@ async fn headers_follow_the_list_that_went_by_and_a_clients_own_are_left_alone()
     let request = peer.next().await;
     assert_eq!(request.header("mcp-param-region"), Some("eu"));
     request.result("{}").await;
-    reply.await.unwrap().unwrap();
+    let _ = reply.await.unwrap().unwrap();
 
     let mut own = tool();
     let mut headers = http::HeaderMap::new();
@@ -42,7 +42,7 @@ async fn headers_follow_the_list_that_went_by_and_a_clients_own_are_left_alone()
     let request = peer.next().await;
     assert_eq!(request.header("mcp-param-region"), None, "the revision has no such headers");
     request.result("{}").await;
-    reply.await.unwrap().unwrap();
+    let _ = reply.await.unwrap().unwrap();
     assert!(peer.waiting().is_none());
 }
 
