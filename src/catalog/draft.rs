@@ -1,5 +1,6 @@
 use super::{
     Item, Kind, Merge, Naming, Notice, Part, Rendered,
+    naming::short,
     render::{self, Array},
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     },
     route::{Abilities, Backend, Table, Target, Template},
 };
+use bytes::Bytes;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
@@ -45,12 +47,13 @@ impl<'a, S: Clone> Draft<'a, S> {
 
     pub(super) fn finish(mut self) -> Table<S> {
         let previous = self.previous;
-        let (tools, tools_list) = self.named(Kind::Tools, previous.map(|table| &table.tools));
-        let (prompts, prompts_list) = self.named(Kind::Prompts, previous.map(|table| &table.prompts));
+        let (tools, [tools_list, early_tools]) = self.named(Kind::Tools, previous.map(|table| &table.tools));
+        let (prompts, [prompts_list, _]) = self.named(Kind::Prompts, previous.map(|table| &table.prompts));
         let (resources, resources_list) = self.resources();
         let (templates, templates_list) = self.templates();
         let lists = [tools_list, prompts_list, resources_list, templates_list];
         let discover = render::discover(self.merge, self.parts);
+        self.rejected();
         self.log();
         let unlisted = self.parts.iter().filter(|part| part.listings().next().is_none());
         Table {
@@ -61,7 +64,17 @@ impl<'a, S: Clone> Draft<'a, S> {
             unlisted: unlisted.map(|part| part.server.clone()).collect(),
             backends: self.backends,
             notices: self.notices,
-            rendered: Rendered { lists, discover },
+            rendered: Rendered { lists, early_tools, discover },
+        }
+    }
+
+    /// Tools that never became items.
+    fn rejected(&mut self) {
+        for part in self.parts {
+            for (name, fault) in part.listings().flat_map(|(_, listing)| &listing.rejected) {
+                let (server, name) = (part.server.clone(), name.clone());
+                self.notices.insert(Notice::InvalidHeader { server, name, fault });
+            }
         }
     }
 
@@ -78,10 +91,13 @@ impl<'a, S: Clone> Draft<'a, S> {
         }
     }
 
-    /// Tools and prompts: found by a name that the gateway may change.
-    fn named(&mut self, kind: Kind, previous: Option<&Named<S>>) -> (Named<S>, Json) {
+    /// Tools and prompts: found by a name that the gateway may change. Gives the list for clients of 2026-07-28, then
+    /// that for earlier ones.
+    fn named(&mut self, kind: Kind, previous: Option<&Named<S>>) -> (Named<S>, [Json; 2]) {
         let (mut named, mut array) = (HashMap::new(), Array::new(kind));
-        let mut qualified = Vec::new();
+        let mut early = array.clone();
+        // Names that are accepted beside the listed one; those that are listed come first.
+        let mut aliases = Vec::new();
         for (part, backend) in self.parts.iter().zip(self.backends.clone()) {
             for offer in union(part, kind, &mut array) {
                 let name = &offer.item.key;
@@ -89,43 +105,58 @@ impl<'a, S: Clone> Draft<'a, S> {
                     self.notices.insert(Notice::NeedsTask { server: part.server.clone(), name: name.clone() });
                     continue;
                 }
-                let Some(exposed) = self.expose(kind, &named, &backend, name) else {
+                let Some(Exposed { full, listed }) = self.expose(kind, &named, &backend, name) else {
                     continue;
                 };
-                let old = previous.and_then(|old| old.get(&*exposed));
-                let mut target = Target::new(backend.clone()).providers(offer.providers(&part.server, old));
-                if exposed != *name {
-                    target = target.upstream(&**name);
-                    array.push(&renamed(&offer.item.json, &exposed));
+                let old = previous.and_then(|old| old.get(&*listed));
+                let target = Target::new(backend.clone()).providers(offer.providers(&part.server, old));
+                let item = if listed == *name {
+                    offer.item.json.as_bytes().clone()
                 } else {
-                    array.push(offer.item.json.as_bytes());
-                    qualified.push((backend.qualified(name), target.clone().upstream(&**name)));
-                }
-                named.insert(exposed, target);
+                    renamed(&offer.item.json, &listed)
+                };
+                array.push(&render::modern_tool(&item).unwrap_or_else(|| item.clone()));
+                early.push(&render::early_tool(&item).unwrap_or(item));
+                let renamed = target.clone().upstream(&**name);
+                aliases.extend([backend.qualified(name).into(), full].map(|alias| (alias, renamed.clone())));
+                named.insert(listed.clone(), if listed == *name { target } else { renamed });
             }
         }
-        for (name, target) in qualified {
-            named.entry(name.into()).or_insert(target);
+        for (name, target) in aliases {
+            named.entry(name).or_insert(target);
         }
-        (named, array.finish())
+        early.freshness_of(&array);
+        (named, [array.finish(), early.finish()])
     }
 
     /// The name clients see; `None` if there is none left.
-    fn expose(&mut self, kind: Kind, taken: &Named<S>, backend: &Backend<S>, name: &str) -> Option<Box<str>> {
-        let (kind, server) = (kind.word(), backend.server().clone());
+    fn expose(&mut self, kind: Kind, taken: &Named<S>, backend: &Backend<S>, name: &str) -> Option<Exposed> {
         let prefixed = self.merge.naming == Naming::Prefixed;
-        if !prefixed && !taken.contains_key(name) && !self.is_foreign(name, backend) {
-            return Some(name.into());
+        let bare = Exposed::new(kind, name.into());
+        if !prefixed && !taken.contains_key(&bare.listed) && !self.is_foreign(name, backend) {
+            self.shortened(backend, name, &bare);
+            return Some(bare);
         }
-        let exposed: Box<str> = backend.qualified(name).into();
-        if taken.contains_key(&exposed) {
+        let qualified = Exposed::new(kind, backend.qualified(name).into());
+        let (kind, server) = (kind.word(), backend.server().clone());
+        if taken.contains_key(&qualified.listed) {
             self.notices.insert(Notice::Hidden { kind, server, name: name.into() });
             return None;
         }
         if !prefixed {
-            self.notices.insert(Notice::Renamed { kind, server, name: name.into(), exposed: exposed.clone() });
+            let exposed = qualified.listed.clone();
+            self.notices.insert(Notice::Renamed { kind, server, name: name.into(), exposed });
+        } else {
+            self.shortened(backend, name, &qualified);
         }
-        Some(exposed)
+        Some(qualified)
+    }
+
+    fn shortened(&mut self, backend: &Backend<S>, name: &str, exposed: &Exposed) {
+        if exposed.full != exposed.listed {
+            let (server, listed) = (backend.server().clone(), exposed.listed.clone());
+            self.notices.insert(Notice::Shortened { server, name: name.into(), exposed: listed });
+        }
     }
 
     /// Whether a name begins with the prefix of another server.
@@ -212,11 +243,25 @@ fn union<'a, S>(part: &'a Part<S>, kind: Kind, array: &mut Array) -> Vec<Offer<'
     offers
 }
 
-fn renamed(item: &Json, name: &str) -> Vec<u8> {
+/// A name as clients see it.
+struct Exposed {
+    full: Box<str>,
+    /// As it stands in the list: the full name, or a short one in its place.
+    listed: Box<str>,
+}
+
+impl Exposed {
+    fn new(kind: Kind, full: Box<str>) -> Self {
+        let listed = if kind == Kind::Tools { short(&full).into() } else { full.clone() };
+        Self { full, listed }
+    }
+}
+
+fn renamed(item: &Json, name: &str) -> Bytes {
     let mut quoted = Vec::new();
     write::string(&mut quoted, name);
     let edited = object::edit(item.as_bytes(), &[Edit::Set("name", &quoted)]);
-    edited.map_or_else(|_| item.as_bytes().to_vec(), |edited| edited.to_vec())
+    edited.unwrap_or_else(|_| item.as_bytes().clone())
 }
 
 type Backends<S> = (Vec<Arc<Backend<S>>>, HashSet<Box<str>>);
@@ -240,13 +285,13 @@ fn abilities<S>(part: &Part<S>) -> Abilities {
     let has = |kind: Kind| {
         part.listings().any(|(_, listing)| listing.has(kind.capability()) || !listing.list(kind).items.is_empty())
     };
-    let mut abilities = Abilities::default();
-    abilities.unknown = part.listings().next().is_none();
-    abilities.tools = has(Kind::Tools);
-    abilities.prompts = has(Kind::Prompts);
-    abilities.resources = has(Kind::Resources) || has(Kind::Templates);
-    abilities.completions = part.listings().any(|(_, listing)| listing.has("completions"));
     let subscribers = part.listings().filter(|(_, listing)| listing.subscribes());
-    abilities.subscribers = subscribers.map(|(endpoint, _)| endpoint.clone()).collect();
-    abilities
+    Abilities {
+        unknown: part.listings().next().is_none(),
+        tools: has(Kind::Tools),
+        prompts: has(Kind::Prompts),
+        resources: has(Kind::Resources) || has(Kind::Templates),
+        completions: part.listings().any(|(_, listing)| listing.has("completions")),
+        subscribers: subscribers.map(|(endpoint, _)| endpoint.clone()).collect(),
+    }
 }

@@ -34,6 +34,9 @@ pub struct Terms {
     pub max_pages: usize,
     /// The most items of one list: 100 000. They are all in memory, and in every client's answer.
     pub max_items: usize,
+    /// Whether the server is reached over HTTP, where arguments may be repeated in headers: then tools whose
+    /// `x-mcp-header` annotations are invalid are left out. Servers of the initialize era have no such annotations.
+    pub http: bool,
     /// The most bytes of all pages of one list: 64 MiB. Few items can be as large as many.
     pub max_bytes: usize,
 }
@@ -42,7 +45,7 @@ impl Terms {
     /// The usual terms, asked for by this `clientInfo`.
     pub fn new(client_info: Json) -> Self {
         let timeout = Duration::from_secs(60);
-        Self { client_info, timeout, max_pages: 1000, max_items: 100_000, max_bytes: 64 << 20 }
+        Self { client_info, timeout, max_pages: 1000, max_items: 100_000, max_bytes: 64 << 20, http: false }
     }
 
     /// Parameters of a call of the gateway's own, with the `_meta` every modern request has.
@@ -127,7 +130,13 @@ where
         };
         listing.lists[kind as usize] = list;
     }
-    Ok(listing)
+    Ok(if terms.http && is_modern(&found) { listing.without_invalid_headers() } else { listing })
+}
+
+/// Whether a server speaks 2026-07-28; one that does not say so in its answer to `server/discover` does.
+fn is_modern(found: &Json) -> bool {
+    let versions = found.member("supportedVersions").and_then(|versions| versions.read::<Vec<String>>().ok());
+    versions.is_none_or(|versions| versions.iter().any(|version| version == Revision::LATEST_MODERN.as_str()))
 }
 
 fn is_no_method(error: &(dyn std::error::Error + 'static)) -> bool {

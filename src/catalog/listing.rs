@@ -1,3 +1,4 @@
+use super::headers;
 use crate::{
     Method,
     json::{Json, elements},
@@ -109,6 +110,15 @@ impl Item {
     }
 }
 
+impl Item {
+    /// What is wrong with the `x-mcp-header` annotations of a tool.
+    fn header_fault(&self) -> Option<&'static str> {
+        // Few tools have any, and only theirs are read.
+        memchr::memmem::find(self.json.as_bytes(), b"x-mcp-header")?;
+        headers::fault(&self.json.member("inputSchema")?.read().ok()?)
+    }
+}
+
 /// For how long, and by whom, a result may be cached (2026-07-28, "server/utilities/caching").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
@@ -172,6 +182,8 @@ pub struct Listing {
     pub freshness: Option<Freshness>,
     /// The lists that could not be fetched, and show what was known before.
     pub stale: Vec<Kind>,
+    /// Tools that must not be listed, with the reason.
+    pub(super) rejected: Vec<(Box<str>, &'static str)>,
 }
 
 impl Listing {
@@ -193,6 +205,20 @@ impl Listing {
     #[must_use]
     pub fn capable(mut self, capabilities: Json) -> Self {
         self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// Takes out the tools whose `x-mcp-header` annotations are invalid, as a client over HTTP must (2026-07-28,
+    /// "server/tools"); the merged table says which they were.
+    #[must_use]
+    pub fn without_invalid_headers(mut self) -> Self {
+        let mut rejected = Vec::new();
+        self.lists[Kind::Tools as usize].items.retain(|tool| {
+            let fault = tool.header_fault();
+            rejected.extend(fault.map(|fault| (tool.key.clone(), fault)));
+            fault.is_none()
+        });
+        self.rejected.append(&mut rejected);
         self
     }
 

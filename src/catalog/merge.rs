@@ -1,17 +1,6 @@
-use super::{Listing, draft::Draft};
+use super::{Listing, Naming, draft::Draft};
 use crate::{EndpointId, ServerName, route::Table};
 use std::sync::Arc;
-
-/// Which names clients see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Naming {
-    /// The server's own; `{server}__{name}` only where two servers have one name.
-    #[default]
-    Auto,
-    /// `{server}__{name}` for all tools and prompts.
-    Prefixed,
-}
 
 /// One server name with its replicas: what a table is merged from.
 ///

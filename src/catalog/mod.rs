@@ -37,6 +37,15 @@
 //! item, and it belongs to its server: a name that begins with *another* server's prefix is itself prefixed, so that
 //! no server can take calls meant for its neighbour. [`Naming::Prefixed`] puts it in front of all.
 //!
+//! The APIs of models take names of tools up to 64 characters. A longer one, be it the server's own or a qualified one,
+//! is listed as its beginning and a digest of all of it, the same in every gateway and after every start; a call may
+//! use either. Prompts are called by people and keep their names.
+//!
+//! # Tools that are left out
+//!
+//! Two kinds do not appear, each with a [`Notice`]: those that can only be called as a task, and those of HTTP servers
+//! whose `x-mcp-header` annotations are invalid, which a client of 2026-07-28 must leave out ("server/tools").
+//!
 //! URIs are identities that occur in results as well, so they are never changed: the first server keeps a URI, and
 //! reads go on to the next where it has no such resource.
 
@@ -44,10 +53,12 @@ mod draft;
 pub mod error;
 mod fetch;
 pub mod future;
+mod headers;
 mod layer;
 mod listen;
 mod listing;
 mod merge;
+mod naming;
 mod notice;
 mod refresh;
 mod render;
@@ -59,7 +70,8 @@ pub use self::{
     fetch::{Terms, fetch},
     layer::CatalogLayer,
     listing::{Freshness, Item, Kind, List, Listing},
-    merge::{Merge, Naming, Part},
+    merge::{Merge, Part},
+    naming::Naming,
     notice::Notice,
     refresh::{Refresh, Update},
     render::Rendered,

@@ -28,6 +28,24 @@ pub enum Notice {
         /// Its name or URI.
         name: Box<str>,
     },
+    /// A tool whose name is longer than models take, so clients see a shorter one.
+    Shortened {
+        /// Whose it is.
+        server: ServerName,
+        /// The server's own name for it.
+        name: Box<str>,
+        /// What clients see.
+        exposed: Box<str>,
+    },
+    /// A tool of an HTTP server with invalid `x-mcp-header` annotations, so clients do not see it.
+    InvalidHeader {
+        /// Whose it is.
+        server: ServerName,
+        /// Its name.
+        name: Box<str>,
+        /// What is wrong.
+        fault: &'static str,
+    },
     /// A tool that can only be called as a task, so clients do not see it.
     NeedsTask {
         /// Whose it is.
@@ -45,6 +63,12 @@ impl fmt::Display for Notice {
             }
             Notice::Hidden { kind, server, name } => {
                 write!(f, "the {kind} {name:?} of {server} does not appear: another server has it")
+            }
+            Notice::Shortened { server, name, exposed } => {
+                write!(f, "the tool {name:?} of {server} appears as {exposed:?}: models take 64 characters")
+            }
+            Notice::InvalidHeader { server, name, fault } => {
+                write!(f, "the tool {name:?} of {server} does not appear: {fault}")
             }
             Notice::NeedsTask { server, name } => {
                 write!(f, "the tool {name:?} of {server} does not appear: it can only be called as a task")

@@ -1,13 +1,14 @@
-use super::{Freshness, Kind, Merge, Part};
+use super::{Freshness, Kind, Listing, Merge, Part};
 use crate::{
     Method, Revision,
     json::{
         Json,
-        object::{self, push_member},
+        object::{self, Edit, push_member},
         write,
     },
     meta,
 };
+use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// Extensions the gateway cannot carry, and therefore does not advertise for a server: its methods would have to be
@@ -29,6 +30,7 @@ const NOT_CARRIED: [&str; 1] = ["io.modelcontextprotocol/tasks"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     pub(super) lists: [Json; 4],
+    pub(super) early_tools: Json,
     pub(super) discover: Json,
 }
 
@@ -38,9 +40,22 @@ impl Rendered {
         &self.lists[kind as usize]
     }
 
+    /// The tools in the words of the initialize era; the same bytes as the [list](Self::list) where no tool differs.
+    ///
+    /// 2026-07-28 has no `execution` in a tool, so clients of that revision get none. Earlier revisions know it, and have
+    /// no `outputSchema` that is not of `"type": "object"`, which their clients refuse together with the whole list.
+    pub fn early_tools(&self) -> &Json {
+        &self.early_tools
+    }
+
     /// The result of `server/discover`.
     pub fn discover(&self) -> &Json {
         &self.discover
+    }
+
+    /// What is listed for clients that open with `initialize`.
+    pub fn early_result(&self, method: &Method) -> Option<&Json> {
+        if *method == Method::TOOLS_LIST { Some(&self.early_tools) } else { self.result(method) }
     }
 
     /// The result of this method, if it is one of those.
@@ -50,7 +65,7 @@ impl Rendered {
 }
 
 /// A list being written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Array {
     out: Vec<u8>,
     member: &'static str,
@@ -74,12 +89,43 @@ impl Array {
         self.freshness = self.freshness.into_iter().chain(freshness).reduce(Freshness::and);
     }
 
+    /// The same parts as those of another list.
+    pub(super) fn freshness_of(&mut self, other: &Self) {
+        self.freshness = other.freshness;
+    }
+
     pub(super) fn finish(mut self) -> Json {
         self.out.push(b']');
         let mut out = b"{".to_vec();
         push_member(&mut out, self.member, &self.out);
         close(out, self.freshness)
     }
+}
+
+/// A tool as clients of 2026-07-28 see it, where that differs from what its server wrote.
+pub(super) fn modern_tool(tool: &[u8]) -> Option<Bytes> {
+    edited(tool, |key, _| key == "execution")
+}
+
+/// A tool as earlier clients see it, where that differs.
+pub(super) fn early_tool(tool: &[u8]) -> Option<Bytes> {
+    let is_object = |schema: &str| {
+        let kind = object::get(&Bytes::copy_from_slice(schema.as_bytes()), "type");
+        kind.ok().flatten().is_some_and(|kind| kind.as_str() == "\"object\"")
+    };
+    edited(tool, |key, value| key == "outputSchema" && !is_object(value))
+}
+
+/// The object without the one member that `is_out` names, if it has one.
+fn edited(object: &[u8], is_out: impl Fn(&str, &str) -> bool) -> Option<Bytes> {
+    let mut out = None;
+    object::each_member(object, |key, value| {
+        if is_out(key, value.get()) {
+            out = Some(key.to_owned());
+        }
+    })
+    .ok()?;
+    object::edit(object, &[Edit::Remove(&out?)]).ok()
 }
 
 /// Every cacheable result ends with what 2026-07-28 demands; older clients skip what they do not know.
@@ -111,15 +157,21 @@ pub(super) fn discover<S>(merge: &Merge, parts: &[Part<S>]) -> Json {
 
 /// Tools, prompts and resources stand there whatever the servers have: the gateway answers these lists in any case, a
 /// server with the first prompt may be registered at any time, and a client that opened with `initialize` is told
-/// only once. What is forwarded (completion, extensions) stands there if a server has it.
+/// only once. What servers do themselves (completion, logging, subscriptions to resources, extensions) stands there if
+/// one has it.
 fn capabilities<S>(parts: &[Part<S>]) -> Vec<u8> {
     let mut out = b"{".to_vec();
-    for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
-        push_member(&mut out, kind.capability(), br#"{"listChanged":true}"#);
-    }
     let listings = || parts.iter().flat_map(Part::listings).map(|(_, listing)| listing);
-    if listings().any(|listing| listing.has("completions")) {
-        push_member(&mut out, "completions", b"{}");
+    for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
+        let subscribes = kind == Kind::Resources && listings().any(Listing::subscribes);
+        let declared: &[u8] =
+            if subscribes { br#"{"listChanged":true,"subscribe":true}"# } else { br#"{"listChanged":true}"# };
+        push_member(&mut out, kind.capability(), declared);
+    }
+    for capability in ["completions", "logging"] {
+        if listings().any(|listing| listing.has(capability)) {
+            push_member(&mut out, capability, b"{}");
+        }
     }
     let mut extensions = BTreeMap::new();
     for declared in listings().filter_map(|listing| listing.capabilities.as_ref()?.member("extensions")) {

@@ -54,9 +54,11 @@ impl<S, P> Catalog<S, P> {
     }
 }
 
-/// What the current table says to `method`.
-fn answer<P>(tables: &Tables<Table<P>>, method: &Method) -> Option<Reply> {
-    tables.load().rendered().result(method).map(|result| Outcome::Result(result.clone()).into())
+/// What the current table says to `method`, in the words of the client's era.
+fn answer<P>(tables: &Tables<Table<P>>, method: &Method, early: bool) -> Option<Reply> {
+    let table = tables.load();
+    let result = if early { table.rendered().early_result(method) } else { table.rendered().result(method) };
+    result.map(|result| Outcome::Result(result.clone()).into())
 }
 
 fn has_cursor(params: &Params) -> bool {
@@ -78,7 +80,9 @@ where
     }
 
     fn call(&mut self, call: Call) -> ResponseFuture<S::Future> {
-        let Some(reply) = answer(&self.tables, &call.method) else {
+        // Only clients that open with `initialize` have a session.
+        let early = call.session.is_some();
+        let Some(reply) = answer(&self.tables, &call.method, early) else {
             return ResponseFuture::inner(self.inner.call(call));
         };
         if has_cursor(&call.params) {
@@ -87,12 +91,12 @@ where
         }
         if self.tables.is_settled() {
             // The table may have been settled after the answer was taken from the one before.
-            return ResponseFuture::ready(Ok(answer(&self.tables, &call.method).unwrap_or(reply)));
+            return ResponseFuture::ready(Ok(answer(&self.tables, &call.method, early).unwrap_or(reply)));
         }
         let tables = self.tables.clone();
         ResponseFuture::waiting(async move {
             tables.settled().await;
-            Ok(answer(&tables, &call.method).unwrap_or(reply))
+            Ok(answer(&tables, &call.method, early).unwrap_or(reply))
         })
     }
 }

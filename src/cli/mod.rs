@@ -4,6 +4,7 @@
 //! in place of a web framework.
 
 pub mod accept;
+pub mod admin;
 mod args;
 mod console;
 mod find;

@@ -1,5 +1,6 @@
 use super::{
     accept::Accept,
+    admin::Admin,
     console::Console,
     report::{Report, Row},
     routes::Routes,
@@ -8,6 +9,7 @@ use super::{
 use crate::{
     Gateway,
     config::Config,
+    origin::OriginLayer,
     registry::{Entry, Registry},
 };
 use std::{
@@ -22,6 +24,7 @@ use std::{
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
+use tower::Layer;
 
 /// How long connections may take to deliver what the drain has finished.
 const DELIVERY: Duration = Duration::from_secs(1);
@@ -40,13 +43,14 @@ pub(super) async fn serve(config: Config, faces: Faces) -> Result<(), Box<dyn Er
     // Before anything is printed: whoever reads the first line may send a signal at once.
     let stop = Stop::listen()?;
     let listener = match faces.http {
-        true => Some(bind((config.host, config.port).into()).await?),
+        true => Some(bind((config.host, config.port).into(), "--port or `port`").await?),
         false => None,
     };
     // Beside messages nothing may be on stdout.
     let console = if faces.stdio { Console::open(io::stderr())? } else { Console::open(io::stdout())? };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     greet(&console, &config, address);
+    let admin = admin(config.admin_port, faces).await?;
     let (gateway, driver) = Gateway::from_config(config)?;
     let driver = tokio::spawn(driver);
     let draining = Arc::new(AtomicBool::new(false));
@@ -56,12 +60,20 @@ pub(super) async fn serve(config: Config, faces: Faces) -> Result<(), Box<dyn Er
     };
     let drained = CancellationToken::new();
     let accept = {
-        let (routes, drained) = (Routes::new(gateway.clone(), ready), drained.clone());
+        let (routes, drained) = (Routes::new(gateway.clone(), ready.clone()), drained.clone());
         async move {
             let Some(listener) = listener else { return };
             // The listener stays open during the drain, so that probes are told 503 and not left to guess from a
             // refusal.
             Accept::new(listener).grace(DELIVERY).serve(routes, drained.cancelled_owned()).await;
+        }
+    };
+    let admin = {
+        let (registry, drained) = (gateway.registry().clone(), drained.clone());
+        async move {
+            let Some(listener) = admin else { return };
+            let admin = OriginLayer::localhost().layer(Admin::new(registry, ready));
+            Accept::new(listener).grace(DELIVERY).serve(admin, drained.cancelled_owned()).await;
         }
     };
     let left = CancellationToken::new();
@@ -76,7 +88,7 @@ pub(super) async fn serve(config: Config, faces: Faces) -> Result<(), Box<dyn Er
     };
     let end = end(stop, left.cancelled(), &gateway, &draining, &drained, &console);
     let served = tokio::select! {
-        _ = async { tokio::join!(accept, pipes, end) } => Ok(()),
+        _ = async { tokio::join!(accept, admin, pipes, end) } => Ok(()),
         never = announce(gateway.registry(), &console) => match never {},
         reason = lost(driver, &draining) => Err(reason),
     };
@@ -133,16 +145,35 @@ async fn end(
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+/// Listens where the operator's programs ask. The port that nobody chose is not worth a refusal to start: another gateway
+/// of this machine may have it.
+async fn admin(port: Option<u16>, faces: Faces) -> Result<Option<TcpListener>, String> {
+    let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match port {
+        Some(0) => Ok(None),
+        // One of many that clients launch: not one that an operator would look for.
+        None if !faces.http => Ok(None),
+        Some(port) => bind(address(port), "`admin.port`").await.map(Some),
+        None => match TcpListener::bind(address(Config::ADMIN_PORT)).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(error) => {
+                tracing::info!(port = Config::ADMIN_PORT, %error, "servers and health are shown nowhere");
+                Ok(None)
+            }
+        },
+    }
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| {
         let (host, port) = (address.ip(), address.port());
         match error.kind() {
             io::ErrorKind::AddrInUse => format!(
-                "port {port} on {host} is in use: stop the program that uses it, or choose another port with --port or \
-                 `port` in the configuration"
+                "port {port} on {host} is in use: stop the program that uses it, or choose another port with {setting} \
+                 in the configuration"
             ),
             io::ErrorKind::PermissionDenied => {
-                format!("port {port} on {host} may not be used by this user: choose one above 1023 with --port")
+                format!("port {port} on {host} may not be used by this user: choose one above 1023 with {setting}")
             }
             io::ErrorKind::AddrNotAvailable => {
                 format!(

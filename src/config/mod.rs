@@ -41,6 +41,7 @@
 //! | `startTimeout` | ms to the first answer of a child process | 60000 |
 //! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
 //! | `limits` | what bounds the gateway, see below | |
+//! | `admin` | `port`: where on 127.0.0.1 servers and health are shown as JSON; 0 for nowhere | 4001, if it is free |
 //! | `keys` | secrets of 32 characters or more: the first seals what clients carry (session ids), all open it | made once by the command, per process in a library |
 //! | `servers` | a list of server entries | none |
 //! | `mcpServers` | the map that Claude, Cursor and others keep | none |
@@ -149,6 +150,9 @@ pub struct Config {
     pub start_patience: Duration,
     /// What bounds the gateway.
     pub limits: Limits,
+    /// The port on 127.0.0.1 that shows servers and health, 0 for none; [`ADMIN_PORT`](Self::ADMIN_PORT) if unset and
+    /// free. For the program: a library user mounts [`Admin`](crate::cli::admin::Admin) where it likes.
+    pub admin_port: Option<u16>,
     /// The names under which clients see the tools of several servers.
     pub naming: Naming,
     /// What seals session ids and other tokens that clients carry; `None` for keys of this process alone, with which
@@ -173,6 +177,7 @@ impl Default for Config {
             start_timeout: Duration::from_secs(60),
             start_patience: Duration::from_secs(5),
             limits: Limits::default(),
+            admin_port: None,
             naming: Naming::Auto,
             keys: None,
             servers: Vec::new(),
@@ -182,6 +187,9 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The port of the admin listener where none is set.
+    pub const ADMIN_PORT: u16 = 4001;
+
     /// The defaults under this name, without servers.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }

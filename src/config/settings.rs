@@ -29,6 +29,7 @@ const FIELDS: &[&str] = &[
     "startTimeout",
     "startPatience",
     "limits",
+    "admin",
     "keys",
     "servers",
     "mcpServers",
@@ -67,6 +68,9 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         times(&mut reader, &object, &mut config);
         if let Some(field) = object.get("limits") {
             config.limits = limits::read(&mut reader, field);
+        }
+        if let Some(field) = object.get("admin") {
+            config.admin_port = admin(&mut reader, field);
         }
         config.servers = servers::read(&mut reader, &object);
     }
@@ -124,6 +128,13 @@ fn settings(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {
 fn host(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<IpAddr> {
     let text = reader.text(field)?;
     address(&text).map_err(|reason| reader.wrong(field, reason)).ok()
+}
+
+/// The `port` of the object `admin`.
+fn admin(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<u16> {
+    let object = reader.object(field, &["port"], |_| None)?;
+    let port = object.get("port").and_then(|field| reader.integer(field, 0..=u16::MAX.into(), ""))?;
+    port.try_into().ok()
 }
 
 /// The address that a `host` means, in the file as on the command line.

@@ -9,7 +9,8 @@ const LONGEST: usize = 512;
 pub(super) fn reason(error: &(dyn Error + 'static)) -> Box<str> {
     let mut text = causes(error);
     if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST));
+        let end = (0..=LONGEST).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        text.truncate(end);
         text.push('…');
     }
     text.into()

@@ -112,9 +112,7 @@ struct State<S> {
 impl Drop for Driver {
     fn drop(&mut self) {
         // Without a driver nothing begins or ends any more: say so to those who wait for it.
-        let mut members = Members::default();
-        members.closed = true;
-        let members = self.shared.members.send_replace(members);
+        let members = self.shared.members.send_replace(Members { closed: true, ..Members::default() });
         // The tables hold the pools, and those the servers' connections. Calls in flight keep what they use.
         self.shared.tables.replace(self.merge.table(&[], None), true);
         for member in members.active.iter().chain(&members.stopping) {
@@ -131,7 +129,8 @@ where
 {
     fn new(driver: Driver, updates: Updates) -> Self {
         let (strategy, wrap) = driver.pooling.clone();
-        let pools = Pools::new(strategy, wrap, driver.shared.board.clone());
+        let keys = driver.shared.settings.keys.clone();
+        let pools = Pools::new(strategy, wrap, driver.shared.board.clone(), keys);
         let (running, work) = (Vec::new(), JoinSet::new());
         Self { driver, updates, pools, running, work, settled: false }
     }

@@ -72,6 +72,7 @@ impl Running {
             move || Probe::new(raw.clone(), vital.clone(), interval).first_timeout(first).run()
         };
         let mut terms = Terms::new(server.settings().client_info.clone());
+        terms.http = matches!(server.connection(), Connection::Http { .. });
         terms.timeout = server.settings().start_timeout;
         let feed = {
             let (hub, id, raw, terms) = (hub.clone(), server.id().clone(), raw.clone(), terms.clone());

@@ -6,11 +6,13 @@ use crate::{
     load::Metered,
     retry,
     route::Pool,
+    seal::Keys,
+    upstream::era::endpoint_of,
 };
 use futures_util::{StreamExt, stream};
 use std::{collections::HashMap, future::Future};
 use tokio::sync::mpsc;
-use tower::{Layer, Service, discover::Change};
+use tower::{Layer, Service, discover::Change, util::MapRequest};
 
 /// Changes of membership on their way to a pool's driver. It takes them as fast as they come, so a full channel only
 /// means that it has not been scheduled yet.
@@ -21,6 +23,8 @@ pub(super) struct Pools<S> {
     strategy: Strategy,
     wrap: Wrap,
     board: Board,
+    /// Opens the states that clients bring back, which name the endpoint that can go on.
+    keys: Keys,
     by_name: HashMap<ServerName, Entry<S>>,
 }
 
@@ -35,8 +39,8 @@ impl<S> Pools<S>
 where
     S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
 {
-    pub(super) fn new(strategy: Strategy, wrap: Wrap, board: Board) -> Self {
-        Self { strategy, wrap, board, by_name: HashMap::new() }
+    pub(super) fn new(strategy: Strategy, wrap: Wrap, board: Board, keys: Keys) -> Self {
+        Self { strategy, wrap, board, keys, by_name: HashMap::new() }
     }
 
     /// The pool of `name`, while it has members.
@@ -88,9 +92,20 @@ where
         });
         let healthy = Healthy::new(discover.boxed(), self.board.subscribe());
         let (balance, driver) = balance(name.clone(), healthy, self.strategy, Patience::default());
-        let pool = (self.wrap)(name, Pool::new(retry::layer().layer(balance)));
+        let keys = self.keys.clone();
+        let pinned = MapRequest::new(retry::layer().layer(balance), move |call| pinned(call, &keys));
+        let pool = (self.wrap)(name, Pool::new(pinned));
         (Entry { pool, changes, members: 0, peers }, Box::pin(driver))
     }
+}
+
+/// A call that goes on with an earlier one must reach the endpoint that keeps it.
+fn pinned(mut call: Call, keys: &Keys) -> Call {
+    // Who has a session is asked while the call is open, and brings nothing back.
+    if call.session.is_none() && call.pin.is_none() {
+        call.pin = endpoint_of(keys, &call);
+    }
+    call
 }
 
 /// The driver of one pool.

@@ -205,7 +205,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`InvalidServer`] for an empty id, name or command.
+    /// [`InvalidServer`] for an empty id, name or command, and for a stdio server with a session
+    /// [`PerClient`](Sessions::PerClient).
     pub fn validate(&self) -> Result<(), InvalidServer> {
         let empty = |field| Err(InvalidServer::new(field, "must not be empty"));
         if self.id.as_str().trim().is_empty() {
@@ -216,6 +217,10 @@ impl Server {
         }
         match &self.connection {
             Connection::Stdio { command, .. } if command.trim().is_empty() => empty("connection.command"),
+            Connection::Stdio { .. } if self.sessions == Some(Sessions::PerClient) => {
+                let reason = "a stdio server is one child for all clients, so only `shared` can be had";
+                Err(InvalidServer::new("sessions", reason))
+            }
             _ => Ok(()),
         }
     }
@@ -322,6 +327,8 @@ mod tests {
         assert_eq!(Server::stdio("a", "b", " ").validate().unwrap_err().field, "connection.command");
         assert_eq!(Server::stdio("", "b", "c").validate().unwrap_err().field, "id");
         assert_eq!(Server::stdio("a", "", "c").validate().unwrap_err().field, "name");
+        let own = Server::stdio("a", "b", "c").sessions(Sessions::PerClient);
+        assert_eq!(own.validate().unwrap_err().field, "sessions");
         assert!(ok().validate().is_ok());
     }
 

@@ -1,6 +1,7 @@
 //! The accept loop and the routes, over real sockets and without a gateway.
 #![cfg(feature = "cli")]
 
+mod admin;
 mod routes;
 
 use futures_util::{FutureExt, stream};

@@ -54,6 +54,7 @@ fn every_documented_field_is_read() {
             "name": "edge", "host": "0.0.0.0", "port": "${PORT}", "balancer": "least-connections",
             "naming": "prefixed", "healthCheckInterval": 1000, "requestTimeout": 2000,
             "connectTimeout": 300, "startTimeout": 4000, "startPatience": 500,
+            "admin": {"port": 0},
             "limits": {
                 "fall": 2, "rise": 3, "maxInFlight": 4, "maxInFlightPerServer": 5, "maxStreams": 6, "maxSessions": 7,
                 "maxRequestBytes": 8192, "maxMessageBytes": 9216, "maxTotal": 10, "askTimeout": 11, "idleTimeout": 12,
@@ -76,6 +77,7 @@ fn every_documented_field_is_read() {
     assert_eq!((config.host.to_string().as_str(), config.balancer), ("0.0.0.0", Strategy::LeastConnections));
     assert_eq!(config.health_check_interval, Duration::from_secs(1));
     assert_eq!(config.start_patience, Duration::from_millis(500));
+    assert_eq!(config.admin_port, Some(0));
     let limits = &config.limits;
     assert_eq!((limits.thresholds.fall.get(), limits.thresholds.rise.get()), (2, 3));
     assert_eq!((limits.max_in_flight, limits.max_in_flight_per_server), (4, 5));

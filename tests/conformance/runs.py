@@ -80,7 +80,9 @@ class Score:
         return self.failed == 0 and self.warned == 0
 
     def below(self, other: "Score") -> bool:
-        return self.passed < other.passed or self.failed > other.failed or self.warned > other.warned
+        """Whether fewer checks pass, or others complain where none did; how many do may depend on when a call ended."""
+        worse = (self.failed and not other.failed) or (self.warned and not other.warned)
+        return self.passed < other.passed or bool(worse)
 
     def said(self) -> str:
         return "".join(f"\n    {complaint}" for complaint in self.complaints)

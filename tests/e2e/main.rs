@@ -10,6 +10,7 @@ mod cancel;
 mod change;
 mod crowd;
 mod front;
+mod matrix;
 mod names;
 mod old;
 mod table;

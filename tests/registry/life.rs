@@ -185,7 +185,7 @@ async fn servers_of_the_configuration_come_first_in_its_order_and_then_the_other
     until(&registry, |list| list.iter().all(|entry| entry.listing.is_some())).await;
     let tables = registry.tables();
     assert_eq!(tables.load().tool("echo").unwrap().server().as_str(), "z", "the first keeps the bare name");
-    let names: Vec<_> = tables.load().backends().iter().map(|backend| backend.server.to_string()).collect();
+    let names: Vec<_> = tables.load().backends().iter().map(|backend| backend.server().to_string()).collect();
     assert_eq!(names, ["z", "m", "a", "k", "x"]);
     registry.unregister("z").unwrap();
     registry.register(server("z", "z")).unwrap();

@@ -7,6 +7,7 @@
 #![allow(unused_imports, reason = "as above")]
 #![allow(unreachable_pub, reason = "a test target exports nothing")]
 
+pub mod asking;
 pub mod clients;
 #[path = "../../examples/platform/kit/mod.rs"]
 pub(crate) mod kit;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use super::{
+    asking::{self, Asking},
     kit::{Fault, Request, Server, failed, text, tool},
     ledger::Ledger,
 };
@@ -35,8 +36,9 @@ pub struct Peer {
     name: String,
     page: usize,
     extra: Mutex<Vec<Value>>,
+    pub(super) asking: Option<Asking>,
     pub ledger: Ledger,
-    news: broadcast::Sender<Value>,
+    pub(super) news: broadcast::Sender<Value>,
 }
 
 impl Peer {
@@ -47,8 +49,17 @@ impl Peer {
 
     /// A peer whose lists come in pages of `page` entries.
     pub fn with_page(name: &str, page: usize) -> Arc<Self> {
+        Arc::new(Self::build(name, page))
+    }
+
+    /// A peer that can also ask its clients, log, and tell of its resources: see [`asking`](super::asking).
+    pub fn asking(name: &str) -> Arc<Self> {
+        Arc::new(Self { asking: Some(Asking::default()), ..Self::build(name, 3) })
+    }
+
+    fn build(name: &str, page: usize) -> Self {
         let news = broadcast::Sender::new(MISSED_NOTIFICATIONS);
-        Arc::new(Self { name: name.into(), page, extra: Mutex::default(), ledger: Ledger::default(), news })
+        Self { name: name.into(), page, extra: Mutex::default(), asking: None, ledger: Ledger::default(), news }
     }
 
     /// Adds a tool that answers as `echo` does, and tells every client that the list changed.
@@ -97,6 +108,9 @@ impl Peer {
             who,
             tool("hang", "Never answers.", &[]),
         ];
+        if self.asking.is_some() {
+            tools.extend(asking::tools());
+        }
         tools.extend(self.extra.lock().unwrap().iter().cloned());
         tools
     }
@@ -140,6 +154,7 @@ impl Peer {
                 pending().await
             }
             "echo" => Ok(text(request.text("text")?)),
+            _ if self.asking.is_some() && asking::TOOLS.contains(&name) => asking::call(self, name, request).await,
             added if self.extra.lock().unwrap().iter().any(|entry| entry["name"] == added) => {
                 Ok(text(request.text("text")?))
             }
@@ -165,7 +180,13 @@ impl Server for Peer {
     }
 
     fn capabilities(&self) -> Value {
-        json!({ "tools": { "listChanged": true }, "prompts": {}, "resources": {} })
+        let mut capabilities = json!({ "tools": { "listChanged": true }, "prompts": {}, "resources": {} });
+        if self.asking.is_some() {
+            capabilities["resources"] = json!({ "subscribe": true });
+            capabilities["logging"] = json!({});
+            capabilities["completions"] = json!({});
+        }
+        capabilities
     }
 
     async fn request(&self, request: Request) -> Result<Value, Fault> {
@@ -194,7 +215,16 @@ impl Server for Peer {
                 self.paged("resourceTemplates", vec![template], &request.params)
             }
             "resources/read" => self.read(&request.params),
-            other => Err(Fault::method(other)),
+            other => match &self.asking {
+                Some(asking) => asking.request(&request),
+                None => Err(Fault::method(other)),
+            },
+        }
+    }
+
+    fn answered(&self, answer: &Value) {
+        if let Some(asking) = &self.asking {
+            asking.answered(answer);
         }
     }
 

@@ -279,7 +279,7 @@ async fn a_cut_ends_calls_before_and_after_their_head_and_spares_what_is_there()
     assert!(find::<Stopping>(&*assert_ready_err!(waits.poll())).is_some());
     let error = assert_ready!(next.poll()).unwrap().unwrap_err();
     assert!(find::<Stopping>(&*error).is_some());
-    let _ = assert_ready_ok!(answered.poll());
+    assert!(assert_ready_ok!(answered.poll()).as_single().is_some());
     assert!(events.is_closed());
     assert!(!seen.extensions.get::<Lapse>().unwrap().is_set(), "it was not the server");
 }

@@ -6,6 +6,7 @@ mod calls;
 mod cancel;
 mod failures;
 mod listen;
+mod mirror;
 mod questions;
 mod resume;
 #[path = "../support/wire.rs"]

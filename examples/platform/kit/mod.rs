@@ -28,6 +28,9 @@ pub(crate) trait Server: Send + Sync + 'static {
     /// Hears of each notification from a client.
     fn notified(&self, _method: &str, _params: &Value) {}
 
+    /// Hears of each answer from a client to a request of the server's own.
+    fn answered(&self, _answer: &Value) {}
+
     /// Notifications for every client that is connected, if the server ever has some.
     fn notifications(&self) -> Option<broadcast::Receiver<Value>> {
         None

@@ -42,13 +42,14 @@ impl<S: Server> Dialogue<S> {
     pub(crate) fn hear(&self, message: Value) {
         let method = message["method"].as_str().unwrap_or_default().to_owned();
         let params = message.get("params").cloned().unwrap_or_else(|| json!({}));
+        if method.is_empty() {
+            self.server.answered(&message);
+            return;
+        }
         let Some(id) = message.get("id").cloned() else {
             self.notified(&method, &params);
             return;
         };
-        if method.is_empty() {
-            return;
-        }
         let key = id.to_string();
         let (server, out, running) = (self.server.clone(), self.out.clone(), self.running.clone());
         let request = Request { method, params, notes: out.clone() };

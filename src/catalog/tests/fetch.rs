@@ -171,3 +171,52 @@ async fn items_without_a_usable_name_are_left_out() {
     .await;
     assert_eq!(keys(&listing.unwrap(), Kind::Tools), ["ok"]);
 }
+
+#[tokio::test]
+async fn ten_thousand_tools_over_two_hundred_pages_arrive_in_order() {
+    let (listing, asked) = fetched(|call, cursor| {
+        if call.method == crate::Method::DISCOVER {
+            return Ok(result(r#"{"capabilities":{"tools":{}}}"#));
+        }
+        let page: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
+        let tools: Vec<_> = (page * 50..page * 50 + 50).map(|n| format!(r#"{{"name":"t{n}"}}"#)).collect();
+        let next = if page < 199 { format!(r#","nextCursor":"{}""#, page + 1) } else { String::new() };
+        Ok(result(&format!(r#"{{"tools":[{}]{next}}}"#, tools.join(","))))
+    })
+    .await;
+    let listing = listing.unwrap();
+    let names = keys(&listing, Kind::Tools);
+    assert_eq!(names.len(), 10_000);
+    assert!(names.iter().enumerate().all(|(n, name)| *name == format!("t{n}")));
+    assert_eq!(asked.len(), 201);
+}
+
+#[tokio::test]
+async fn over_http_tools_with_invalid_headers_are_left_out_and_only_those() {
+    for (http, versions, expected) in [
+        (true, r#"["2026-07-28"]"#, &["good", "plain"][..]),
+        (true, r#"["2025-11-25"]"#, &["good", "bad", "plain"]),
+        (false, r#"["2026-07-28"]"#, &["good", "bad", "plain"]),
+    ] {
+        let (service, _) = scripted(move |call, _| {
+            Ok(match call.method.as_str() {
+                "server/discover" => {
+                    result(&format!(r#"{{"supportedVersions":{versions},"capabilities":{{"tools":{{}}}}}}"#))
+                }
+                _ => result(
+                    r#"{"tools":[
+                        {"name":"good","inputSchema":{"properties":{"a":{"type":"string","x-mcp-header":"A"}}}},
+                        {"name":"bad","inputSchema":{"properties":{"a":{"type":"number","x-mcp-header":"A"}}}},
+                        {"name":"plain","inputSchema":{}}]}"#,
+                ),
+            })
+        });
+        let terms = Terms { http, ..Terms::default() };
+        let listing = fetch(service, &terms, None).await.unwrap();
+        assert_eq!(keys(&listing, Kind::Tools), expected, "{http} {versions}");
+        let part = crate::catalog::Part::new("s", ()).listed("s-1", std::sync::Arc::new(listing));
+        let table = crate::catalog::Merge::new("gw", "1").table(&[part], None);
+        let notices: Vec<_> = table.notices().iter().map(ToString::to_string).collect();
+        assert_eq!(notices.iter().any(|notice| notice.contains("\"bad\"")), expected.len() == 2, "{notices:?}");
+    }
+}

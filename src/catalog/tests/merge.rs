@@ -170,7 +170,7 @@ fn discover_says_what_is_served() {
         Arc::new(Listing { instructions: instructions.map(Into::into), ..listing })
     };
     let one = discovered(
-        r#"{"logging":{},"tasks":{},"completions":{},"extensions":{"x/ui":{"n":1.0},"io.modelcontextprotocol/tasks":{}}}"#,
+        r#"{"logging":{"x":1},"tasks":{},"completions":{},"extensions":{"x/ui":{"n":1.0},"io.modelcontextprotocol/tasks":{}}}"#,
         Some("Search first."),
     );
     let two =
@@ -188,7 +188,8 @@ fn discover_says_what_is_served() {
         value!({
             "supportedVersions": ["2026-07-28"],
             "capabilities": {
-                "tools": changed, "prompts": changed, "resources": changed, "completions": {},
+                "tools": changed, "prompts": changed, "resources": {"listChanged": true, "subscribe": true},
+                "completions": {}, "logging": {},
                 "extensions": {"x/ui": {"n": 1.0}, "a/b": {}},
             },
             "instructions": "## search\n\nSearch first.\n\n## files\n\nThen read.",
@@ -198,6 +199,53 @@ fn discover_says_what_is_served() {
     );
     let alone: Value = table(&[Part::new("search", ()).listed("s-1", one)]).rendered().discover().read().unwrap();
     assert_eq!(alone["instructions"], "Search first.");
+}
+
+#[test]
+fn what_no_server_does_is_not_advertised() {
+    let part = Part::new("s", ()).listed("s-1", Arc::new(Listing::default().capable(json(r#"{"logging":null}"#))));
+    let found: Value = table(&[part]).rendered().discover().read().unwrap();
+    let changed = value!({"listChanged": true});
+    assert_eq!(found["capabilities"], value!({"tools": changed, "prompts": changed, "resources": changed}));
+}
+
+#[test]
+fn each_era_sees_tools_in_its_own_words() {
+    let plain = r#"{ "name":"plain" , "n":1.0}"#;
+    let task = r#"{"name":"task","execution":{"taskSupport":"optional"}, "outputSchema":{"type":"object"}}"#;
+    let array = r#"{"name":"array","outputSchema":{"type":"array"}}"#;
+    let table = table(&[Part::new("s", ()).listed("s-1", tools(&format!("[{plain},{task},{array}]")))]);
+    let modern_task = r#"{"name":"task","outputSchema":{"type":"object"}}"#;
+    assert_eq!(listed(&table, Kind::Tools), format!("[{plain},{modern_task},{array}]"));
+    let early = table.rendered().early_tools().member("tools").unwrap();
+    assert_eq!(early.as_str(), format!(r#"[{plain},{task},{{"name":"array"}}]"#));
+}
+
+#[test]
+fn long_names_of_tools_are_short_for_models_and_called_by_either() {
+    let long = "x".repeat(70);
+    let fits = "y".repeat(62);
+    let parts = [part("a", &[&long, &fits]), part("b", &[&long, &fits])];
+    let first = table(&parts);
+    let names = names(&first);
+    assert!(names.iter().all(|name| name.len() <= 64), "{names:?}");
+    assert_eq!(names[1], fits);
+    assert!(names[2].starts_with("b__xxx") && names[3].starts_with("b__yyy"), "{names:?}");
+    for (server, full) in [("a", &long), ("b", &long), ("a", &fits), ("b", &fits)] {
+        let target = first.tool(&format!("{server}__{full}")).unwrap();
+        assert_eq!((target.server().as_str(), target.upstream_name()), (server, Some(&**full)));
+    }
+    assert_eq!(first.tool(&long).unwrap().upstream_name(), Some(&*long));
+    for name in &names {
+        assert!(first.tool(name).is_some());
+    }
+    let again = merge().table(&parts, Some(&first));
+    assert_eq!(again.rendered(), first.rendered(), "the same in every table");
+    let notice = Notice::Shortened { server: "a".into(), name: (*long).into(), exposed: (*names[0]).into() };
+    assert!(first.notices().contains(&notice));
+    let prompts = Listing::default().with(Kind::Prompts, json(&format!(r#"[{{"name":"{long}"}}]"#)));
+    let prompts = table(&[Part::new("a", ()).listed("a-1", Arc::new(prompts))]);
+    assert!(listed(&prompts, Kind::Prompts).contains(&long), "no model calls a prompt");
 }
 
 #[test]

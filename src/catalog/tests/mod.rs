@@ -18,7 +18,7 @@ fn json(text: &str) -> Json {
 }
 
 fn tools(array: &str) -> Arc<Listing> {
-    Arc::new(Listing::default().with(Kind::Tools, json(array)))
+    Arc::new(Listing::default().capable(json(r#"{"tools":{}}"#)).with(Kind::Tools, json(array)))
 }
 
 fn result(text: &str) -> Reply {

@@ -55,6 +55,22 @@ async fn everything_else_goes_on_and_readiness_is_the_inner_ones() {
 }
 
 #[tokio::test]
+async fn a_client_with_a_session_sees_what_its_revision_knows() {
+    let tables = tables();
+    let part = Part::new("s", ()).listed("s-1", tools(r#"[{"name":"x","execution":{"taskSupport":"optional"}}]"#));
+    tables.replace(Merge::new("gw", "1").table(&[part], None), true);
+    let (mut catalog, mut handle) = mock::spawn_layer::<Call, Reply, _>(CatalogLayer::new(tables));
+    handle.allow(1);
+    assert_ready_ok!(catalog.poll_ready());
+    let modern = call(Method::TOOLS_LIST, "{}");
+    let empty = || Json::from_static("{}");
+    let session = Arc::new(crate::Session::new("s", crate::Revision::LATEST_LEGACY, empty(), empty()));
+    let early = Call { session: Some(session), ..modern.clone() };
+    assert!(!listed(catalog.call(modern).await.unwrap()).as_str().contains("execution"));
+    assert!(listed(catalog.call(early).await.unwrap()).as_str().contains("execution"));
+}
+
+#[tokio::test]
 async fn no_list_gives_out_a_cursor_so_none_is_taken() {
     let tables = tables();
     tables.settle();

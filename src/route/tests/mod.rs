@@ -31,7 +31,7 @@ fn server(name: &str, listing: Listing) -> (Part<Pool>, Handle<Call, Reply>) {
 }
 
 fn tools(array: &str) -> Listing {
-    Listing::default().with(Kind::Tools, json(array))
+    Listing::default().capable(json(r#"{"tools":{}}"#)).with(Kind::Tools, json(array))
 }
 
 fn settled(parts: &[Part<Pool>]) -> Arc<Tables<Table<Pool>>> {

@@ -27,7 +27,7 @@ async fn a_call_reaches_its_server_with_providers_and_under_the_servers_own_name
 #[tokio::test]
 async fn prompts_are_routed_apart_from_tools() {
     let (a, mut at_a) = server("a", Listing::default().with(Kind::Prompts, json(r#"[{"name":"x"}]"#)));
-    let (b, _at_b) = server("b", tools(r#"[{"name":"x"}]"#));
+    let (b, _at_b) = server("b", tools(r#"[{"name":"x"}]"#).capable(json(r#"{"prompts":{}}"#)));
     let route = route(&[b, a]);
     let (asked, _) = exchange(&route, call(Method::PROMPTS_GET, r#"{"name":"x"}"#), &mut at_a, done()).await;
     assert_eq!(asked.method, Method::PROMPTS_GET);
@@ -42,7 +42,8 @@ async fn what_leads_nowhere_is_refused_in_the_protocols_words() {
     let route = route(&[a, b]);
     for (method, params, code, status) in [
         (Method::TOOLS_CALL, r#"{"name":"nope"}"#, -32602, 200),
-        (Method::TOOLS_CALL, r#"{"name":"a__nope"}"#, -32602, 200),
+        (Method::PROMPTS_GET, r#"{"name":"nope"}"#, -32602, 200),
+        (Method::PROMPTS_GET, r#"{"name":"a__nope"}"#, -32602, 200),
         (Method::TOOLS_CALL, "{}", -32602, 200),
         (Method::TOOLS_CALL, r#"{"name":null}"#, -32602, 200),
         (Method::RESOURCES_READ, r#"{"uri":["r://1"]}"#, -32602, 200),
@@ -81,6 +82,60 @@ async fn an_only_server_gets_what_it_does_not_list() {
         assert_eq!(asked.params.as_str(), sent);
         assert!(asked.providers.is_none(), "any endpoint may have it");
     }
+}
+
+#[tokio::test]
+async fn what_nobody_lists_goes_where_alone_it_could_be() {
+    let able = |capabilities: &str| Listing::default().capable(json(capabilities));
+    let (a, mut at_a) = server("a", able(r#"{"tools":{},"resources":{}}"#));
+    let (b, mut at_b) = server("b", able(r#"{"prompts":{},"resources":{}}"#));
+    let route = route(&[a, b]);
+    for (method, params, sent) in [
+        (Method::TOOLS_CALL, r#"{"name":"hidden"}"#, r#"{"name":"hidden"}"#),
+        (Method::TOOLS_CALL, r#"{"name":"a__hidden"}"#, r#"{"name":"hidden"}"#),
+        (Method::TOOLS_CALL, r#"{"name":"c__hidden"}"#, r#"{"name":"c__hidden"}"#),
+    ] {
+        let (asked, _) = exchange(&route, call(method, params), &mut at_a, done()).await;
+        assert_eq!(asked.params.as_str(), sent);
+    }
+    let (asked, _) = exchange(&route, call(Method::PROMPTS_GET, r#"{"name":"hidden"}"#), &mut at_b, done()).await;
+    assert_eq!(asked.params.name().unwrap(), "hidden");
+    for (method, params) in
+        [(Method::TOOLS_CALL, r#"{"name":"b__hidden"}"#), (Method::RESOURCES_READ, r#"{"uri":"r://hidden"}"#)]
+    {
+        assert_eq!(refused(&route, call(method, params)).await.code, -32602, "{params}");
+    }
+}
+
+#[tokio::test]
+async fn a_qualified_name_goes_to_its_server_though_others_could_have_it_too() {
+    let ((a, _at_a), (b, mut at_b)) = (server("a", tools("[]")), server("b", tools("[]")));
+    let route = route(&[a, b]);
+    let (asked, _) = exchange(&route, call(Method::TOOLS_CALL, r#"{"name":"b__hidden"}"#), &mut at_b, done()).await;
+    assert_eq!(asked.params.name().unwrap(), "hidden");
+    assert!(asked.providers.is_none(), "any endpoint may have it");
+    assert_eq!(refused(&route, call(Method::TOOLS_CALL, r#"{"name":"hidden"}"#)).await.code, -32602);
+}
+
+#[tokio::test]
+async fn a_qualified_name_that_two_servers_could_mean_is_nobodys() {
+    let ((a, _at_a), (b, _at_b)) = (server("a", tools("[]")), server("a__b", tools("[]")));
+    let route = route(&[a, b]);
+    assert_eq!(refused(&route, call(Method::TOOLS_CALL, r#"{"name":"a__b__x"}"#)).await.code, -32602);
+}
+
+#[tokio::test]
+async fn a_long_name_is_not_repeated_at_length() {
+    let ((a, _at_a), (b, _at_b)) = (server("a", tools("[]")), server("b", tools("[]")));
+    let route = route(&[a, b]);
+    let params = format!(r#"{{"name":"{}"}}"#, "é".repeat(100_000));
+    let problem = refused(&route, call(Method::TOOLS_CALL, &params)).await;
+    assert_eq!(problem.message.chars().count(), "unknown tool: ".len() + 201);
+    let uri = format!("r://{}", "x".repeat(100_000));
+    let problem = refused(&route, call(Method::RESOURCES_READ, &format!(r#"{{"uri":"{uri}"}}"#))).await;
+    assert!(problem.message.len() < 300 && problem.data.is_none());
+    let problem = refused(&route, call(Method::new("m".repeat(1000)), "{}")).await;
+    assert!(problem.message.len() < 300);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use super::logging::Logging;
+use super::{logging::Logging, subscriptions::Subscriptions};
 use crate::{
     Revision,
     json::{Json, object},
@@ -19,6 +19,8 @@ pub(super) struct Agreed {
     /// Whether its log level can be set, and the level that is.
     pub(super) logs: bool,
     pub(super) logging: Logging,
+    /// Resources that somebody wants to hear about.
+    pub(super) subscriptions: Subscriptions,
 }
 
 impl Agreed {
@@ -27,7 +29,7 @@ impl Agreed {
         let revision = Revision::LATEST_MODERN;
         let discover = discover.unwrap_or_else(|| Json::from_static(r#"{"capabilities":{}}"#));
         let (hop, logging) = (Arc::new(Hop::new(Some(revision), epoch)), Logging::default());
-        Self { hop, revision, discover, certain: true, logs: false, logging }
+        Self { hop, revision, discover, certain: true, logs: false, logging, subscriptions: Subscriptions::default() }
     }
 
     /// An initialize-era server, from its result and the hop of the greeting, which may have got a session id.
@@ -45,7 +47,8 @@ impl Agreed {
         }
         let logs = result.member("capabilities").is_some_and(|declared| declared.member("logging").is_some());
         let (hop, discover) = (Arc::new(hop), discover(revision, result));
-        Ok(Self { hop, revision, discover, certain: true, logs, logging: Logging::default() })
+        let (logging, subscriptions) = (Logging::default(), Subscriptions::default());
+        Ok(Self { hop, revision, discover, certain: true, logs, logging, subscriptions })
     }
 
     /// A capability, such as `tools`.

@@ -56,6 +56,7 @@ impl<T: Transport> Future for ResponseFuture<T> {
                     let result = ready!(future.poll(cx));
                     let sent = sent.take().expect("polled after completion");
                     match result {
+                        Ok(reply) if sent.is_other_revision(&reply) => repeat(sent),
                         Ok(reply) => return Poll::Ready(Ok(sent.unworded(reply))),
                         Err(error) if Conversation::<T>::is_outdated(&*error) => repeat(sent),
                         Err(error) => return Poll::Ready(Err(error)),

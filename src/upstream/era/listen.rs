@@ -1,4 +1,7 @@
-use super::agreed::Agreed;
+use super::{
+    agreed::Agreed,
+    subscriptions::{MAX_URIS, Subscribed, is_about},
+};
 use crate::{
     BoxError, Call, Method, Reply,
     error::find,
@@ -8,6 +11,8 @@ use crate::{
     upstream::{Outbound, Transport, error::Status},
 };
 use futures_util::{StreamExt, future, stream};
+use std::{collections::HashSet, sync::Arc};
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 /// What can be listened to: its name in the filter, the capability that allows it, and the notification.
@@ -22,14 +27,25 @@ const KINDS: [(&str, &str, Method); 3] = [
 ///
 /// A server that has no such channel (HTTP 405 to the GET) is acknowledged as telling nothing, and the stream stays
 /// open: there is nothing to be had by asking again.
-pub(super) async fn legacy<T: Transport>(transport: T, call: Call, agreed: &Agreed) -> Result<Reply, BoxError> {
-    let honoured = honoured(&call.params, agreed);
+pub(super) async fn legacy<T: Transport>(
+    transport: T,
+    call: Call,
+    agreed: &Arc<Agreed>,
+    tasks: &TaskTracker,
+) -> Result<Reply, BoxError> {
+    let (honoured, uris) = (honoured(&call.params, agreed), uris(&call.params, agreed));
     let outbound = Outbound { call, hop: agreed.hop.clone() };
-    match transport.oneshot(outbound).await {
+    match transport.clone().oneshot(outbound).await {
         Ok(reply) => {
-            let first = stream::iter([Ok(acknowledgement(&honoured))]);
+            // Listened to before it is subscribed, so that no update falls between.
+            let subscribed = Subscribed::open(transport, agreed.clone(), tasks.clone(), uris).await;
+            let first = stream::iter([Ok(acknowledgement(&honoured, subscribed.uris()))]);
             let rest = reply.into_events().filter(move |event| {
                 future::ready(match event {
+                    Ok(Event::Note(note)) if note.method == Method::RESOURCES_UPDATED => {
+                        let uri = note.params.uri().unwrap_or_default();
+                        subscribed.uris().iter().any(|subscribed| is_about(subscribed, &uri))
+                    }
                     Ok(Event::Note(note)) => honoured.iter().any(|(_, method)| *method == note.method),
                     _ => true,
                 })
@@ -37,10 +53,22 @@ pub(super) async fn legacy<T: Transport>(transport: T, call: Call, agreed: &Agre
             Ok(Reply::stream(first.chain(rest)))
         }
         Err(error) if find::<Status>(&*error).is_some_and(|Status(status)| status.is_client_error()) => {
-            Ok(Reply::stream(stream::iter([Ok(acknowledgement(&[]))]).chain(stream::pending())))
+            Ok(Reply::stream(stream::iter([Ok(acknowledgement(&[], &[]))]).chain(stream::pending())))
         }
         Err(error) => Err(error),
     }
+}
+
+/// The resources that were asked for, if the server tells about any.
+fn uris(params: &Params, agreed: &Agreed) -> Vec<String> {
+    let offered = agreed.capability("resources").and_then(|declared| declared.member("subscribe"));
+    let asked = params.member("notifications").and_then(|asked| asked.member("resourceSubscriptions"));
+    let asked = asked.filter(|_| offered.is_some_and(|offered| offered.as_str() == "true"));
+    let mut uris: Vec<String> = asked.and_then(|asked| asked.read().ok()).unwrap_or_default();
+    let mut seen = HashSet::new();
+    uris.retain(|uri| seen.insert(uri.clone()));
+    uris.truncate(MAX_URIS);
+    uris
 }
 
 /// What was asked for and the server has declared.
@@ -54,8 +82,12 @@ fn honoured(params: &Params, agreed: &Agreed) -> Vec<(&'static str, Method)> {
     wanted.map(|(name, _, method)| (name, method)).collect()
 }
 
-fn acknowledgement(honoured: &[(&str, Method)]) -> Event {
-    let names: Vec<_> = honoured.iter().map(|(name, _)| format!("\"{name}\":true")).collect();
+fn acknowledgement(honoured: &[(&str, Method)], uris: &[Box<str>]) -> Event {
+    let mut names: Vec<_> = honoured.iter().map(|(name, _)| format!("\"{name}\":true")).collect();
+    if !uris.is_empty() {
+        let uris = Json::from_value(uris).expect("a list of texts");
+        names.push(format!("\"resourceSubscriptions\":{uris}"));
+    }
     let text = format!("{{\"notifications\":{{{}}}}}", names.join(","));
     let params = Params::parse(Json::trusted(text.into())).expect("built as an object");
     Event::Note(Note::new(Method::LISTEN_ACKNOWLEDGED, params))

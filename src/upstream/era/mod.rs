@@ -55,6 +55,11 @@
 //! what the server chooses to send. A server of the initialize era has one level for a session: it is set to the lowest
 //! that a call ever wanted.
 //!
+//! # Resources
+//!
+//! A listener that names resources is acknowledged those that the server lets it subscribe to. However many listen to
+//! one, the server of a session is told once, and told again when the last has gone.
+//!
 //! # Wording
 //!
 //! Towards an initialize-era server the modern keys are taken out of `_meta`, `ping` stays `ping`, `server/discover` is
@@ -75,6 +80,7 @@ mod logging;
 mod park;
 mod probe;
 mod service;
+mod subscriptions;
 mod wording;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::{
     lanes::{IDLE, Key, Lanes, Opened},
     listen, logging,
     park::{self, Claim, Park, REQUEST_STATE},
+    probe::UNSUPPORTED_VERSION,
     wording::{self, Plan},
 };
 use crate::{
@@ -225,6 +226,11 @@ pub(super) struct Sent<T> {
 }
 
 impl<T> Sent<T> {
+    /// Whether the server has to be asked anew what it speaks.
+    pub(super) fn is_other_revision(&self, reply: &Reply) -> bool {
+        Conversation::<T>::is_other_revision(reply, &self.agreed)
+    }
+
     pub(super) fn unworded(&self, reply: Reply) -> Reply {
         self.conversation.unworded(reply, &self.call, &self.lane, &self.agreed)
     }
@@ -240,6 +246,12 @@ impl<T> Conversation<T> {
     /// Whether the call was turned away, unexecuted, because what was agreed on does not hold any more.
     pub(super) fn is_outdated(error: &(dyn Error + 'static)) -> bool {
         find::<Replaced>(error).is_some() || find::<SessionLost>(error).is_some()
+    }
+
+    /// Whether a modern server turned the call away, unexecuted, because it does not speak that revision any more.
+    fn is_other_revision(reply: &Reply, agreed: &Agreed) -> bool {
+        let code = reply.as_single().and_then(Outcome::error_code);
+        agreed.revision.is_modern() && code == Some(UNSUPPORTED_VERSION)
     }
 
     /// What the call can be sent under at once, if anything.
@@ -292,13 +304,14 @@ impl<T: Transport> Conversation<T> {
                         self.transport.clone().oneshot(outbound).await
                     }
                 },
-                Plan::Listen(worded) => listen::legacy(self.transport.clone(), worded, &agreed).await,
+                Plan::Listen(worded) => listen::legacy(self.transport.clone(), worded, &agreed, &self.tasks).await,
                 Plan::Send(worded) => {
                     let outbound = Outbound { call: worded, hop: agreed.hop.clone() };
                     self.transport.clone().oneshot(outbound).await
                 }
             };
             match sent {
+                Ok(reply) if attempts == 1 && Self::is_other_revision(&reply, &agreed) => lane.forget(&agreed),
                 Err(error) if attempts < MAX_ATTEMPTS && Self::is_outdated(&*error) => lane.forget(&agreed),
                 Err(error) => return Err(error),
                 Ok(reply) => return Ok(self.unworded(reply, &call, &lane, &agreed)),

@@ -10,16 +10,19 @@
 //!   with `notifications/cancelled` as well.
 //! - **Cut streams.** An initialize-era server may close a stream it can resume; the reply goes on as if nothing had
 //!   happened, for a bounded number of times.
+//! - **Headers** repeat the arguments that a modern server's `tools/list` says, unless the client sent its own.
 //! - **Questions** that an initialize-era server asks on the stream of a request belong to that request; the answer is
 //!   a POST of its own.
 //! - **Redirects** are never followed: what the configuration sends to one server is not another one's to see.
 
+mod annotations;
 mod answer;
 mod body;
 mod cancel;
 mod exchange;
 mod header;
 mod listen;
+mod mirror;
 mod question;
 mod request;
 
@@ -35,6 +38,7 @@ use crate::{
     reply::Outcome,
 };
 use ::http::{HeaderMap, StatusCode, Uri};
+use annotations::Annotations;
 use cancel::Cancel;
 use exchange::Exchange;
 use std::{
@@ -77,13 +81,19 @@ struct Endpoint {
     client: Client,
     url: Uri,
     next_id: AtomicU64,
+    annotations: Annotations,
 }
 
 impl Http {
     /// The transport to `url`, with `headers` on each request. Connects when there is something to send.
     pub fn new(server: &Server, url: &Uri, headers: &HeaderMap) -> Self {
         let client = Client::new(server, url, headers);
-        Self(Arc::new(Endpoint { client, url: url.clone(), next_id: AtomicU64::new(1) }))
+        Self(Arc::new(Endpoint {
+            client,
+            url: url.clone(),
+            next_id: AtomicU64::new(1),
+            annotations: Annotations::default(),
+        }))
     }
 
     /// Tells the server that the session of `hop` will not be used again. Best effort, and nobody waits for it.
@@ -115,7 +125,7 @@ impl Service<Outbound> for Http {
         } else if call.method == Method::LISTEN && !hop.is_modern() {
             Box::pin(async move { Ok(listen::open(endpoint, hop)) })
         } else {
-            Box::pin(endpoint.exchange(call, hop))
+            Box::pin(endpoint.mirrored(call, hop))
         }
     }
 }

@@ -26,6 +26,13 @@ impl Endpoint {
             && hop.is_modern()
         {
             mirror(headers, call);
+            match call.extensions.get::<ParamHeaders>() {
+                Some(given) => given.iter().for_each(|(name, value)| {
+                    headers.append(name.clone(), value.clone());
+                }),
+                None if call.method == Method::TOOLS_CALL => headers.extend(self.annotations.headers(call)),
+                None => {}
+            }
         }
         request
     }
@@ -72,10 +79,5 @@ fn mirror(headers: &mut HeaderMap, call: &Call) {
     };
     if let Some(name) = name {
         headers.insert(NAME, header::value(&name));
-    }
-    if let Some(params) = call.extensions.get::<ParamHeaders>() {
-        for (name, value) in params.iter() {
-            headers.append(name.clone(), value.clone());
-        }
     }
 }

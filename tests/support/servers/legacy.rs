@@ -65,6 +65,10 @@ async fn hear(State(face): State<Arc<Face>>, headers: HeaderMap, body: Bytes) ->
     {
         return refuse(StatusCode::BAD_REQUEST, &message["id"], -32000, "unsupported protocol version");
     }
+    if message.get("method").is_none() {
+        face.peer.answered(&message);
+        return StatusCode::ACCEPTED.into_response();
+    }
     match message.get("id") {
         None => face.notified(&running, &message),
         Some(_) => {

@@ -21,7 +21,7 @@ use crate::support::{
 
 const REVISION: &str = "2026-07-28";
 const META: &str = "io.modelcontextprotocol/";
-const METHODS: [&str; 9] = [
+const METHODS: [&str; 10] = [
     "server/discover",
     "subscriptions/listen",
     "tools/list",
@@ -31,6 +31,7 @@ const METHODS: [&str; 9] = [
     "resources/list",
     "resources/templates/list",
     "resources/read",
+    "completion/complete",
 ];
 
 /// The endpoint.
@@ -117,7 +118,9 @@ fn refuse(id: &Value, fault: Fault) -> Response {
 fn complete(answer: &mut Result<Value, Fault>, cacheable: bool) {
     match answer {
         Ok(result) => {
-            result["resultType"] = json!("complete");
+            if result.get("resultType").is_none() {
+                result["resultType"] = json!("complete");
+            }
             if cacheable {
                 result["ttlMs"] = json!(1000);
                 result["cacheScope"] = json!("public");
@@ -142,8 +145,13 @@ fn discovered(peer: &Peer) -> Result<Value, Fault> {
 fn listen(peer: &Peer, message: &Value) -> Response {
     peer.ledger.count_method("subscriptions/listen");
     let tag = json!({ format!("{META}subscriptionId"): message["id"] });
-    let wanted = message["params"]["notifications"]["toolsListChanged"] == true;
-    let honoured = if wanted { json!({ "toolsListChanged": true }) } else { json!({}) };
+    let filter = message["params"]["notifications"].clone();
+    let mut honoured = json!({});
+    for kind in ["toolsListChanged", "resourceSubscriptions"] {
+        if let Some(wanted) = filter.get(kind).filter(|wanted| **wanted != false) {
+            honoured[kind] = wanted.clone();
+        }
+    }
     let acknowledged = json!({
         "jsonrpc": "2.0",
         "method": "notifications/subscriptions/acknowledged",
@@ -154,11 +162,23 @@ fn listen(peer: &Peer, message: &Value) -> Response {
         let tag = tag.clone();
         async move {
             let mut note = news.recv().await.ok()?;
-            note["params"] = json!({ "_meta": tag });
+            note["params"]["_meta"] = tag;
             Some((note, news))
         }
     });
-    let events = events.filter(move |_| std::future::ready(wanted));
+    let events = events.filter(move |note| std::future::ready(wants(&filter, note)));
     let events = stream::iter([acknowledged]).chain(events);
     Sse::new(events.map(|note| Ok::<_, Infallible>(event(&note)))).into_response()
+}
+
+/// Whether a client with this filter is to hear of a note.
+fn wants(filter: &Value, note: &Value) -> bool {
+    match note["method"].as_str() {
+        Some("notifications/tools/list_changed") => filter["toolsListChanged"] == true,
+        Some("notifications/resources/updated") => {
+            let uris = filter["resourceSubscriptions"].as_array();
+            uris.is_some_and(|uris| uris.contains(&note["params"]["uri"]))
+        }
+        _ => false,
+    }
 }

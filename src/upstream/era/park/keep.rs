@@ -106,7 +106,9 @@ pub(super) async fn until_claimed(
             biased;
             claim = &mut claimed => {
                 // A claimant that is gone by now has cancelled the call.
-                let _ = claim.map(|hand_over| hand_over.send(parked));
+                if let Ok(hand_over) = claim {
+                    let _ = hand_over.send(parked);
+                }
                 return;
             }
             () = &mut lapse => {

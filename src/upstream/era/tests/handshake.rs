@@ -243,3 +243,25 @@ async fn a_call_may_be_dropped_at_any_point_and_the_next_one_is_served() {
         assert_eq!(mock.count(Method::INITIALIZED), 1, "{polls}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_changed_its_revision_is_asked_once_more() {
+    let mock = Mock::new(|outbound, before| match (outbound.call.method.as_str(), before) {
+        ("server/discover", 0) => MODERN,
+        ("server/discover", _) => UNKNOWN,
+        ("initialize", _) => GREETED,
+        ("tools/list", 1) => TOO_OLD,
+        _ => Answer::Result("{}"),
+    });
+    let era = http(&mock);
+    list(&era).await.unwrap();
+    assert!(list(&era).await.unwrap().result().is_some(), "the call was turned away unexecuted");
+    assert_eq!(era.revision(), Some(Revision::V2025_06_18));
+
+    let stubborn = Mock::new(|outbound, _| if outbound.call.method == Method::DISCOVER { MODERN } else { TOO_OLD });
+    let era = http(&stubborn);
+    for _ in 0..2 {
+        assert_eq!(list(&era).await.unwrap().error_code(), Some(-32022));
+    }
+    assert!(stubborn.count(Method::TOOLS_LIST) <= 4, "each call is made twice at most");
+}

@@ -4,5 +4,6 @@ mod handshake;
 mod logging;
 mod mock;
 mod questions;
+mod resources;
 mod sessions;
 mod wording;

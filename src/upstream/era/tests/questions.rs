@@ -177,7 +177,8 @@ async fn a_state_is_good_once_for_its_call_at_its_endpoint() {
     other.params = other.params.with_name("u");
     let mut method = good.clone();
     method.method = Method::PROMPTS_GET;
-    let altered = retry(&json!({"requestState": format!("{}A", &state[..state.len() - 1])}), &answers);
+    let other_first = if state.starts_with('A') { 'B' } else { 'A' };
+    let altered = retry(&json!({"requestState": format!("{other_first}{}", &state[1..])}), &answers);
     let foreign = retry(&json!({"requestState": "of another server"}), &answers);
     let no_text = retry(&json!({"requestState": 7}), &answers);
     for call in [other, method, altered, foreign, no_text] {
@@ -196,8 +197,7 @@ async fn a_state_is_good_once_for_its_call_at_its_endpoint() {
 #[tokio::test(start_paused = true)]
 async fn the_edge_learns_from_a_state_where_the_call_waits() {
     let keys = Keys::generate().unwrap();
-    let mut settings = crate::upstream::Settings::default();
-    settings.keys = keys.clone();
+    let settings = crate::upstream::Settings { keys: keys.clone(), ..Default::default() };
     let mut scene = Scene::new();
     let server = Server::http("here", "a", "http://localhost/").unwrap().attach(settings.into(), Default::default());
     scene.era = Era::new(scene.mock.clone(), &server);

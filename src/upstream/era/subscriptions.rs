@@ -1,0 +1,142 @@
+use super::agreed::Agreed;
+use crate::{
+    Call, Method,
+    json::{Json, Params, write},
+    reply::Outcome,
+    upstream::{Outbound, Transport},
+};
+use futures_util::{StreamExt, stream};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{runtime::Handle, sync::Mutex, time::timeout};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// Resources that one listener may be told about; further ones are not acknowledged.
+pub(super) const MAX_URIS: usize = 1024;
+/// Subscriptions under way at once.
+const AT_ONCE: usize = 16;
+/// Longest wait for the answer to one.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many listeners of one session at a server want to know about each resource. The server is told of the first,
+/// and of the last that goes.
+///
+/// A count stays locked while the server is told, so that it hears of changes in their order.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions(Mutex<HashMap<Box<str>, Arc<Mutex<usize>>>>);
+
+impl Subscriptions {
+    async fn count(&self, uri: &str) -> Arc<Mutex<usize>> {
+        self.0.lock().await.entry(uri.into()).or_default().clone()
+    }
+
+    /// Forgets resources nobody wants to know about.
+    async fn tidy(&self) {
+        self.0.lock().await.retain(|_, count| {
+            let unused = Arc::strong_count(count) == 1 && count.try_lock().is_ok_and(|count| *count == 0);
+            !unused
+        });
+    }
+}
+
+/// What one listener is told about; when dropped, the server hears that it is not any more.
+pub(super) struct Subscribed<T: Transport> {
+    transport: T,
+    agreed: Arc<Agreed>,
+    tasks: TaskTracker,
+    /// Those the server took.
+    uris: Vec<Box<str>>,
+}
+
+impl<T: Transport> Subscribed<T> {
+    /// Subscribes to each of `uris`, as far as the server takes them.
+    pub(super) async fn open(transport: T, agreed: Arc<Agreed>, tasks: TaskTracker, uris: Vec<String>) -> Self {
+        let mut all = Self { transport, agreed, tasks, uris: Vec::new() };
+        let (transport, agreed) = (all.transport.clone(), all.agreed.clone());
+        let taken = stream::iter(uris).map(|uri| {
+            let (transport, agreed) = (transport.clone(), agreed.clone());
+            async move { subscribe(transport, &agreed, &uri).await.then_some(uri) }
+        });
+        let mut taken = taken.buffered(AT_ONCE);
+        // One after another into the guard, so that whatever was taken is given back if this future is dropped.
+        while let Some(uri) = taken.next().await {
+            all.uris.extend(uri.map(Into::into));
+        }
+        drop(taken);
+        all
+    }
+
+    pub(super) fn uris(&self) -> &[Box<str>] {
+        &self.uris
+    }
+}
+
+/// Whether an update of `uri` is one of `subscribed`, or of a part of it (2025-11-25, "server/resources").
+pub(super) fn is_about(subscribed: &str, uri: &str) -> bool {
+    let rest = uri.strip_prefix(subscribed);
+    rest.is_some_and(|rest| rest.is_empty() || subscribed.ends_with('/') || rest.starts_with(['/', '#', '?']))
+}
+
+async fn subscribe<T: Transport>(transport: T, agreed: &Agreed, uri: &str) -> bool {
+    let count = agreed.subscriptions.count(uri).await;
+    let mut count = count.lock().await;
+    if *count == 0 && !tell(transport, agreed, Method::RESOURCES_SUBSCRIBE, uri).await {
+        return false;
+    }
+    *count += 1;
+    true
+}
+
+async fn unsubscribe<T: Transport>(transport: T, agreed: &Agreed, uri: &str) {
+    let count = agreed.subscriptions.count(uri).await;
+    let mut count = count.lock().await;
+    *count = count.saturating_sub(1);
+    if *count == 0 {
+        tell(transport, agreed, Method::RESOURCES_UNSUBSCRIBE, uri).await;
+    }
+}
+
+async fn tell<T: Transport>(transport: T, agreed: &Agreed, method: Method, uri: &str) -> bool {
+    let mut params = br#"{"uri":"#.to_vec();
+    write::string(&mut params, uri);
+    params.push(b'}');
+    let params = Params::parse(Json::trusted(params.into())).expect("built as an object");
+    let outbound = Outbound { call: Call::new(method, params), hop: agreed.hop.clone() };
+    let answer = timeout(PATIENCE, async { transport.oneshot(outbound).await?.outcome().await }).await;
+    matches!(answer, Ok(Ok(Outcome::Result(_))))
+}
+
+impl<T: Transport> Drop for Subscribed<T> {
+    fn drop(&mut self) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if self.uris.is_empty() {
+            return;
+        }
+        let (transport, agreed) = (self.transport.clone(), self.agreed.clone());
+        let uris = std::mem::take(&mut self.uris);
+        let leaving = async move {
+            stream::iter(uris)
+                .for_each_concurrent(AT_ONCE, |uri| {
+                    let (transport, agreed) = (transport.clone(), &agreed);
+                    async move { unsubscribe(transport, agreed, &uri).await }
+                })
+                .await;
+            agreed.subscriptions.tidy().await;
+        };
+        self.tasks.spawn_on(leaving, &runtime);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_is_about_a_resource_or_a_part_of_it() {
+        for uri in ["file:///a", "file:///a/b", "file:///a#c"] {
+            assert!(is_about("file:///a", uri), "{uri}");
+        }
+        assert!(is_about("file:///", "file:///a"));
+        assert!(!is_about("file:///a", "file:///ab") && !is_about("file:///a/b", "file:///a"));
+    }
+}

@@ -1,0 +1,154 @@
+//! Each kind of client × each kind of server × each feature: prints the matrix, and fails where a cell should hold and does not.
+//!
+//! With `MATRIX_ALL` in the environment it also tries what the gateway is known not to carry.
+
+mod caller;
+mod features;
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::{FutureExt, future::join_all};
+
+use self::{
+    caller::{Caller, Kind as Client},
+    features::Feature,
+};
+use crate::{
+    front::Front,
+    support::{
+        peer::Peer,
+        servers::{Kind as Server, Running},
+    },
+};
+
+const CLIENTS: [Client; 5] = [
+    Client::Sse,
+    Client::Initialize("2025-03-26"),
+    Client::Initialize("2025-06-18"),
+    Client::Initialize("2025-11-25"),
+    Client::Modern,
+];
+
+const SERVERS: [Server; 4] = [Server::Sse, Server::Legacy, Server::LegacySessionless, Server::Modern];
+
+/// Less than a wait that fails by itself, so that a matrix with many failures is still printed soon.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a cell of the matrix says.
+#[derive(Clone)]
+enum Cell {
+    Holds,
+    Fails(String),
+    /// A pair that cannot have the feature.
+    Without,
+    /// The gateway does not carry the feature between the two.
+    NotCarried,
+}
+
+fn asks(feature: Feature) -> bool {
+    matches!(feature, Feature::Elicitation | Feature::UrlElicitation | Feature::Sampling | Feature::Roots)
+}
+
+/// Whether a pair cannot have a feature, by what the protocol gives it.
+fn without(client: Client, server: Server, feature: Feature) -> bool {
+    match (client, server, feature) {
+        // Without a session there is no way to answer a server, and no stream for its news.
+        (_, Server::LegacySessionless, Feature::ListChanged | Feature::Subscription) => true,
+        (_, Server::LegacySessionless, _) => asks(feature),
+        // Questions by URL came with 2025-11-25.
+        (Client::Sse | Client::Initialize("2025-03-26" | "2025-06-18"), _, Feature::UrlElicitation) => true,
+        _ => false,
+    }
+}
+
+/// What the gateway does not carry.
+fn not_carried(client: Client, server: Server, feature: Feature) -> bool {
+    match feature {
+        Feature::Logging => server == Server::Sse,
+        Feature::Subscription => (client, server) != (Client::Modern, Server::Modern),
+        _ => asks(feature) && (client != Client::Modern || server == Server::Sse),
+    }
+}
+
+/// One row: every feature of a pair.
+async fn row(client: Client, server: &Running, front: Option<&Front>) -> Vec<Cell> {
+    let at = front.map_or(server.address(), Front::address);
+    let mut cells = Vec::new();
+    for feature in Feature::ALL {
+        if without(client, server.kind, feature) {
+            cells.push(Cell::Without);
+            continue;
+        }
+        if front.is_some() && not_carried(client, server.kind, feature) && std::env::var_os("MATRIX_ALL").is_none() {
+            cells.push(Cell::NotCarried);
+            continue;
+        }
+        let tried = async {
+            let mut caller = Caller::open(client, at).await;
+            feature.check(client, &mut caller, &server.peer).await;
+        };
+        let tried = AssertUnwindSafe(tokio::time::timeout(PATIENCE, tried)).catch_unwind();
+        cells.push(match tried.await {
+            Ok(Ok(())) => Cell::Holds,
+            Ok(Err(_)) => Cell::Fails(format!("not over after {PATIENCE:?}")),
+            Err(panic) => Cell::Fails(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "panicked".into())),
+        });
+    }
+    cells
+}
+
+/// Prints the rows, and the failures under them.
+fn judge(rows: &[(String, Vec<Cell>)]) {
+    let heads: Vec<_> = Feature::ALL.iter().map(|feature| format!("{feature:?}")).collect();
+    println!("{:48} {}", "", heads.join(" "));
+    let mut failures = Vec::new();
+    for (name, cells) in rows {
+        let marks = cells.iter().zip(&heads).map(|(cell, head)| {
+            let mark = match cell {
+                Cell::Holds => "✓",
+                Cell::Fails(_) => "✗",
+                Cell::Without => "-",
+                Cell::NotCarried => "·",
+            };
+            format!("{mark:^width$}", width = head.len())
+        });
+        println!("{name:48} {}", marks.collect::<Vec<_>>().join(" "));
+        for (cell, head) in cells.iter().zip(&heads) {
+            if let Cell::Fails(why) = cell {
+                failures.push(format!("{name}: {head}: {why}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+/// The peers themselves, without a gateway: where this fails, the matrix says nothing about the gateway.
+#[tokio::test]
+async fn direct() {
+    let pairs = [
+        (Client::Sse, Server::Sse),
+        (Client::Initialize("2025-11-25"), Server::Legacy),
+        (Client::Initialize("2025-11-25"), Server::LegacySessionless),
+        (Client::Modern, Server::Modern),
+    ];
+    let mut rows = Vec::new();
+    for (client, kind) in pairs {
+        let server = Running::start(kind, Peer::asking("one")).await;
+        rows.push((format!("{client:?} × {kind:?}"), row(client, &server, None).await));
+    }
+    judge(&rows);
+}
+
+#[tokio::test]
+async fn through_the_gateway() {
+    let rows = join_all(SERVERS.map(|kind| async move {
+        let server = Running::start(kind, Peer::asking("one")).await;
+        let front = Front::of_one(&server).await;
+        let mut rows = Vec::new();
+        for client in CLIENTS {
+            rows.push((format!("{client:?} × {kind:?}"), row(client, &server, Some(&front)).await));
+        }
+        rows
+    }));
+    judge(&rows.await.concat());
+}
