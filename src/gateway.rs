@@ -130,6 +130,9 @@ impl Gateway {
         let edge = EdgeLayer::new().max_request_bytes(limits.max_request_bytes);
         #[cfg(feature = "legacy")]
         let edge = edge.max_sessions(limits.max_sessions).session_idle_timeout(limits.idle_timeout);
+        // What clients carry outlives this process if the keys do.
+        #[cfg(feature = "legacy")]
+        let edge = edge.keys(registry.settings().keys.clone());
         let edge = tower::ServiceBuilder::new()
             .layer(edge)
             .layer(CatalogLayer::new(tables))

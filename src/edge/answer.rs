@@ -31,7 +31,9 @@ where
         Ok(Some(Err(error))) => {
             let problem = writer.failed(&*error);
             let mut response = json(problem.status, writer.problem(&problem));
-            retry_after(response.headers_mut(), &problem);
+            if let Some(delay) = problem.retry_after {
+                retry_after(response.headers_mut(), delay);
+            }
             return response;
         }
         // Taken back by the client, who wants no answer.

@@ -5,6 +5,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use std::time::Duration;
 
 /// A request the edge answers with an error itself: the problem, with the id of the request where it was read.
 #[derive(Debug)]
@@ -49,7 +50,9 @@ impl Refusal {
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        retry_after(headers, &self.problem);
+        if let Some(delay) = self.problem.retry_after {
+            retry_after(headers, delay);
+        }
         response
     }
 }
@@ -69,11 +72,9 @@ impl From<Malformed> for Refusal {
 }
 
 /// Whole seconds, rounded up: a client that comes too early is refused again.
-pub(super) fn retry_after(headers: &mut HeaderMap, problem: &Problem) {
-    if let Some(delay) = problem.retry_after {
-        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-        headers.insert(header::RETRY_AFTER, seconds.into());
-    }
+pub(super) fn retry_after(headers: &mut HeaderMap, delay: Duration) {
+    let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+    headers.insert(header::RETRY_AFTER, seconds.into());
 }
 
 /// A response without a body.

@@ -1,4 +1,9 @@
 use crate::error::Problem;
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use http::{HeaderMap, HeaderName};
 use std::borrow::Cow;
 
@@ -7,6 +12,8 @@ pub(super) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub(super) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 #[cfg(feature = "legacy")]
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+#[cfg(feature = "legacy")]
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// −32020: a header that is missing, unreadable or not what the body says.
 pub(super) fn mismatch(message: impl Into<Cow<'static, str>>) -> Problem {
@@ -29,46 +36,21 @@ pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Op
 /// What a header value stands for: itself, or the text in `=?base64?…?=`. `None` where that holds no text.
 pub(super) fn decoded(value: &str) -> Option<Cow<'_, str>> {
     match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
-        Some(code) => Some(Cow::Owned(String::from_utf8(base64(code.as_bytes())?).ok()?)),
+        Some(code) => Some(Cow::Owned(String::from_utf8(base64(code)?).ok()?)),
         None => Some(Cow::Borrowed(value)),
     }
 }
 
-/// Decodes base64 (RFC 4648 §4); padding may be left out, bits that no byte uses must be zero.
-fn base64(code: &[u8]) -> Option<Vec<u8>> {
-    let digits = match code {
-        [digits @ .., b'=', b'='] if code.len().is_multiple_of(4) => digits,
-        [digits @ .., b'='] if code.len().is_multiple_of(4) => digits,
-        digits => digits,
-    };
-    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
-    for quad in digits.chunks(4) {
-        let mut bits = 0u32;
-        for digit in quad {
-            bits = bits << 6 | sextet(*digit)?;
-        }
-        bits <<= 6 * (4 - quad.len());
-        let whole = quad.len() * 6 / 8;
-        let unused = (1u32 << (8 * (3 - whole))) - 1;
-        if quad.len() == 1 || bits & unused != 0 {
-            return None;
-        }
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..=whole]);
-    }
-    Some(bytes)
+/// Decodes base64 (RFC 4648 §4). Padding is whole or left out; bits that no byte uses must be zero.
+fn base64(code: &str) -> Option<Vec<u8>> {
+    let whole = code.len().is_multiple_of(4) || !code.ends_with('=');
+    if whole { BASE64.decode(code).ok() } else { None }
 }
 
-fn sextet(digit: u8) -> Option<u32> {
-    let value = match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    };
-    Some(value.into())
-}
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 #[cfg(test)]
 mod tests {
@@ -79,10 +61,10 @@ mod tests {
         for (code, text) in
             [("", ""), ("Zg==", "f"), ("Zg", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg", "foob"), ("w7w=", "ü")]
         {
-            assert_eq!(base64(code.as_bytes()).as_deref(), Some(text.as_bytes()), "{code}");
+            assert_eq!(base64(code).as_deref(), Some(text.as_bytes()), "{code}");
         }
         for code in ["Z", "Zg=", "Zh==", "Zm9=", "Zm9v=", "Z!==", "====", "Zm 9v", "Zm9v\n", "-_-_"] {
-            assert_eq!(base64(code.as_bytes()), None, "{code}");
+            assert_eq!(base64(code), None, "{code}");
         }
     }
 

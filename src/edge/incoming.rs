@@ -19,7 +19,12 @@ pub(super) enum Incoming {
         method: Method,
         params: Params,
     },
-    Response,
+    Response {
+        #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only sessions ask"))]
+        id: Option<Id>,
+        #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only sessions ask"))]
+        outcome: Result<Json, Json>,
+    },
     /// The elements of an array, not yet parsed.
     #[cfg(feature = "legacy")]
     Batch(Vec<Bytes>),
@@ -67,7 +72,7 @@ impl Incoming {
             Message::Notification { method, params } => {
                 Incoming::Notification { method, params: Params::parse(params)? }
             }
-            Message::Response { .. } => Incoming::Response,
+            Message::Response { id, outcome } => Incoming::Response { id, outcome },
         })
     }
 

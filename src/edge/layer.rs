@@ -1,4 +1,6 @@
 use super::Edge;
+#[cfg(feature = "legacy")]
+use crate::seal::Keys;
 use std::{sync::Arc, time::Duration};
 use tower::Layer;
 
@@ -30,6 +32,8 @@ pub(super) struct Settings {
     pub(super) session_idle: Duration,
     #[cfg(feature = "legacy")]
     pub(super) messages_path: Option<Arc<str>>,
+    #[cfg(feature = "legacy")]
+    pub(super) keys: Option<Keys>,
 }
 
 impl Default for Settings {
@@ -43,6 +47,8 @@ impl Default for Settings {
             session_idle: EdgeLayer::SESSION_IDLE,
             #[cfg(feature = "legacy")]
             messages_path: None,
+            #[cfg(feature = "legacy")]
+            keys: None,
         }
     }
 }
@@ -82,7 +88,7 @@ impl EdgeLayer {
 impl EdgeLayer {
     /// The most sessions at once. One costs about 1 KiB and at most 16 KiB, so all of them stay below 160 MiB.
     pub const MAX_SESSIONS: usize = 10_000;
-    /// How long a session lives without a request, a running call or an open stream.
+    /// How long a session stays in memory without a request, a running call or an open stream.
     pub const SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
 
     /// Refuses `initialize` with 503 while this many sessions are alive.
@@ -92,13 +98,36 @@ impl EdgeLayer {
         self
     }
 
-    /// Ends sessions that had no request, running call or open stream for this long.
+    /// Takes sessions out of memory that had no request, running call or open stream for this long, and frees what is
+    /// kept behind the gateway for them. Their clients notice nothing: a session's id holds what is needed to open it
+    /// again, for up to 24 hours.
     ///
-    /// They are looked for whenever a request of that era comes in; without any, an expired session merely costs its
+    /// They are looked for whenever a request of that era comes in; without any, an idle session merely costs its
     /// memory and what is kept behind the gateway for it.
     #[must_use]
     pub fn session_idle_timeout(mut self, idle: Duration) -> Self {
         self.settings.session_idle = idle;
+        self
+    }
+
+    /// Seals session ids with these keys: sessions then outlive this process, and any edge with the same keys serves
+    /// them. Each edge has keys of its own otherwise.
+    ///
+    /// What a client told in `initialize` is in the id. What it did since is not: its log level, its subscriptions and
+    /// the messages kept for a broken connection are lost with the process, and a session that was ended by DELETE is
+    /// refused only where that was heard.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::{edge::EdgeLayer, seal::Keys};
+    ///
+    /// let keys = Keys::from_secrets(&["bVvL0Qk0y7bTn6Yw3fLr6q1J0oB5g2aH"])?;
+    /// let layer = EdgeLayer::new().keys(keys);
+    /// # drop(layer);
+    /// # Ok::<(), tower_mcp_gateway::seal::error::InvalidKeys>(())
+    /// ```
+    #[must_use]
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.settings.keys = Some(keys);
         self
     }
 

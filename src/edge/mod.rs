@@ -35,7 +35,19 @@
 //! head is the answer in the stream. Results get the members that 2026-07-28 demands and their server left out.
 //!
 //! Dropping the response cancels the call. That of an earlier client goes on in its session, where its notification,
-//! DELETE, or a deadline behind the edge ends it.
+//! DELETE, or a deadline behind the edge ends it. Its stream carries event ids, so a client that comes back with
+//! `Last-Event-ID` reads on where it was.
+//!
+//! # Sessions
+//!
+//! A session's id is a sealed token that holds what the client told in `initialize`, so a request finds its session
+//! after a restart, on another edge with the same [`keys`](EdgeLayer::keys), or after the session was taken out of
+//! memory for being idle. It ends with DELETE or after 24 hours; a forged, foreign, expired or ended id is 404, all
+//! alike. Log level, subscriptions and messages that were kept are lost with the memory.
+//!
+//! What servers ask in the middle of a call goes to such a client as a request on the stream of that call, and is
+//! answered by any POST of the session. A result of 2026-07-28 that asks for input becomes such requests as well, and
+//! the call is made again with the answers.
 //!
 //! # Bounds
 //!
@@ -46,6 +58,11 @@
 //! | calls in flight of one session | 256 | 503 with `Retry-After` |
 //! | messages in a batch of 2025-03-26 | 64 | 400 |
 //! | what a client tells about itself in `initialize` | 8 KiB | −32602 |
+//! | questions a client has not answered, per session | 256 | refused |
+//! | rounds of `input_required` for one call of an earlier client | 10, of 64 questions and 5 minutes each | 502, 504 |
+//! | resources one session subscribes to | 256 | 503 |
+//! | messages kept for broken connections | 256 and 4 MiB per session, 64 MiB in all | the oldest are forgotten |
+//! | sessions ended by DELETE that are remembered | 65,536 | the one nearest to its end is forgotten |
 //! | messages that an HTTP+SSE client has not read | 64, and one for each call in flight | its calls wait |
 //!
 //! # Example

@@ -52,7 +52,7 @@ pub(super) async fn answer<S: Inner>(
     let (id, method, params) = match incoming {
         Incoming::Request { id, method, params } => (id, method, params),
         Incoming::Notification { method, params } => return notification(inner, parts, method, params).await,
-        Incoming::Response => return Err(Refusal::invalid("nothing was asked that could be answered")),
+        Incoming::Response { .. } => return Err(Refusal::invalid("nothing was asked that could be answered")),
         #[cfg(feature = "legacy")]
         Incoming::Batch(_) => return Err(Refusal::invalid("this revision has no batches")),
     };

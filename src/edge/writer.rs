@@ -1,3 +1,5 @@
+#[cfg(feature = "legacy")]
+use super::legacy::results;
 use crate::{
     BoxError, Method,
     error::{Problem, explain},
@@ -25,9 +27,9 @@ enum Kind {
     Modern { cacheable: bool },
     /// `subscriptions/listen` of 2026-07-28: each message names the request it belongs to.
     Listen,
-    /// Earlier revisions; reads report what is not found with a code of their own.
+    /// Earlier revisions, which differ in what some methods answer.
     #[cfg(feature = "legacy")]
-    Legacy { read: bool },
+    Legacy(Method),
 }
 
 impl Writer {
@@ -49,7 +51,7 @@ impl Writer {
 
     #[cfg(feature = "legacy")]
     pub(super) fn legacy(id: Id, method: &Method) -> Self {
-        Self { id, kind: Kind::Legacy { read: *method == Method::RESOURCES_READ } }
+        Self { id, kind: Kind::Legacy(method.clone()) }
     }
 
     pub(super) fn note(&self, note: &Note) -> Bytes {
@@ -91,7 +93,7 @@ impl Writer {
         match self.kind {
             Kind::Modern { .. } | Kind::Listen => modern,
             #[cfg(feature = "legacy")]
-            Kind::Legacy { .. } => StatusCode::OK,
+            Kind::Legacy(_) => StatusCode::OK,
         }
     }
 
@@ -105,14 +107,23 @@ impl Writer {
             Kind::Modern { cacheable: true } => &STAMPS[..],
             Kind::Listen => return stamped(&self.id, &self.tagged(result), &STAMPS[..1]),
             #[cfg(feature = "legacy")]
-            Kind::Legacy { .. } => &[],
+            Kind::Legacy(method) => {
+                let result = match method {
+                    method if *method == Method::TOOLS_CALL => results::called(result),
+                    method if *method == Method::TOOLS_LIST => results::listed(result),
+                    _ => result,
+                };
+                return write::result(&self.id, &result);
+            }
         };
         stamped(&self.id, &result, stamps)
     }
 
     fn error(&self, error: Json) -> Bytes {
         #[cfg(feature = "legacy")]
-        if let Kind::Legacy { read: true } = self.kind {
+        if let Kind::Legacy(method) = &self.kind
+            && *method == Method::RESOURCES_READ
+        {
             return write::error(Some(&self.id), &not_found(error));
         }
         write::error(Some(&self.id), &error)

@@ -176,6 +176,12 @@ impl Registry {
         Arc::clone(&self.shared.tables)
     }
 
+    /// How it deals with every server; the edge in front seals sessions with the same
+    /// [`keys`](upstream::Settings::keys).
+    pub fn settings(&self) -> &upstream::Settings {
+        &self.shared.settings
+    }
+
     /// The subscriptions to resources of its servers, for
     /// [`SubscribeLayer::resources`](crate::subscribe::SubscribeLayer::resources).
     pub fn hub(&self) -> Hub {

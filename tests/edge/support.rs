@@ -163,9 +163,30 @@ pub(crate) async fn frame(body: &mut Body) -> Option<String> {
     Some(String::from_utf8(frame.to_vec()).unwrap())
 }
 
+/// The next message of a stream, whatever stands between.
+pub(crate) async fn said(body: &mut Body) -> Option<Value> {
+    loop {
+        let frame = frame(body).await?;
+        if frame.lines().any(|line| line.len() > "data: ".len() && line.starts_with("data: ")) {
+            return Some(message(&frame));
+        }
+    }
+}
+
+/// All messages of a stream.
+pub(crate) async fn messages(response: Response<Body>) -> Vec<Value> {
+    let mut body = response.into_body();
+    let mut messages = Vec::new();
+    while let Some(message) = said(&mut body).await {
+        messages.push(message);
+    }
+    messages
+}
+
 /// The message in a frame.
 pub(crate) fn message(frame: &str) -> Value {
-    serde_json::from_str(frame.strip_prefix("data: ").expect("a message").trim_end()).unwrap()
+    let data = frame.lines().find_map(|line| line.strip_prefix("data: ")).expect("a message");
+    serde_json::from_str(data).unwrap()
 }
 
 pub(crate) fn header_of<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {

@@ -1,5 +1,5 @@
 use super::{
-    live::Kept,
+    dialogue::{Dialogue, Kept, Said},
     post::{local, told},
     session::Entry,
 };
@@ -7,14 +7,13 @@ use crate::{
     Revision,
     edge::{
         Body,
-        answer::{PATIENCE, event_stream, frame, json, message},
+        answer::{PATIENCE, event_stream, json},
         error::{Refusal, bare},
         incoming::Incoming,
         legacy::Legacy,
         running::Inner,
         writer::Writer,
     },
-    reply::Event,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future, stream};
@@ -25,8 +24,8 @@ use tokio::time::sleep;
 /// The most messages in one batch: all of its requests run at once, so it must not outgrow a session's places.
 const MAX_BATCH: usize = 64;
 
-/// The messages one request of a batch is answered with; `true` marks the one that ends it.
-type Answers = Pin<Box<dyn Stream<Item = (bool, Bytes)> + Send>>;
+/// The messages one request of a batch is answered with.
+type Answers = Pin<Box<dyn Stream<Item = Said> + Send>>;
 
 impl Legacy {
     /// Several messages in one array (2025-03-26, "basic: Batching"). Requests run side by side.
@@ -48,7 +47,7 @@ impl Legacy {
         for element in elements {
             answers.extend(answer(inner, entry, extensions.clone(), element));
         }
-        Ok(respond(answers, self.settings.keep_alive).await)
+        Ok(respond(entry, answers, self.settings.keep_alive).await)
     }
 }
 
@@ -60,34 +59,33 @@ fn answer<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions, eleme
             if let Some(outcome) = local(entry, &method, &params) {
                 return Some(one(writer.done(outcome).1));
             }
-            entry.begin(&id).and_then(|ticket| {
-                let call = entry.call(method, &params, extensions).ok_or_else(super::no_session)?;
-                Ok((Kept::start(inner, call, ticket), writer))
-            })
+            let ticket = entry.begin(&id);
+            ticket.and_then(|ticket| Dialogue::start(inner, entry, ticket, writer, (method, params, extensions)))
         }
         Ok(Incoming::Notification { method, params }) => {
             let running = told(inner, entry, extensions, method, params).ok()??;
             // An array has no place for the failure of a notification.
             return Some(Box::pin(running.take(1).filter_map(|_| future::ready(None))));
         }
-        Ok(_) => return None,
+        Ok(Incoming::Response { id, outcome }) => {
+            entry.questions().answer(id.as_ref(), outcome);
+            return None;
+        }
+        Ok(Incoming::Batch(_)) => return None,
         Err(refusal) => Err(refusal),
     };
     Some(match begun {
-        Ok((events, writer)) => Box::pin(events.filter_map(move |event| {
-            let last = !matches!(event, Ok(Event::Note(_)));
-            future::ready(message(&writer, event).map(|message| (last, message)))
-        })),
+        Ok(dialogue) => Box::pin(Kept::new(dialogue)),
         Err(refusal) => one(refusal.message()),
     })
 }
 
 fn one(message: Bytes) -> Answers {
-    Box::pin(stream::iter([(true, message)]))
+    Box::pin(stream::iter([Said::Last(message, None)]))
 }
 
 /// One array where only answers come, and come soon; an event stream otherwise.
-async fn respond(answers: Vec<Answers>, keep_alive: Duration) -> Response<Body> {
+async fn respond(entry: &Arc<Entry>, answers: Vec<Answers>, keep_alive: Duration) -> Response<Body> {
     if answers.is_empty() {
         return bare(StatusCode::ACCEPTED);
     }
@@ -102,16 +100,15 @@ async fn respond(answers: Vec<Answers>, keep_alive: Duration) -> Response<Body> 
         };
         match next {
             None => return array(&collected),
-            Some((last, message)) => {
+            Some(Said::Last(message, _)) => collected.push(message),
+            Some(Said::Meanwhile(message)) => {
                 collected.push(message);
-                if !last {
-                    break;
-                }
+                break;
             }
         }
     }
-    let rest = merged.map(|(_, message)| message);
-    event_stream(stream::iter(collected).chain(rest).map(frame), keep_alive)
+    let messages = stream::iter(collected).chain(merged.map(Said::into_message));
+    event_stream(entry.say(Box::pin(messages)), keep_alive)
 }
 
 /// Nothing but the messages; none at all where each was taken back.

@@ -10,6 +10,30 @@ use bytes::Bytes;
 use http::Extensions;
 use std::sync::Arc;
 
+/// What a client told once, in its own words, and the revision that was agreed on.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) revision: Revision,
+    pub(super) info: Json,
+    pub(super) capabilities: Json,
+}
+
+impl Told {
+    /// The most a client may tell about itself: it is kept for the life of the session, and no real one comes near.
+    const MAX_BYTES: usize = 8 << 10;
+
+    /// Reads the parameters of `initialize`; `None` if they tell more than is kept.
+    pub(super) fn read(revision: Revision, params: &Params) -> Option<Self> {
+        let object = |key| params.member(key).filter(|value| value.as_bytes().starts_with(b"{"));
+        let info = object("clientInfo").unwrap_or(Json::from_static(r#"{"name":"unknown","version":"0"}"#));
+        let capabilities = object("capabilities").unwrap_or(Json::from_static("{}"));
+        if info.as_bytes().len() + capabilities.as_bytes().len() > Self::MAX_BYTES {
+            return None;
+        }
+        Some(Self { revision, info: unshared(&info), capabilities: unshared(&capabilities) })
+    }
+}
+
 /// What a client told once, in its own words and in those of 2026-07-28.
 #[derive(Debug)]
 pub(in crate::edge) struct Client {
@@ -19,20 +43,10 @@ pub(in crate::edge) struct Client {
 }
 
 impl Client {
-    /// The most a client may tell about itself: it is kept for the life of the session, and no real one comes near.
-    const MAX_BYTES: usize = 8 << 10;
-
-    /// `None` if it tells more than is kept.
-    pub(super) fn new(id: &str, revision: Revision, params: &Params) -> Option<Self> {
-        let object = |key| params.member(key).filter(|value| value.as_bytes().starts_with(b"{"));
-        let info = object("clientInfo").unwrap_or(Json::from_static(r#"{"name":"unknown","version":"0"}"#));
-        let told = object("capabilities").unwrap_or(Json::from_static("{}"));
-        if info.as_bytes().len() + told.as_bytes().len() > Self::MAX_BYTES {
-            return None;
-        }
-        let (info, told) = (unshared(&info), unshared(&told));
-        let capabilities = translated(&told);
-        Some(Self { session: Arc::new(Session::new(id, revision, info, told)), capabilities })
+    /// The client of the session with this id.
+    pub(super) fn new(id: &str, told: Told) -> Self {
+        let capabilities = translated(&told.capabilities);
+        Self { session: Arc::new(Session::new(id, told.revision, told.info, told.capabilities)), capabilities }
     }
 
     pub(in crate::edge) fn session(&self) -> &Arc<Session> {

@@ -1,4 +1,8 @@
-use super::{client::Client, session::Entry, store};
+use super::{
+    client::{Client, Told},
+    session::Entry,
+    token::Token,
+};
 use crate::{
     BoxError, Method, Revision,
     edge::{
@@ -29,23 +33,30 @@ impl Legacy {
         params: Params,
     ) -> Result<Response<Body>, Refusal> {
         self.sessions.room().map_err(|full| full.with_id(&id))?;
-        let session = store::mint()?;
-        let (client, answer) = introduce(inner, &session, &params, parts.extensions).await;
+        let stamp = self.sessions.stamp()?;
+        let greeted = match greeting(&params) {
+            Ok(told) => {
+                let session = Token::seal(self.sessions.keys(), &told, stamp);
+                introduce(inner, Client::new(&session, told), parts.extensions).await
+            }
+            Err(problem) => Err(problem.into()),
+        };
         let writer = Writer::legacy(id.clone(), &Method::INITIALIZE);
-        let (status, message) = match answer {
-            Ok(outcome) => writer.done(outcome),
+        let (client, (status, message)) = match greeted {
+            Ok((client, outcome)) => (client, writer.done(outcome)),
             Err(error) => {
                 let problem = writer.failed(&*error);
                 let mut response = json(problem.status, writer.problem(&problem));
-                retry_after(response.headers_mut(), &problem);
+                if let Some(delay) = problem.retry_after {
+                    retry_after(response.headers_mut(), delay);
+                }
                 return Ok(response);
             }
         };
         let mut response = json(status, message);
         if let Some(client) = client {
-            let name = HeaderValue::from_str(&session).expect("hexadecimal digits");
-            let entry = Entry::new(session, None);
-            entry.introduce(client);
+            let name = HeaderValue::from_str(client.session().id()).expect("a token is visible ASCII");
+            let entry = Entry::sealed(client, stamp, self.sessions.budget().clone());
             self.sessions.insert(Arc::new(entry)).map_err(|full| full.with_id(&id))?;
             response.headers_mut().insert(headers::SESSION_ID, name);
         }
@@ -53,33 +64,33 @@ impl Legacy {
     }
 }
 
+/// What the parameters of `initialize` tell.
+pub(super) fn greeting(params: &Params) -> Result<Told, Problem> {
+    let asked = params.member("protocolVersion").and_then(|version| version.read::<String>().ok());
+    let asked = asked.ok_or_else(|| Problem::rpc(400, -32602, "\"protocolVersion\" must be a string"))?;
+    let told = Told::read(agreed(&asked), params);
+    told.ok_or_else(|| Problem::rpc(400, -32602, "the client says too much about itself"))
+}
+
 /// The answer to `initialize`, and the client it introduces where they came to an agreement.
 ///
 /// Nothing goes to a server: the answer is that to `server/discover`, in the words of the client's revision.
 pub(super) async fn introduce<S: Inner>(
     inner: &S,
-    session: &str,
-    params: &Params,
+    client: Client,
     extensions: Extensions,
-) -> (Option<Client>, Result<Outcome, BoxError>) {
-    let asked = params.member("protocolVersion").and_then(|version| version.read::<String>().ok());
-    let Some(asked) = asked else {
-        return (None, Err(Problem::rpc(400, -32602, "\"protocolVersion\" must be a string").into()));
-    };
-    let revision = agreed(&asked);
-    let Some(client) = Client::new(session, revision, params) else {
-        return (None, Err(Problem::rpc(400, -32602, "the client says too much about itself").into()));
-    };
+) -> Result<(Option<Client>, Outcome), BoxError> {
     let mut discover = Running::start(inner, client.call(Method::DISCOVER, &Params::empty(), None, extensions));
     loop {
         return match discover.next().await {
             Some(Ok(Event::Note(_) | Event::Ask(_))) => continue,
             Some(Ok(Event::Done(Outcome::Result(found)))) => {
-                (Some(client), Ok(Outcome::Result(result(revision, &found))))
+                let result = result(client.session().revision(), &found);
+                Ok((Some(client), Outcome::Result(result)))
             }
-            Some(Ok(Event::Done(outcome))) => (None, Ok(outcome)),
-            Some(Err(error)) => (None, Err(error)),
-            None => (None, Err(Unfinished::new().into())),
+            Some(Ok(Event::Done(outcome))) => Ok((None, outcome)),
+            Some(Err(error)) => Err(error),
+            None => Err(Unfinished::new().into()),
         };
     }
 }

@@ -9,13 +9,22 @@
 
 mod batch;
 mod client;
+mod dialogue;
+mod feed;
+mod history;
 mod initialize;
+mod inquiry;
+mod line;
 mod live;
 pub(super) mod post;
+mod questions;
+pub(super) mod results;
+mod rounds;
 pub(super) mod session;
 pub(super) mod sse;
 pub(super) mod store;
 pub(super) mod stream;
+mod token;
 
 use self::{session::Entry, store::Sessions};
 use super::{
@@ -26,7 +35,7 @@ use super::{
     layer::Settings,
     running::Inner,
 };
-use crate::{Revision, error::Problem};
+use crate::{Revision, error::Problem, seal::Keys};
 use http::{HeaderMap, Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
@@ -41,7 +50,9 @@ impl Legacy {
     pub(super) const ALLOW: &'static str = "GET, POST, DELETE";
 
     pub(super) fn new(settings: Arc<Settings>) -> Self {
-        let sessions = Arc::new(Sessions::new(settings.max_sessions, settings.session_idle));
+        let generate = || Keys::generate().expect("the operating system gives random bytes");
+        let keys = settings.keys.clone().unwrap_or_else(generate);
+        let sessions = Arc::new(Sessions::new(settings.max_sessions, settings.session_idle, keys));
         Self { settings, sessions }
     }
 
@@ -75,7 +86,7 @@ impl Legacy {
     /// Ends a session and everything in it.
     pub(super) fn delete(&self, parts: &Parts) -> Result<Response<Body>, Refusal> {
         let entry = self.session(&parts.headers)?.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
-        self.sessions.remove(entry.id());
+        self.sessions.revoke(&entry);
         Ok(bare(StatusCode::NO_CONTENT))
     }
 
@@ -84,7 +95,10 @@ impl Legacy {
         let id = single(headers, &headers::SESSION_ID).map_err(|_| Refusal::invalid("more than one Mcp-Session-Id"))?;
         let Some(id) = id else { return Ok(None) };
         // The id of an HTTP+SSE session travels in URLs, so it is none here.
-        let entry = self.sessions.find(id).filter(|entry| entry.queue().is_none()).ok_or_else(no_session)?;
+        let entry = self.sessions.find(id)?;
+        if entry.queue().is_some() {
+            return Err(no_session());
+        }
         let version = single(headers, &headers::PROTOCOL_VERSION).map_err(|_| unsupported())?;
         match version.map(str::parse::<Revision>) {
             None => Ok(Some(entry)),

@@ -1,10 +1,13 @@
-use super::{live::Kept, session::Entry};
+use super::{
+    dialogue::{Dialogue, Kept, Said},
+    session::Entry,
+};
 use crate::{
     Method,
     edge::{
         Body,
-        answer::{deliver, json, respond},
-        error::{Refusal, bare},
+        answer::{PATIENCE, deliver, event_stream, json},
+        error::{Refusal, bare, retry_after},
         incoming::Incoming,
         legacy::Legacy,
         running::{Inner, Running},
@@ -14,8 +17,10 @@ use crate::{
     json::{Id, Json, Params},
     reply::Outcome,
 };
+use futures_util::{StreamExt, stream};
 use http::{Extensions, Response, StatusCode, request::Parts};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 
 impl Legacy {
     /// What a client of Streamable HTTP posts.
@@ -42,8 +47,10 @@ impl Legacy {
             Incoming::Notification { method, params } => {
                 notification(inner, &entry, parts.extensions, method, params).await
             }
-            // Nothing is asked of clients of a session whose answer could still be awaited.
-            Incoming::Response => Ok(bare(StatusCode::ACCEPTED)),
+            Incoming::Response { id, outcome } => {
+                entry.questions().answer(id.as_ref(), outcome);
+                Ok(bare(StatusCode::ACCEPTED))
+            }
             Incoming::Batch(elements) => self.batch(inner, &entry, &parts.extensions, elements).await,
         }
     }
@@ -63,9 +70,29 @@ impl Legacy {
             return Ok(json(status, message));
         }
         let ticket = entry.begin(&id)?;
-        let call = entry.call(method, &params, extensions).ok_or_else(super::no_session)?;
-        Ok(respond(Kept::start(inner, call, ticket), writer, self.settings.keep_alive).await)
+        let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, params, extensions))?;
+        Ok(respond(entry, Kept::new(dialogue), self.settings.keep_alive).await)
     }
+}
+
+/// Answers a request: JSON where the answer comes first, an event stream where something comes before it or nothing
+/// comes for ten seconds.
+async fn respond(entry: &Arc<Entry>, mut said: Kept, keep_alive: Duration) -> Response<Body> {
+    let first = match timeout(PATIENCE, said.next()).await {
+        Ok(Some(Said::Last(message, delay))) => {
+            let mut response = json(StatusCode::OK, message);
+            if let Some(delay) = delay {
+                retry_after(response.headers_mut(), delay);
+            }
+            return response;
+        }
+        Ok(Some(first)) => Some(first),
+        // Taken back by the client, who wants no answer.
+        Ok(None) => return bare(StatusCode::ACCEPTED),
+        Err(_) => None,
+    };
+    let messages = stream::iter(first).chain(said).map(Said::into_message);
+    event_stream(entry.say(Box::pin(messages)), keep_alive)
 }
 
 async fn notification<S: Inner>(

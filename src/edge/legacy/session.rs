@@ -1,6 +1,12 @@
-use super::client::Client;
+use super::{
+    client::Client,
+    feed::Feed,
+    history::{Budget, History},
+    questions::Questions,
+    token::{Stamp, Token},
+};
 use crate::{
-    Call, Method,
+    Call, Method, Revision,
     edge::error::Refusal,
     error::Problem,
     json::{Id, Params},
@@ -24,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 /// that all of them watch, so ending it needs neither a list of them nor their help.
 pub(in crate::edge) struct Entry {
     id: Box<str>,
+    /// Of a session whose id can open it again.
+    stamp: Option<Stamp>,
     /// Set by `initialize`; from the start for Streamable HTTP, where the session is its result.
     client: OnceLock<Client>,
     /// The stream of an HTTP+SSE client, which is that client's session.
@@ -32,6 +40,9 @@ pub(in crate::edge) struct Entry {
     calls: Mutex<HashMap<Id, CancellationToken>>,
     level: Mutex<Option<&'static str>>,
     listening: AtomicBool,
+    questions: Questions,
+    history: History,
+    feed: Feed,
     seen: Mutex<Instant>,
 }
 
@@ -40,21 +51,71 @@ impl Entry {
     /// client that never takes its answers keeps a bounded number of them here.
     const MAX_CALLS: usize = 256;
 
-    pub(in crate::edge) fn new(id: Box<str>, queue: Option<mpsc::Sender<Bytes>>) -> Self {
+    /// The session that is the one stream of a client of HTTP+SSE, or the pipe of one of stdio.
+    pub(in crate::edge) fn streaming(id: Box<str>, queue: mpsc::Sender<Bytes>) -> Self {
+        let mut entry = Self::new(id, None, Arc::default(), 0);
+        entry.queue = Some(queue);
+        entry
+    }
+
+    /// A session of Streamable HTTP, which the client's id can open again.
+    pub(super) fn sealed(client: Client, stamp: Stamp, budget: Arc<Budget>) -> Self {
+        let entry = Self::new(client.session().id().into(), Some(stamp), budget, 0);
+        entry.introduce(client);
+        entry
+    }
+
+    /// A session of which nothing but its id is left.
+    pub(super) fn revived(id: Box<str>, token: Token, budget: Arc<Budget>) -> Self {
+        let client = Client::new(&id, token.told);
+        // Ids of questions and events that were given before must not be given again.
+        let base = u64::from(fastrand::u32(1..)) << 16;
+        let entry = Self::new(id, Some(token.stamp), budget, base);
+        entry.introduce(client);
+        entry
+    }
+
+    fn new(id: Box<str>, stamp: Option<Stamp>, budget: Arc<Budget>, base: u64) -> Self {
         Self {
             id,
+            stamp,
             client: OnceLock::new(),
-            queue,
+            queue: None,
             ended: CancellationToken::new(),
             calls: Mutex::default(),
             level: Mutex::default(),
             listening: AtomicBool::new(false),
+            questions: Questions::new(base),
+            history: History::new(base, budget),
+            feed: Feed::default(),
             seen: Mutex::new(Instant::now()),
         }
     }
 
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    pub(super) fn stamp(&self) -> Option<&Stamp> {
+        self.stamp.as_ref()
+    }
+
+    pub(in crate::edge) fn questions(&self) -> &Questions {
+        &self.questions
+    }
+
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    pub(super) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Whether the client's revision begins streams with an event that has nothing but an id; before, clients take it
+    /// for a broken message.
+    pub(super) fn is_primed(&self) -> bool {
+        self.client().is_some_and(|client| client.session().revision() >= Revision::V2025_11_25)
     }
 
     pub(in crate::edge) fn queue(&self) -> Option<&mpsc::Sender<Bytes>> {
@@ -81,18 +142,27 @@ impl Entry {
         if let Some(client) = self.client.get() {
             client.session().close();
         }
+        self.questions.close();
+        self.history.close();
+        self.feed.close();
     }
 
     pub(super) fn touch(&self) {
         *lock(&self.seen) = Instant::now();
     }
 
-    /// Whether nothing runs and nobody has come for this long.
-    pub(super) fn is_idle(&self, idle: Duration) -> bool {
-        self.queue.is_none()
-            && !self.listening.load(Ordering::Acquire)
-            && lock(&self.calls).is_empty()
-            && lock(&self.seen).elapsed() >= idle
+    /// Whether its time is up at the second `now`, or nothing runs and nobody has come for this long.
+    pub(super) fn is_over(&self, now: u64, idle: Duration) -> bool {
+        let expired = self.stamp.is_some_and(|stamp| stamp.expires <= now);
+        expired
+            || self.queue.is_none()
+                && !self.is_listening()
+                && lock(&self.calls).is_empty()
+                && lock(&self.seen).elapsed() >= idle
+    }
+
+    pub(super) fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Acquire)
     }
 
     pub(super) fn set_level(&self, level: &'static str) {
@@ -163,10 +233,6 @@ impl Ticket {
     pub(super) fn token(&self) -> &CancellationToken {
         &self.token
     }
-
-    pub(super) fn queue(&self) -> Option<&mpsc::Sender<Bytes>> {
-        self.entry.queue()
-    }
 }
 
 impl Drop for Ticket {
@@ -182,6 +248,7 @@ pub(in crate::edge) struct Listening(Arc<Entry>);
 impl Drop for Listening {
     fn drop(&mut self) {
         self.0.listening.store(false, Ordering::Release);
+        self.0.feed.unread();
         self.0.touch();
     }
 }

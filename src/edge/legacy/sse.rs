@@ -1,16 +1,18 @@
 use super::{
-    initialize::introduce,
-    live::Live,
+    client::Client,
+    dialogue::Dialogue,
+    feed::listen,
+    initialize::{greeting, introduce},
     post::{local, told},
     session::{Entry, Ticket},
     store::{self, Sessions},
-    stream::{listen, notice},
+    stream::notice,
 };
 use crate::{
     Method, Revision,
     edge::{
         Body,
-        answer::{deliver, event_stream, frame, message},
+        answer::{deliver, event_stream, frame},
         error::{Refusal, bare},
         incoming::{Incoming, accepts, not_acceptable},
         layer::Settings,
@@ -20,7 +22,6 @@ use crate::{
     },
     error::Problem,
     json::{Id, Params},
-    reply::Event,
     sse,
 };
 use bytes::Bytes;
@@ -28,6 +29,7 @@ use futures_util::{StreamExt, stream};
 use http::{Extensions, Response, StatusCode, Uri, request::Parts};
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Messages that wait for one client to read them. A client that does not read stops its own calls, each of which
 /// waits here with one message more.
@@ -69,8 +71,7 @@ impl Legacy {
             return Err(not_acceptable());
         }
         let (sender, queue) = mpsc::channel(QUEUE);
-        let entry = Arc::new(Entry::new(store::mint()?, Some(sender)));
-        self.sessions.insert(entry.clone())?;
+        let entry = self.sessions.insert(Arc::new(Entry::streaming(store::mint()?, sender)))?;
         let open = Open { entry, queue, sessions: self.sessions.clone() };
         let path = self.settings.messages_path.as_deref().map_or_else(|| messages_path(parts.uri.path()), String::from);
         let endpoint = format!("{path}?{PARAMETER}{}", open.entry.id());
@@ -91,7 +92,7 @@ impl Legacy {
         incoming: Incoming,
     ) -> Result<Response<Body>, Refusal> {
         let named = |refusal: Refusal| incoming.id().into_iter().fold(refusal, Refusal::with_id);
-        let entry = self.sessions.find(&id).filter(|entry| entry.queue().is_some());
+        let entry = self.sessions.known(&id).filter(|entry| entry.queue().is_some());
         let entry = entry.ok_or_else(|| named(super::no_session()))?;
         match incoming {
             Incoming::Batch(elements) => {
@@ -149,11 +150,15 @@ async fn take<S: Inner>(
                 deliver(running).await?;
             }
             if initialized {
-                announce(inner, entry, extensions);
+                announce(inner, entry, extensions, entry.ended().clone());
             }
             Ok(())
         }
-        Incoming::Response | Incoming::Batch(_) => Ok(()),
+        Incoming::Response { id, outcome } => {
+            entry.questions().answer(id.as_ref(), outcome);
+            Ok(())
+        }
+        Incoming::Batch(_) => Ok(()),
     }
 }
 
@@ -173,21 +178,19 @@ pub(in crate::edge) fn request<S: Inner>(
         return Ok(());
     }
     if let Some(outcome) = local(entry, &method, &params) {
-        let answer = writer.done(outcome).1;
+        let (entry, answer) = (entry.clone(), writer.done(outcome).1);
         tokio::spawn(async move {
-            send(&ticket, answer).await;
+            send(&entry, ticket.token(), answer).await;
         });
         return Ok(());
     }
-    let call = entry.call(method, &params, extensions);
-    let call = call.ok_or_else(|| Refusal::invalid("the session is not initialized").with_id(&id))?;
     let token = ticket.token().clone();
-    let mut live = Live::start(inner, call, token, ());
+    let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, params, extensions));
+    let mut dialogue = dialogue.map_err(|refusal| refusal.with_id(&id))?;
+    let entry = entry.clone();
     tokio::spawn(async move {
-        while let Some(event) = live.next().await {
-            if let Some(message) = message(&writer, event)
-                && send(&ticket, message).await.is_none()
-            {
+        while let Some(said) = dialogue.next().await {
+            if send(&entry, &token, said.into_message()).await.is_none() {
                 break;
             }
         }
@@ -204,26 +207,36 @@ async fn initialize<S: Inner>(
     params: Params,
     writer: Writer,
 ) {
-    let introduced = introduce(&inner, entry.id(), &params, extensions);
-    let Some((client, mut answer)) = entry.ended().run_until_cancelled(introduced).await else { return };
-    if client.is_some_and(|client| !entry.introduce(client)) {
-        answer = Err(Problem::rpc(400, -32600, "the session is initialized already").into());
-    }
-    if let Some(message) = message(&writer, answer.map(Event::Done)) {
-        send(&ticket, message).await;
-    }
+    let greeted = async {
+        let told = greeting(&params)?;
+        introduce(&inner, Client::new(entry.id(), told), extensions).await
+    };
+    let Some(greeted) = entry.ended().run_until_cancelled(greeted).await else { return };
+    let message = match greeted {
+        Ok((client, outcome)) => match client.is_none_or(|client| entry.introduce(client)) {
+            true => writer.done(outcome).1,
+            false => writer.problem(&Problem::rpc(400, -32600, "the session is initialized already")),
+        },
+        Err(error) => writer.problem(&writer.failed(&*error)),
+    };
+    send(&entry, ticket.token(), message).await;
 }
 
-/// Tells the client of changed lists from here on, once.
-fn announce<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions) {
+/// Tells the client of what changes outside of calls from here on, once.
+pub(in crate::edge) fn announce<S: Inner>(
+    inner: &S,
+    entry: &Arc<Entry>,
+    extensions: Extensions,
+    over: CancellationToken,
+) {
     let Some(place) = entry.listen() else { return };
-    let Some(mut live) = listen(inner, entry, extensions, place) else { return };
-    let Some(queue) = entry.queue().cloned() else { return };
-    let ended = entry.ended().clone();
-    tokio::spawn(ended.run_until_cancelled_owned(async move {
-        while let Some(event) = live.next().await {
+    let (inner, entry) = (inner.clone(), entry.clone());
+    tokio::spawn(over.run_until_cancelled_owned(async move {
+        let Some((first, rest)) = listen(&inner, &entry, extensions, place).await else { return };
+        let mut events = stream::iter(first).chain(rest);
+        while let Some(event) = events.next().await {
             if let Some(message) = notice(event)
-                && queue.send(message).await.is_err()
+                && send(&entry, entry.ended(), message).await.is_none()
             {
                 break;
             }
@@ -232,7 +245,6 @@ fn announce<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions) {
 }
 
 /// Waits for a place in the client's queue; `None` once the call is taken back or the client is gone.
-async fn send(ticket: &Ticket, message: Bytes) -> Option<()> {
-    let sent = ticket.token().run_until_cancelled(ticket.queue()?.send(message));
-    sent.await?.ok()
+async fn send(entry: &Entry, token: &CancellationToken, message: Bytes) -> Option<()> {
+    token.run_until_cancelled(entry.queue()?.send(message)).await?.ok()
 }

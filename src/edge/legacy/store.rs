@@ -1,7 +1,11 @@
-use super::session::{Entry, lock};
-use crate::{edge::error::Refusal, error::Problem};
+use super::{
+    history::Budget,
+    session::{Entry, lock},
+    token::{Clock, Stamp, Token},
+};
+use crate::{edge::error::Refusal, error::Problem, seal::Keys};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt::Write,
     sync::{Arc, Mutex},
     time::Duration,
@@ -16,10 +20,15 @@ pub(super) struct Sessions {
     store: Mutex<Store>,
     max: usize,
     idle: Duration,
+    keys: Keys,
+    clock: Clock,
+    budget: Arc<Budget>,
 }
 
 struct Store {
     entries: HashMap<Box<str>, Arc<Entry>>,
+    /// Sessions that were ended before their time; their ids still open.
+    revoked: BTreeSet<Stamp>,
     swept: Instant,
 }
 
@@ -27,23 +36,47 @@ impl Sessions {
     /// A full store is searched for idle sessions at most this often, so that a flood of `initialize` does not walk it
     /// each time.
     const SEARCH: Duration = Duration::from_secs(1);
+    /// The most ended sessions that are remembered: 2 MiB. Beyond it the ones nearest to their end are forgotten, whose
+    /// ids would open again for what is left of their day.
+    const MAX_REVOKED: usize = 1 << 16;
 
-    pub(super) fn new(max: usize, idle: Duration) -> Self {
-        Self { store: Mutex::new(Store { entries: HashMap::new(), swept: Instant::now() }), max, idle }
+    pub(super) fn new(max: usize, idle: Duration, keys: Keys) -> Self {
+        let store = Store { entries: HashMap::new(), revoked: BTreeSet::new(), swept: Instant::now() };
+        Self { store: Mutex::new(store), max, idle, keys, clock: Clock::new(), budget: Arc::default() }
     }
 
-    /// Takes a session in.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// A new session from here on.
+    pub(super) fn stamp(&self) -> Result<Stamp, Problem> {
+        Ok(Stamp { expires: self.clock.now() + Token::LIFE.as_secs(), id: random()? })
+    }
+
+    /// Takes a session in; one with its id that is there already stays.
     ///
     /// # Errors
     ///
     /// There are as many as there may be, and none has been idle for long enough.
-    pub(super) fn insert(&self, entry: Arc<Entry>) -> Result<(), Refusal> {
+    pub(super) fn insert(&self, entry: Arc<Entry>) -> Result<Arc<Entry>, Refusal> {
         self.room()?;
         let mut store = lock(&self.store);
+        // Ended while it was being opened again.
+        if entry.stamp().is_some_and(|stamp| store.revoked.contains(stamp)) {
+            return Err(super::no_session());
+        }
+        if let Some(there) = store.entries.get(entry.id()) {
+            return Ok(there.clone());
+        }
         match store.entries.len() < self.max {
             true => {
-                store.entries.insert(entry.id().into(), entry);
-                Ok(())
+                store.entries.insert(entry.id().into(), entry.clone());
+                Ok(entry)
             }
             false => Err(full()),
         }
@@ -56,11 +89,30 @@ impl Sessions {
         if is_full() { Err(full()) } else { Ok(()) }
     }
 
-    /// The session with this id, which is in use from now.
-    pub(super) fn find(&self, id: &str) -> Option<Arc<Entry>> {
+    /// The session with this id, which is in use from now. One that is not known any more, or was never known here, is
+    /// opened again from what its id holds.
+    ///
+    /// # Errors
+    ///
+    /// 404, the same for every reason; 503 if there is no room to open it again.
+    pub(super) fn find(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
+        let known = self.known(id);
+        if let Some(entry) = known {
+            return Ok(entry);
+        }
+        let token = Token::open(&self.keys, id).ok_or_else(super::no_session)?;
+        let revoked = lock(&self.store).revoked.contains(&token.stamp);
+        if revoked || token.stamp.expires <= self.clock.now() {
+            return Err(super::no_session());
+        }
+        self.insert(Arc::new(Entry::revived(id.into(), token, self.budget.clone())))
+    }
+
+    /// The session with this id where it is in memory, which is in use from now.
+    pub(super) fn known(&self, id: &str) -> Option<Arc<Entry>> {
         self.sweep(self.idle / 4);
         let entry = lock(&self.store).entries.get(id).cloned()?;
-        if entry.is_idle(self.idle) {
+        if entry.is_over(self.clock.now(), self.idle) {
             self.remove(id);
             return None;
         }
@@ -68,7 +120,22 @@ impl Sessions {
         Some(entry)
     }
 
-    /// Ends the session with this id.
+    /// Ends a session for good: its id opens no more.
+    pub(super) fn revoke(&self, entry: &Entry) {
+        if let Some(stamp) = entry.stamp() {
+            let now = self.clock.now();
+            let mut store = lock(&self.store);
+            store.revoked.insert(*stamp);
+            while store.revoked.first().is_some_and(|first| first.expires <= now)
+                || store.revoked.len() > Self::MAX_REVOKED
+            {
+                store.revoked.pop_first();
+            }
+        }
+        self.remove(entry.id());
+    }
+
+    /// Takes the session with this id out of memory, with everything in it.
     pub(super) fn remove(&self, id: &str) {
         let entry = lock(&self.store).entries.remove(id);
         if let Some(entry) = entry {
@@ -76,7 +143,7 @@ impl Sessions {
         }
     }
 
-    /// Ends all sessions.
+    /// Takes all sessions out of memory.
     pub(super) fn close(&self) {
         let entries = std::mem::take(&mut lock(&self.store).entries);
         entries.values().for_each(|entry| entry.close());
@@ -86,7 +153,7 @@ impl Sessions {
         lock(&self.store).entries.len()
     }
 
-    /// Ends idle sessions, unless that was done less than `pause` ago.
+    /// Takes out idle and expired sessions, unless that was done less than `pause` ago.
     fn sweep(&self, pause: Duration) {
         let mut expired = Vec::new();
         {
@@ -95,12 +162,13 @@ impl Sessions {
                 return;
             }
             store.swept = Instant::now();
+            let now = self.clock.now();
             store.entries.retain(|_, entry| {
-                let idle = entry.is_idle(self.idle);
-                if idle {
+                let over = entry.is_over(now, self.idle);
+                if over {
                     expired.push(entry.clone());
                 }
-                !idle
+                !over
             });
         }
         // Closing wakes and drops what others wrote, which must not happen under the lock.
@@ -108,18 +176,23 @@ impl Sessions {
     }
 }
 
-/// A new session id: 128 bits that nobody can guess, as the specification asks of what speaks for a client.
-pub(in crate::edge) fn mint() -> Result<Box<str>, Refusal> {
-    let mut random = [0u8; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        tracing::error!(%error, "the operating system gives no random bytes");
-        Problem::rpc(500, -32603, "internal error")
-    })?;
+/// 128 bits that nobody can guess, as hexadecimal digits.
+pub(in crate::edge) fn mint() -> Result<Box<str>, Problem> {
+    let random = random()?;
     let mut id = String::with_capacity(2 * random.len());
     for byte in random {
         write!(id, "{byte:02x}").expect("a String takes every byte");
     }
     Ok(id.into())
+}
+
+fn random() -> Result<[u8; 16], Problem> {
+    let mut random = [0u8; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        tracing::error!(%error, "the operating system gives no random bytes");
+        Problem::rpc(500, -32603, "internal error")
+    })?;
+    Ok(random)
 }
 
 fn full() -> Refusal {

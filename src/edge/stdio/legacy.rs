@@ -2,13 +2,12 @@ use crate::{
     Method, Revision,
     edge::{
         error::Refusal,
-        legacy::{post, session::Entry, sse, store, stream},
+        legacy::{post, session::Entry, sse, store},
         running::{Inner, Running},
     },
-    json::{Id, Params},
+    json::{Id, Json, Params},
 };
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::Extensions;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -19,15 +18,14 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Legacy<S> {
     inner: S,
     entry: Arc<Entry>,
-    queue: mpsc::Sender<Bytes>,
     /// Cancelled when what only listens is over.
     over: CancellationToken,
 }
 
 impl<S: Inner> Legacy<S> {
     pub(super) fn new(inner: S, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> Result<Self, Refusal> {
-        let entry = Arc::new(Entry::new(store::mint()?, Some(queue.clone())));
-        Ok(Self { inner, entry, queue, over })
+        let entry = Arc::new(Entry::streaming(store::mint()?, queue));
+        Ok(Self { inner, entry, over })
     }
 
     pub(super) fn request(&self, id: Id, method: Method, params: Params) -> Result<(), Refusal> {
@@ -37,7 +35,7 @@ impl<S: Inner> Legacy<S> {
     /// What a notification makes of itself: nothing more to do, or something to hand on.
     pub(super) fn told(&self, method: Method, params: Params) -> Result<Option<Running>, Refusal> {
         if method == Method::INITIALIZED {
-            self.announce();
+            sse::announce(&self.inner, &self.entry, Extensions::new(), self.over.clone());
         }
         post::told(&self.inner, &self.entry, Extensions::new(), method, params)
     }
@@ -45,6 +43,11 @@ impl<S: Inner> Legacy<S> {
     /// Whether arrays of messages belong to the session's revision.
     pub(super) fn has_batches(&self) -> bool {
         self.entry.client().is_some_and(|client| client.session().revision() == Revision::V2025_03_26)
+    }
+
+    /// Takes the client's answer to a question.
+    pub(super) fn answer(&self, id: Option<&Id>, answer: Result<Json, Json>) {
+        self.entry.questions().answer(id, answer);
     }
 
     /// Takes back the running call with this id, if there is one.
@@ -56,20 +59,11 @@ impl<S: Inner> Legacy<S> {
     pub(super) fn ended(&self) -> &CancellationToken {
         self.entry.ended()
     }
+}
 
-    /// Tells the client of changed lists from here on, once.
-    fn announce(&self) {
-        let Some(place) = self.entry.listen() else { return };
-        let Some(mut live) = stream::listen(&self.inner, &self.entry, Extensions::new(), place) else { return };
-        let queue = self.queue.clone();
-        tokio::spawn(self.over.clone().run_until_cancelled_owned(async move {
-            while let Some(event) = live.next().await {
-                if let Some(message) = stream::notice(event)
-                    && queue.send(message).await.is_err()
-                {
-                    break;
-                }
-            }
-        }));
+impl<S> Drop for Legacy<S> {
+    fn drop(&mut self) {
+        // The client has closed its end, so it answers nothing any more, and calls must not wait for that.
+        self.entry.questions().close();
     }
 }

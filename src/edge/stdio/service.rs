@@ -169,8 +169,13 @@ impl<S: Inner> Lanes<S> {
                 }
                 Ok(())
             }
-            // Nothing is asked of the client whose answer could still be awaited.
-            Incoming::Response => Ok(()),
+            Incoming::Response { id, outcome } => {
+                #[cfg(feature = "legacy")]
+                self.legacy.answer(id.as_ref(), outcome);
+                #[cfg(not(feature = "legacy"))]
+                let _ = (id, outcome);
+                Ok(())
+            }
             #[cfg(feature = "legacy")]
             Incoming::Batch(_) => Err(Refusal::invalid("this revision has no batches")),
         }

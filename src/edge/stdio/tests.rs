@@ -2,7 +2,7 @@ use crate::{
     BoxError, Call, Method, Reply,
     edge::EdgeLayer,
     json::{Json, Params},
-    reply::{Event, Note, Outcome},
+    reply::{Ask, Event, Note, Outcome},
 };
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -225,6 +225,28 @@ async fn a_session_is_told_of_changed_lists_once_it_is_initialized() {
     client.say(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
     assert_eq!(client.hear().await["method"], "notifications/tools/list_changed");
     assert!(client.leave().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_asked_until_it_closes_its_end() {
+    let behind = Behind::default();
+    let mut client = Client::new(&behind);
+    client.initialize().await;
+    client.say(legacy(1, "asks")).await;
+    let asks = behind.tool("asks").await;
+    let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+    asks.send(Ok(Event::Ask(ask))).unwrap();
+    let asked = client.hear().await;
+    assert_eq!(asked["method"], "roots/list");
+    client.say(json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"roots": []}})).await;
+    assert!(answer.await.is_some_and(|answer| answer.is_ok()));
+    let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+    asks.send(Ok(Event::Ask(ask))).unwrap();
+    client.hear().await;
+    let left = tokio::spawn(client.leave());
+    assert!(answer.await.is_none());
+    asks.send(done("{}")).unwrap();
+    assert_eq!(left.await.unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,8 +95,7 @@ async fn notes_come_before_the_result_on_the_calls_own_stream() {
     let session = open(&edge, &mut behind, "2025-11-25").await;
     let reply = events(vec![Ok(progress(1)), Ok(Event::Done(result(json!({"a": 1}))))]);
     let (_, response) = through(&edge, &mut behind, call(&session, json!("x")), reply).await;
-    let text = text(response).await;
-    let messages: Vec<Value> = text.split_terminator("\n\n").map(message).collect();
+    let messages = messages(response).await;
     assert_eq!(messages[0]["params"]["progressToken"], "t");
     assert_eq!(messages[1], json!({"jsonrpc": "2.0", "id": "x", "result": {"a": 1}}));
 }
@@ -155,12 +154,11 @@ async fn cancelling_ends_exactly_the_call_it_names() {
     }
     assert_eq!(ask(&edge, cancel(&session, json!(1))).await.status(), 202);
     let (response, dropped) = streams.remove(0);
-    let text = text(response).await;
-    assert_eq!(text.split_terminator("\n\n").count(), 1, "{text}");
+    assert_eq!(messages(response).await.len(), 1);
     dropped.await;
     for (response, dropped) in &mut streams {
         let mut body = std::mem::replace(response, Response::new(bytes::Bytes::new().into())).into_body();
-        assert_eq!(message(&frame(&mut body).await.unwrap())["method"], "notifications/progress");
+        assert_eq!(said(&mut body).await.unwrap()["method"], "notifications/progress");
         assert!(futures_util::FutureExt::now_or_never(&mut *dropped).is_none());
         assert!(futures_util::FutureExt::now_or_never(frame(&mut body)).is_none());
     }

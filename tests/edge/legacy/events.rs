@@ -105,6 +105,35 @@ async fn the_session_and_its_calls_end_with_the_stream() {
 }
 
 #[tokio::test]
+async fn questions_and_updates_come_on_the_stream() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    ask(&edge, call(&path, json!(1), "tools/call")).await;
+    next(&mut behind).await.1.send_response(super::questions::asking("roots/list", json!({})));
+    let asked = said(&mut body).await.unwrap();
+    assert_eq!(asked["method"], "roots/list");
+    let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"roots": []}});
+    assert_eq!(ask(&edge, to(&path, answer)).await.status(), 202);
+    assert_eq!(said(&mut body).await.unwrap()["result"]["answer"]["told"], json!({"roots": []}));
+    ask(&edge, to(&path, json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))).await;
+    let acknowledged = |uris: Value| {
+        let honoured = json!({"notifications": {"resourceSubscriptions": uris}});
+        note("notifications/subscriptions/acknowledged", honoured)
+    };
+    next(&mut behind).await.1.send_response(endless(vec![acknowledged(json!([]))]).0);
+    let subscribe = json!({"jsonrpc": "2.0", "id": 2, "method": "resources/subscribe", "params": {"uri": "a"}});
+    ask(&edge, to(&path, subscribe)).await;
+    let (_, respond) = next(&mut behind).await;
+    let updated = note("notifications/resources/updated", json!({"uri": "a"}));
+    respond.send_response(endless(vec![acknowledged(json!(["a"])), updated]).0);
+    let mut seen = [said(&mut body).await.unwrap(), said(&mut body).await.unwrap()];
+    seen.sort_by_key(|message| message["id"].is_null());
+    assert_eq!(seen[0], json!({"jsonrpc": "2.0", "id": 2, "result": {}}));
+    assert_eq!(seen[1]["params"]["uri"], "a");
+}
+
+#[tokio::test]
 async fn a_call_is_cancelled_by_its_notification() {
     let (edge, mut behind) = edge();
     let (mut body, path) = connect(&edge, "/sse").await;

@@ -4,7 +4,12 @@ mod batches;
 mod calls;
 mod events;
 mod lifecycle;
+mod questions;
+mod resume;
+mod rounds;
+mod sealed;
 mod streams;
+mod subscriptions;
 
 use super::support::*;
 use http::{Method, Request, Response};
@@ -30,7 +35,12 @@ pub(crate) fn discovered() -> Outcome {
 
 /// Opens a session and gives its id.
 pub(crate) async fn open(edge: &TestEdge, behind: &mut Behind, version: &str) -> String {
-    let (_, response) = through(edge, behind, initialize(version, json!({})), discovered()).await;
+    open_with(edge, behind, version, json!({})).await
+}
+
+/// Opens a session of a client that can do this.
+pub(crate) async fn open_with(edge: &TestEdge, behind: &mut Behind, version: &str, capabilities: Value) -> String {
+    let (_, response) = through(edge, behind, initialize(version, capabilities), discovered()).await;
     header_of(&response, "mcp-session-id").expect("a session").to_owned()
 }
 
@@ -52,6 +62,19 @@ pub(crate) fn get(session: &str) -> Post {
 
 pub(crate) fn delete(session: &str) -> Post {
     bare(Method::DELETE, "/mcp").with("mcp-session-id", session)
+}
+
+pub(crate) fn resume(session: &str, last: &str) -> Post {
+    get(session).with("last-event-id", last)
+}
+
+pub(crate) fn tool_call(session: &str, id: Value) -> Post {
+    request(session, id, "tools/call", json!({"name": "n", "arguments": {"a": 1}}))
+}
+
+/// The client's answer to a question.
+pub(crate) fn answer(session: &str, id: &Value, answer: Value) -> Post {
+    in_session(session, json!({"jsonrpc": "2.0", "id": id, "result": answer}))
 }
 
 /// A tool call of a session, and what stands behind the edge once it has arrived there.

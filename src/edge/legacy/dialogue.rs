@@ -1,0 +1,149 @@
+use super::{
+    feed,
+    live::Live,
+    questions::Asked,
+    rounds::rounds,
+    session::{Entry, Ticket},
+};
+use crate::{
+    Method,
+    edge::{error::Refusal, running::Inner, writer::Writer},
+    json::Params,
+    reply::Event,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use http::Extensions;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::runtime::Handle;
+
+/// A message to the client.
+pub(super) enum Said {
+    /// A note, or a question.
+    Meanwhile(Bytes),
+    /// The answer, with when to come again where it says so.
+    Last(Bytes, Option<Duration>),
+}
+
+impl Said {
+    pub(super) fn into_message(self) -> Bytes {
+        match self {
+            Said::Meanwhile(message) | Said::Last(message, _) => message,
+        }
+    }
+}
+
+/// One request of a session, as the messages it is answered with: notes and questions, then the answer. It ends
+/// without one where the client took the request back.
+///
+/// Questions are open until they are answered or this is dropped.
+pub(super) struct Dialogue {
+    live: Live<Ticket>,
+    writer: Writer,
+    asked: Vec<Asked>,
+    entry: Arc<Entry>,
+    /// Whether the messages reach the client; who hears nothing is not asked either.
+    heard: bool,
+}
+
+impl Dialogue {
+    /// Starts what a request asks for.
+    ///
+    /// # Errors
+    ///
+    /// The session is not initialized.
+    pub(super) fn start<S: Inner>(
+        inner: &S,
+        entry: &Arc<Entry>,
+        ticket: Ticket,
+        writer: Writer,
+        (method, params, extensions): (Method, Params, Extensions),
+    ) -> Result<Self, Refusal> {
+        let subscribes = match method.as_str() {
+            "resources/subscribe" => Some(true),
+            "resources/unsubscribe" => Some(false),
+            _ => None,
+        };
+        let events = match subscribes {
+            Some(wanted) if entry.client().is_some() => feed::change(inner, entry, &params, extensions, wanted),
+            _ => {
+                let call = entry.call(method, &params, extensions);
+                let uninitialized = || Refusal::invalid("the session is not initialized");
+                rounds(inner, call.ok_or_else(uninitialized)?)
+            }
+        };
+        let live = Live::new(events, ticket.token().clone(), ticket);
+        Ok(Self { live, writer, asked: Vec::new(), entry: entry.clone(), heard: true })
+    }
+
+    fn said(&mut self, event: Result<Event, crate::BoxError>) -> Option<Said> {
+        match event {
+            Ok(Event::Note(note)) => Some(Said::Meanwhile(self.writer.note(&note))),
+            Ok(Event::Ask(ask)) if self.heard => {
+                let (asked, message) = self.entry.ask(ask)?;
+                self.asked.retain(Asked::is_open);
+                self.asked.push(asked);
+                Some(Said::Meanwhile(message))
+            }
+            Ok(Event::Ask(_)) => None,
+            Ok(Event::Done(outcome)) => Some(Said::Last(self.writer.done(outcome).1, None)),
+            Err(error) => {
+                let problem = self.writer.failed(&*error);
+                Some(Said::Last(self.writer.problem(&problem), problem.retry_after))
+            }
+        }
+    }
+}
+
+impl Stream for Dialogue {
+    type Item = Said;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Said>> {
+        loop {
+            let Some(event) = ready!(self.live.poll_next_unpin(cx)) else { return Poll::Ready(None) };
+            if let Some(said) = self.said(event) {
+                return Poll::Ready(Some(said));
+            }
+        }
+    }
+}
+
+/// A request that outlives its response: where the client's connection goes, it moves into a task of its own and runs
+/// to its end there, in its place in the session. Only the client's notification, a deadline behind the edge or the
+/// end of the session cancel it.
+pub(super) struct Kept(Option<Dialogue>);
+
+impl Kept {
+    pub(super) fn new(dialogue: Dialogue) -> Self {
+        Self(Some(dialogue))
+    }
+}
+
+impl Stream for Kept {
+    type Item = Said;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Said>> {
+        let Some(dialogue) = &mut self.0 else { return Poll::Ready(None) };
+        let said = ready!(dialogue.poll_next_unpin(cx));
+        if !matches!(said, Some(Said::Meanwhile(_))) {
+            self.0 = None;
+        }
+        Poll::Ready(said)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending, and the call with it.
+        if let (Some(mut dialogue), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            dialogue.heard = false;
+            dialogue.asked.clear();
+            runtime.spawn(async move { while dialogue.next().await.is_some() {} });
+        }
+    }
+}

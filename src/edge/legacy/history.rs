@@ -1,0 +1,158 @@
+use super::{line::Line, session::lock};
+use bytes::Bytes;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// What the streams of one session said last, so that a client whose connection broke can have it again
+/// (2025-11-25, "basic/transports: Resumability and Redelivery").
+///
+/// The oldest messages are forgotten first, whichever stream they are of.
+pub(super) struct History {
+    told: Mutex<Told>,
+    budget: Arc<Budget>,
+}
+
+struct Told {
+    lines: HashMap<u64, Arc<Line>>,
+    messages: VecDeque<(u64, u64, Bytes)>,
+    bytes: usize,
+    next: u64,
+    closed: bool,
+}
+
+/// The bytes that all sessions of an edge keep.
+#[derive(Default)]
+pub(super) struct Budget(AtomicUsize);
+
+impl Budget {
+    /// What broken connections may cost in all: some ten large answers, or all small ones of ten thousand sessions.
+    const MAX_BYTES: usize = 64 << 20;
+}
+
+impl History {
+    /// The most messages that are kept: a call that reports its progress each second, for four minutes.
+    const MAX_MESSAGES: usize = 256;
+    /// The most bytes that are kept: room for one large answer, as large as the largest request.
+    const MAX_BYTES: usize = 4 << 20;
+
+    /// Empty; the first stream has the number after `base`.
+    pub(super) fn new(base: u64, budget: Arc<Budget>) -> Self {
+        let told = Told { lines: HashMap::new(), messages: VecDeque::new(), bytes: 0, next: base + 1, closed: false };
+        Self { told: Mutex::new(told), budget }
+    }
+
+    /// Takes in the stream that `make` makes of its number.
+    pub(super) fn add(&self, make: impl FnOnce(u64) -> Line) -> Arc<Line> {
+        let mut told = lock(&self.told);
+        let number = told.next;
+        told.next += 1;
+        let line = Arc::new(make(number));
+        if !told.closed {
+            told.lines.insert(number, line.clone());
+        }
+        line
+    }
+
+    pub(super) fn line(&self, number: u64) -> Option<Arc<Line>> {
+        lock(&self.told).lines.get(&number).cloned()
+    }
+
+    /// Keeps a message, and forgets the oldest where there is no room.
+    pub(super) fn record(&self, line: u64, place: u64, message: Bytes) {
+        let mut forgotten = Vec::new();
+        let mut told = lock(&self.told);
+        if told.closed {
+            return;
+        }
+        told.bytes += message.len();
+        self.budget.0.fetch_add(message.len(), Ordering::Relaxed);
+        told.messages.push_back((line, place, message));
+        while told.messages.len() > Self::MAX_MESSAGES
+            || told.bytes > Self::MAX_BYTES
+            || self.budget.0.load(Ordering::Relaxed) > Budget::MAX_BYTES
+        {
+            let Some((line, _, message)) = told.messages.pop_front() else { break };
+            told.bytes -= message.len();
+            self.budget.0.fetch_sub(message.len(), Ordering::Relaxed);
+            forgotten.extend(told.forget(line));
+        }
+        drop(told);
+    }
+
+    /// What was said on a stream after a place.
+    pub(super) fn after(&self, line: u64, place: u64) -> VecDeque<(u64, Bytes)> {
+        let told = lock(&self.told);
+        let later = told.messages.iter().filter(|(of, at, _)| *of == line && *at > place);
+        later.map(|(_, at, message)| (*at, message.clone())).collect()
+    }
+
+    /// A stream has said its last; it is known for as long as a message of it is kept.
+    pub(super) fn finished(&self, line: u64) {
+        let forgotten = lock(&self.told).forget(line);
+        drop(forgotten);
+    }
+
+    /// Forgets everything, and keeps nothing more.
+    pub(super) fn close(&self) {
+        let (lines, messages) = {
+            let mut told = lock(&self.told);
+            told.closed = true;
+            self.budget.0.fetch_sub(std::mem::take(&mut told.bytes), Ordering::Relaxed);
+            (std::mem::take(&mut told.lines), std::mem::take(&mut told.messages))
+        };
+        drop((lines, messages));
+    }
+}
+
+impl Told {
+    /// Takes out a stream of which nothing more can be said or asked.
+    fn forget(&mut self, line: u64) -> Option<Arc<Line>> {
+        let over = self.lines.get(&line).is_some_and(|line| line.is_over());
+        let kept = over && self.messages.iter().any(|(of, ..)| *of == line);
+        if over && !kept { self.lines.remove(&line) } else { None }
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_goes_first_by_number_and_by_size() {
+        let budget = Arc::new(Budget::default());
+        let history = History::new(0, budget.clone());
+        for place in 1..=300 {
+            history.record(1, place, Bytes::from_static(b"x"));
+        }
+        let kept = history.after(1, 0);
+        assert_eq!((kept.len(), kept[0].0), (256, 45));
+        history.record(2, 1, vec![b'x'; History::MAX_BYTES - 1].into());
+        assert_eq!((history.after(1, 0).len(), history.after(2, 0).len()), (1, 1));
+        history.record(2, 2, vec![b'x'; History::MAX_BYTES + 1].into());
+        assert!(history.after(2, 0).is_empty(), "what is larger than all room is not kept");
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn all_sessions_share_one_budget_and_give_it_back() {
+        let budget = Arc::new(Budget::default());
+        let large = Bytes::from(vec![b'x'; History::MAX_BYTES]);
+        let histories: Vec<_> = (0..20).map(|_| History::new(0, budget.clone())).collect();
+        histories.iter().for_each(|history| history.record(1, 1, large.clone()));
+        let kept = histories.iter().filter(|history| !history.after(1, 0).is_empty()).count();
+        assert_eq!(kept, Budget::MAX_BYTES / History::MAX_BYTES);
+        drop(histories);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,86 @@
+//! Results in the words of revisions before 2026-07-28.
+
+use crate::json::{
+    Json,
+    object::{self, Edit},
+};
+use memchr::memmem;
+use serde_json::value::RawValue;
+
+/// A tool's result without a `structuredContent` that is no object: 2026-07-28 allows any value there. What it says is
+/// in the text as well.
+pub(in crate::edge) fn called(result: Json) -> Json {
+    const KEY: &str = "structuredContent";
+    if memmem::find(result.as_bytes(), KEY.as_bytes()).is_none() {
+        return result;
+    }
+    match result.member(KEY) {
+        Some(content) if !content.as_bytes().starts_with(b"{") => {
+            object::edit(result.as_bytes(), &[Edit::Remove(KEY)]).map_or(result, Json::trusted)
+        }
+        _ => result,
+    }
+}
+
+/// A list of tools without each `outputSchema` that is of no object: 2026-07-28 allows any schema there.
+pub(in crate::edge) fn listed(result: Json) -> Json {
+    if memmem::find(result.as_bytes(), SCHEMA.as_bytes()).is_none() {
+        return result;
+    }
+    let Some(tools) = result.member("tools") else { return result };
+    let Ok(elements) = tools.read::<Vec<&RawValue>>() else { return result };
+    if elements.iter().all(|tool| is_fit(tool)) {
+        return result;
+    }
+    let mut out = Vec::with_capacity(tools.as_bytes().len());
+    for (place, tool) in elements.into_iter().enumerate() {
+        out.push(if place == 0 { b'[' } else { b',' });
+        let bare = if is_fit(tool) { None } else { object::edit(tool.get().as_bytes(), &[Edit::Remove(SCHEMA)]).ok() };
+        out.extend_from_slice(bare.as_deref().unwrap_or(tool.get().as_bytes()));
+    }
+    out.push(b']');
+    object::edit(result.as_bytes(), &[Edit::Set("tools", &out)]).map_or(result, Json::trusted)
+}
+
+const SCHEMA: &str = "outputSchema";
+
+/// Whether a tool has no schema of its output, or that of an object.
+fn is_fit(tool: &RawValue) -> bool {
+    let (mut has, mut fit) = (false, false);
+    let read = object::each_member(tool.get().as_bytes(), |key, value| {
+        if key == SCHEMA {
+            has = true;
+            let _ = object::each_member(value.get().as_bytes(), |key, value| {
+                fit |= key == "type" && value.get() == "\"object\"";
+            });
+        }
+    });
+    read.is_err() || !has || fit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn structured_content_must_be_an_object() {
+        for (given, kept) in [
+            (r#"{"content":[],"structuredContent":[1]}"#, r#"{"content":[]}"#),
+            (r#"{"structuredContent":null,"content":[]}"#, r#"{"content":[]}"#),
+            (r#"{"structuredContent": {"a":1e400}}"#, r#"{"structuredContent": {"a":1e400}}"#),
+            (r#"{"content":["structuredContent"]}"#, r#"{"content":["structuredContent"]}"#),
+        ] {
+            assert_eq!(called(Json::from_static(given)).as_str(), kept);
+        }
+    }
+
+    #[test]
+    fn only_a_schema_of_something_else_than_an_object_is_dropped() {
+        let list = r#"{"tools":[{"name":"a","outputSchema":{"type":"array"}},{"name":"b", "outputSchema":{"type":"object"}},{"outputSchema":true,"name":"c"}],"n":1}"#;
+        let kept = r#"{"tools":[{"name":"a"},{"name":"b", "outputSchema":{"type":"object"}},{"name":"c"}],"n":1}"#;
+        assert_eq!(listed(Json::from_static(list)).as_str(), kept);
+        assert_eq!(listed(Json::from_static(kept)).as_str(), kept);
+        let odd = r#"{"tools":{"outputSchema":1}}"#;
+        assert_eq!(listed(Json::from_static(odd)).as_str(), odd);
+    }
+}
