@@ -11,8 +11,9 @@ use tower::{Service, load_shed::error::Overloaded};
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause after a failed probe, so that a recovery is seen within five seconds.
 const RETRY_LONGEST: Duration = Duration::from_secs(4);
-/// How long an answer may take at most, unless set.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take, unless set: as long as the interval, within these bounds. However often a server is
+/// asked, one that is merely busy for a moment is not taken out for it.
+const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 /// Intervals outside are brought inside: more often would be load, and more seldom is never.
 const INTERVALS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60 * 60 * 24));
 
@@ -59,10 +60,18 @@ enum Asked {
 }
 
 impl<S> Probe<S> {
-    /// Asks `service` every `interval` (50 ms to a day), and waits for each answer as long, but at most 5 s.
+    /// Asks `service` every `interval` (50 ms to a day), and waits for each answer as long, but 1 s at least and 5 s at
+    /// most.
     pub fn new(service: S, vital: Vital, interval: Duration) -> Self {
         let interval = interval.clamp(INTERVALS.0, INTERVALS.1);
-        Self { service, vital, interval, timeout: interval.min(TIMEOUT), first: Duration::ZERO, fault: None }
+        Self {
+            service,
+            vital,
+            interval,
+            timeout: interval.clamp(TIMEOUTS.0, TIMEOUTS.1),
+            first: Duration::ZERO,
+            fault: None,
+        }
     }
 
     /// Waits for each answer this long.

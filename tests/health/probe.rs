@@ -233,3 +233,16 @@ async fn the_reason_names_the_cause() {
 async fn verdict_of(board: &Board, verdict: Verdict) {
     board.subscribe().wait_for(|verdicts| verdicts.get("a") == verdict).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn however_often_it_is_asked_a_server_may_be_busy_for_a_moment() {
+    let board = Board::default();
+    let (service, mut handle) = mock::pair();
+    tokio::spawn(Probe::new(service, board.endpoint(&"a".into()), Duration::from_millis(50)).run());
+    let (_, respond) = asked(&mut handle).await;
+    sleep(Duration::from_millis(990)).await;
+    respond.send_response(single());
+    verdict(&board, "a", true).await;
+    let (_, _never) = asked(&mut handle).await;
+    verdict_of(&board, ill("no answer within 1000 ms")).await;
+}
