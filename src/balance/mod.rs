@@ -2,7 +2,7 @@
 //!
 //! [`balance`] splits a pool in two, as hyper's `handshake` does a connection: the [`Balance`] that callers clone, and the
 //! [`Driver`] that follows a [`Discover`](tower::discover::Discover) and must be spawned. The driver publishes what it
-//! knows as one immutable snapshot; the service loads it, lets the [`Policy`](policy::Policy) pick with the call in hand,
+//! knows as one immutable snapshot; the service loads it, lets the [`Policy`] pick with the call in hand,
 //! and sends the call to a clone of what was picked.
 //!
 //! # A pool of one endpoint, in full
