@@ -13,14 +13,21 @@ use crate::{
 };
 use futures_util::Stream;
 use std::{
+    future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
+use tokio::time::{Sleep, sleep};
 
 /// "Use another address first": an error before 2026-07-28, a result since.
 const URL_REQUIRED: i64 = -32042;
 const MISSING_CAPABILITY: i64 = -32021;
+
+/// How long after its first question a server may ask more that the client gets in the same result. Those that a server
+/// asks at once come within this, though in frames of their own, and no human notices it.
+const TOGETHER: Duration = Duration::from_millis(20);
 
 /// Lets through what an initialize-era server may say to the client of this call.
 ///
@@ -34,6 +41,8 @@ pub(super) struct Gate {
     parked: Option<Parked>,
     /// Whether this goes on with an earlier call, whose progress has another token.
     resumed: bool,
+    /// Runs while there is a question, and more may come.
+    gathering: Option<Pin<Box<Sleep>>>,
 }
 
 /// Who made the call.
@@ -69,7 +78,14 @@ pub(super) fn reply(reply: Reply, call: &Call, park: &Arc<Park>) -> Reply {
         Ok(outcome) => Reply::single(outcome),
         Err(events) => {
             let parked = Some(Parked::new(events, Abilities::of(call)));
-            Reply::stream(Gate { call: call.clone(), park: park.clone(), whose, parked, resumed: false })
+            Reply::stream(Gate {
+                call: call.clone(),
+                park: park.clone(),
+                whose,
+                parked,
+                resumed: false,
+                gathering: None,
+            })
         }
     }
 }
@@ -79,7 +95,7 @@ pub(super) fn resume(mut parked: Parked, retry: &Call, park: &Arc<Park>) -> Repl
     parked.answer(retry);
     parked.declare(Abilities::of(retry));
     let (call, park, parked) = (retry.clone(), park.clone(), Some(parked));
-    Reply::stream(Gate { call, park, whose: Whose::Modern, parked, resumed: true })
+    Reply::stream(Gate { call, park, whose: Whose::Modern, parked, resumed: true, gathering: None })
 }
 
 impl Stream for Gate {
@@ -91,7 +107,10 @@ impl Stream for Gate {
             let Some(parked) = &mut this.parked else { return Poll::Ready(None) };
             let event = match parked.poll_next(cx) {
                 Poll::Pending if parked.asks.is_empty() => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(this.park()),
+                Poll::Pending => {
+                    ready!(this.gathering.get_or_insert_with(|| Box::pin(sleep(TOGETHER))).as_mut().poll(cx));
+                    return Poll::Ready(this.park());
+                }
                 Poll::Ready(event) => event,
             };
             let event = match event {

@@ -119,8 +119,9 @@ export const questions = {
   },
   test_input_required_result_capabilities: {
     description: 'Asks only what the client can answer.',
-    run: (_, { mcpReq }) => {
-      const able = mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities'] ?? {};
+    run: (_, { mcpReq }, { server }) => {
+      // A client says it with each request, or said it in `initialize`.
+      const able = mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities'] ?? server.getClientCapabilities() ?? {};
       const open = several(mcpReq, {
         ...(able.elicitation && { user_name: { member: 'action', ask: name() } }),
         ...(able.sampling && { greeting: { member: 'content', ask: sample('Generate a greeting', 50) } }),

@@ -36,7 +36,7 @@ export function reference(news) {
     },
     requestState: { verify: state.verify },
   });
-  const kit = { state };
+  const kit = { state, server };
 
   server.setRequestHandler('tools/list', () => ({
     tools: [

@@ -1,6 +1,4 @@
 //! Each kind of client × each kind of server × each feature: prints the matrix, and fails where a cell should hold and does not.
-//!
-//! With `MATRIX_ALL` in the environment it also tries what the gateway is known not to carry.
 
 mod caller;
 mod features;
@@ -41,8 +39,6 @@ enum Cell {
     Fails(String),
     /// A pair that cannot have the feature.
     Without,
-    /// The gateway does not carry the feature between the two.
-    NotCarried,
 }
 
 fn asks(feature: Feature) -> bool {
@@ -61,15 +57,6 @@ fn without(client: Client, server: Server, feature: Feature) -> bool {
     }
 }
 
-/// What the gateway does not carry.
-fn not_carried(client: Client, server: Server, feature: Feature) -> bool {
-    match feature {
-        Feature::Logging => server == Server::Sse,
-        Feature::Subscription => (client, server) != (Client::Modern, Server::Modern),
-        _ => asks(feature) && (client != Client::Modern || server == Server::Sse),
-    }
-}
-
 /// One row: every feature of a pair.
 async fn row(client: Client, server: &Running, front: Option<&Front>) -> Vec<Cell> {
     let at = front.map_or(server.address(), Front::address);
@@ -77,10 +64,6 @@ async fn row(client: Client, server: &Running, front: Option<&Front>) -> Vec<Cel
     for feature in Feature::ALL {
         if without(client, server.kind, feature) {
             cells.push(Cell::Without);
-            continue;
-        }
-        if front.is_some() && not_carried(client, server.kind, feature) && std::env::var_os("MATRIX_ALL").is_none() {
-            cells.push(Cell::NotCarried);
             continue;
         }
         let tried = async {
@@ -108,7 +91,6 @@ fn judge(rows: &[(String, Vec<Cell>)]) {
                 Cell::Holds => "✓",
                 Cell::Fails(_) => "✗",
                 Cell::Without => "-",
-                Cell::NotCarried => "·",
             };
             format!("{mark:^width$}", width = head.len())
         });
@@ -142,10 +124,10 @@ async fn direct() {
 #[tokio::test]
 async fn through_the_gateway() {
     let rows = join_all(SERVERS.map(|kind| async move {
-        let server = Running::start(kind, Peer::asking("one")).await;
-        let front = Front::of_one(&server).await;
         let mut rows = Vec::new();
         for client in CLIENTS {
+            let server = Running::start(kind, Peer::asking("one")).await;
+            let front = Front::of_one(&server).await;
             rows.push((format!("{client:?} × {kind:?}"), row(client, &server, Some(&front)).await));
         }
         rows

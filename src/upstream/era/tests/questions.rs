@@ -166,6 +166,25 @@ async fn a_question_ends_the_reply_and_the_retry_goes_on_with_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_asked_in_one_breath_is_one_result() {
+    let mut scene = Scene::new();
+    let (mut events, server) = scene.open(modern(BOTH)).await;
+    let asking = tokio::spawn(async move {
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            answers.push(ask(&server, Method::ELICIT, r#"{"message":"m"}"#));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        answers.push(ask(&server, Method::ELICIT, r#"{"message":"late"}"#));
+        answers
+    });
+    let result = done(events.next().await);
+    assert_eq!(result["inputRequests"].as_object().unwrap().len(), 3, "who asks on for ever does not hold the rest");
+    assert_eq!(asking.await.unwrap().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_state_is_good_once_for_its_call_at_its_endpoint() {
     let mut scene = Scene::new();
     let (result, server, _answers) = scene.parked(1).await;
