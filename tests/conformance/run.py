@@ -11,6 +11,7 @@ is 1 if anything failed.
 """
 
 import json
+import os
 import sys
 import tomllib
 from fnmatch import fnmatchcase
@@ -59,6 +60,9 @@ def judge(run: str, found: dict[str, Score], kept: dict[str, str], reasons: Reas
 
 
 def main() -> int:
+    if "GATEWAY_BIN" in os.environ:
+        # The suites start clients in folders of their own, where a relative path leads nowhere.
+        os.environ["GATEWAY_BIN"] = os.path.abspath(os.environ["GATEWAY_BIN"])
     runs.install()
     options = sys.argv[1:]
     wanted = [option for option in options if not option.startswith("--")]
