@@ -89,6 +89,7 @@ impl Gateway {
             max_message_bytes: config.limits.max_message_bytes,
             stop_grace: config.limits.stop_grace,
             kill_grace: config.limits.kill_grace,
+            ask_timeout: config.limits.ask_timeout,
             keys: config.keys.unwrap_or_else(|| defaults.keys.clone()),
             ..defaults
         };
