@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! peer NAME legacy|modern|both|plain   # `plain`: not by the SDK, and of the `initialize` era
+//! peer faults LEDGER                   # misbehaves as each call asks for, and writes down what arrived
 //! ```
 
 #[path = "../tests/support/mod.rs"]
@@ -16,7 +17,10 @@ use support::{
 #[tokio::main]
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [name, era] = &args[..] else { panic!("usage: peer NAME legacy|modern|both|plain") };
+    let [name, era] = &args[..] else { panic!("usage: peer NAME legacy|modern|both|plain, or: peer faults LEDGER") };
+    if name == "faults" {
+        return support::faults::run(era).await;
+    }
     let peer = Peer::new(name);
     match era.as_str() {
         "legacy" => serve_stdio(peer, Speaks::Legacy).await,

@@ -9,6 +9,7 @@
 
 pub mod asking;
 pub mod clients;
+pub mod faults;
 #[path = "../../examples/platform/kit/mod.rs"]
 pub(crate) mod kit;
 pub mod ledger;

@@ -1,0 +1,74 @@
+//! Children that misbehave on their stdout.
+
+use crate::{
+    RECOVERY, SILENCE,
+    client::{Ended, Session},
+    front, gateway,
+    support::{
+        faults::{Fault, child},
+        servers::{Kind, Running},
+    },
+};
+use std::{fs, path::PathBuf, time::Duration};
+
+/// A file that is gone with its owner.
+struct Book(PathBuf);
+
+impl Book {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("faults-{test}-{}", std::process::id()));
+        fs::write(&path, "").expect("a folder for files that do not last");
+        Self(path)
+    }
+
+    fn count(&self, ended: &Ended) -> usize {
+        fs::read_to_string(&self.0).expect("the book").lines().filter(|line| *line == ended.key).count()
+    }
+}
+
+impl Drop for Book {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+async fn each_fails(book: &Book, faults: &[Fault], within: Duration) {
+    let good = Running::named(Kind::Modern, "good").await;
+    let front = gateway(vec![child("bad-1", "bad", &book.0), front::entry("good-1", "good", &good)]).await;
+    let session = Session::open(&front).await;
+    for &fault in faults {
+        println!("{fault:?}");
+        session.recovered("act").await;
+        let ended = session.act("act", fault).await;
+        assert!(ended.is_error() && ended.took < within, "{fault:?} {ended:?}");
+        assert_eq!(book.count(&ended), 1, "{fault:?}");
+        session.untouched("echo").await;
+    }
+    let back = session.recovered("act").await;
+    assert!(back < RECOVERY);
+}
+
+#[tokio::test]
+async fn a_crash_fails_the_call_at_once_and_it_is_not_replayed() {
+    each_fails(&Book::new("crash"), &[Fault::Crash, Fault::Cut], Duration::from_millis(1500)).await;
+}
+
+#[tokio::test]
+async fn silence_ends_the_call_of_a_child() {
+    let within = SILENCE + Duration::from_secs(1);
+    each_fails(&Book::new("silence"), &[Fault::Hang, Fault::StallBody], within).await;
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_answer_is_an_error_at_once() {
+    let faults = [
+        Fault::Garbage,
+        Fault::WrongId,
+        Fault::MissingId,
+        Fault::Both,
+        Fault::Neither,
+        Fault::NotRpc,
+        Fault::HugeBody,
+    ];
+    each_fails(&Book::new("lines"), &faults, Duration::from_secs(1)).await;
+}

@@ -1,0 +1,92 @@
+//! What one server does to the others: nothing.
+
+use crate::{
+    client::Session,
+    entry, front, gateway,
+    support::{
+        faults::{Faulty, Wire},
+        servers::{Kind, Running},
+    },
+};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Times of one kind of request before either gateway.
+#[derive(Default)]
+struct Times([Vec<Duration>; 2]);
+
+impl Times {
+    fn p99(mut self) -> [Duration; 2] {
+        self.0.each_mut().map(|times| {
+            times.sort_unstable();
+            times[times.len() * 99 / 100]
+        })
+    }
+}
+
+/// Takes turns between a gateway whose servers are all well and one with a sick server more, so that whatever else the
+/// machine does meets both alike.
+async fn compare(sick: Vec<tower_mcp_gateway::registry::Server>) {
+    let good = Running::named(Kind::Modern, "good").await;
+    let well = || front::entry("good-1", "good", &good);
+    let mut all = vec![well()];
+    all.extend(sick);
+    let fronts = [gateway(vec![well()]).await, gateway(all).await];
+    // Until every server has answered or failed once, lists and calls of unknown names wait.
+    for front in &fronts {
+        Session::open(front).await.untouched("echo").await;
+    }
+    let [mut opening, mut listing, mut calling] = [Times::default(), Times::default(), Times::default()];
+    for _ in 0..200 {
+        for (at, front) in fronts.iter().enumerate() {
+            let begun = Instant::now();
+            let session = Session::open(front).await;
+            opening.0[at].push(begun.elapsed());
+            let (list, took) = session.request("tools/list", json!({})).await;
+            assert!(list.to_string().contains("\"echo\""), "{list}");
+            listing.0[at].push(took);
+            let called = session.tool("echo", json!({ "text": "well" })).await;
+            assert_eq!(called.text(), Some("well"), "{called:?}");
+            calling.0[at].push(called.took);
+        }
+    }
+    for (what, times) in [("initialize", opening), ("tools/list", listing), ("tools/call", calling)] {
+        let [healthy, beside] = times.p99();
+        println!("{what}: p99 {healthy:?} alone, {beside:?} beside a sick server");
+        // What is looked for is a wait for the sick one, half a second at least; both see the machine's noise.
+        assert!(beside < healthy + Duration::from_millis(50), "{what}: {healthy:?} alone, {beside:?} beside");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_server_is_felt_by_nobody_else() {
+    let dead = [Faulty::down_at_first(Wire::Modern).await, Faulty::down_at_first(Wire::Sse).await];
+    compare(vec![entry("dead-1", "dead", &dead[0]), entry("dead-2", "gone", &dead[1])]).await;
+}
+
+#[tokio::test]
+async fn a_hung_server_is_felt_by_nobody_else() {
+    let hung = [Faulty::start(Wire::Modern).await, Faulty::start(Wire::Legacy).await, Faulty::start(Wire::Sse).await];
+    hung.iter().for_each(|hung| hung.deaf(true));
+    compare(vec![entry("hung-1", "hung", &hung[0]), entry("hung-2", "mute", &hung[1]), entry("hung-3", "deaf", &hung[2])])
+        .await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_later_keeps_its_list_and_is_felt_by_nobody_else() {
+    let (bad, good) = (Faulty::start(Wire::Legacy).await, Running::named(Kind::Modern, "good").await);
+    let front = gateway(vec![entry("bad-1", "bad", &bad), front::entry("good-1", "good", &good)]).await;
+    let session = Session::open(&front).await;
+    session.recovered("act").await;
+    bad.deaf(true);
+    let until = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < until {
+        let (list, took) = session.request("tools/list", json!({})).await;
+        assert!(list.to_string().contains("\"act\""), "{list}");
+        assert!(took < Duration::from_millis(500), "{took:?}");
+        session.untouched("echo").await;
+    }
+    bad.deaf(false);
+    session.recovered("act").await;
+}
