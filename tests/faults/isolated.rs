@@ -69,8 +69,12 @@ async fn a_dead_server_is_felt_by_nobody_else() {
 async fn a_hung_server_is_felt_by_nobody_else() {
     let hung = [Faulty::start(Wire::Modern).await, Faulty::start(Wire::Legacy).await, Faulty::start(Wire::Sse).await];
     hung.iter().for_each(|hung| hung.deaf(true));
-    compare(vec![entry("hung-1", "hung", &hung[0]), entry("hung-2", "mute", &hung[1]), entry("hung-3", "deaf", &hung[2])])
-        .await;
+    compare(vec![
+        entry("hung-1", "hung", &hung[0]),
+        entry("hung-2", "mute", &hung[1]),
+        entry("hung-3", "deaf", &hung[2]),
+    ])
+    .await;
 }
 
 #[tokio::test]

@@ -7,14 +7,13 @@
 mod children;
 mod client;
 mod crowded;
+#[allow(dead_code, reason = "each test target uses its part")]
 #[path = "../e2e/front.rs"]
 mod front;
 mod hung;
 mod isolated;
 mod lost;
-mod once;
 mod refused;
-mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod wrong;

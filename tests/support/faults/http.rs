@@ -367,7 +367,8 @@ async fn misbehave(mut connection: TcpStream, call: &Value, state: &State) {
             return say(&mut connection, &response("200 OK", "content-type: text/html\r\n", "<html></html>")).await;
         }
         Fault::HugeBody => {
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {FLOOD}\r\n\r\n\"");
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {FLOOD}\r\n\r\n\"");
             say(&mut connection, &head).await;
             flood(&mut connection, &[b'x'; 1 << 16]).await;
         }

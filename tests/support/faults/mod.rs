@@ -112,8 +112,9 @@ impl Fault {
             Fault::Garbage => "{\"jsonrpc\": %%%".into(),
             Fault::WrongId => json!({"jsonrpc": "2.0", "id": 999_999_999, "result": content("another's")}).to_string(),
             Fault::MissingId => json!({"jsonrpc": "2.0", "result": content("whose?")}).to_string(),
-            Fault::Both => json!({"jsonrpc": "2.0", "id": id, "result": {}, "error": {"code": 1, "message": "both"}})
-                .to_string(),
+            Fault::Both => {
+                json!({"jsonrpc": "2.0", "id": id, "result": {}, "error": {"code": 1, "message": "both"}}).to_string()
+            }
             Fault::Neither => json!({"jsonrpc": "2.0", "id": id}).to_string(),
             Fault::NotRpc => json!({"id": id, "ok": true}).to_string(),
             _ => return None,
@@ -140,9 +141,7 @@ fn progress(call: &Value, done: u64) -> Option<String> {
 
 /// The answers that are alike on every wire; `None` for `tools/call` and for what is not known.
 fn routine(request: &Value, modern: bool) -> Option<Value> {
-    let tool = |name: &str, annotations: Value| {
-        json!({"name": name, "inputSchema": {"type": "object"}, "annotations": annotations})
-    };
+    let tool = |name: &str, annotations: Value| json!({"name": name, "inputSchema": {"type": "object"}, "annotations": annotations});
     let complete = |mut result: Value| {
         if modern {
             result["resultType"] = json!("complete");
