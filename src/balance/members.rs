@@ -76,10 +76,25 @@ impl<S: Clone, P: Policy> Snapshot<S, P> {
                 candidates.set(index, self.members[index].meter.is_well());
             }),
         }
-        match call.extensions.get::<Tried>() {
+        let candidates = match call.extensions.get::<Tried>() {
             Some(tried) => self.untried(candidates, tried),
             None => candidates,
+        };
+        self.warm(candidates)
+    }
+
+    /// Without those that have just come back, for as large a part of the calls as they are still to be spared; with
+    /// them where nobody else is left. Done here rather than by each policy, so that every policy starts them slowly.
+    fn warm<'a>(&self, candidates: Candidates<'a>) -> Candidates<'a> {
+        let is_spared = |index: usize| {
+            let share = self.members[index].meter.share();
+            share < 1.0 && fastrand::f32() >= share
+        };
+        let mut warm: Option<Candidates<'a>> = None;
+        for index in candidates.iter().filter(|&index| is_spared(index)) {
+            warm.get_or_insert_with(|| candidates.clone()).set(index, false);
         }
+        warm.filter(|warm| !warm.is_empty()).unwrap_or(candidates)
     }
 
     /// Without those that failed this call already, unless no other is left: one that was full or just reconnecting may

@@ -24,6 +24,7 @@ pub mod observe;
 mod peers;
 mod probe;
 mod reason;
+mod share;
 mod vital;
 
 pub use self::{

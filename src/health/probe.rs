@@ -167,6 +167,9 @@ where
 
     fn pause(&self, failures: u32) -> Duration {
         match failures {
+            // Answered, but once is not enough: the next answer is asked for soon, or `rise` checks would take `rise`
+            // intervals.
+            0 if matches!(self.vital.verdict(), Verdict::Ill(_)) => RETRY_FIRST.min(self.interval),
             0 => self.interval,
             n => RETRY_FIRST.saturating_mul(1 << (n - 1).min(16)).min(RETRY_LONGEST).min(self.interval),
         }

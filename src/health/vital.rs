@@ -4,6 +4,7 @@ use super::{
     breaker::{Breaker, FAILURES},
     error::Open,
     peers::Up,
+    share::{Share, Warmth},
 };
 use crate::EndpointId;
 use std::{
@@ -36,6 +37,7 @@ struct Inner {
     well: AtomicBool,
     quiet: AtomicBool,
     epoch: AtomicU64,
+    share: Share,
     state: Mutex<State>,
     wake: Notify,
     forgotten: CancellationToken,
@@ -49,6 +51,7 @@ struct State {
     last: Option<HealthCheck>,
     // Some while `probed` is up.
     up: Option<Up>,
+    warmth: Warmth,
 }
 
 #[derive(Clone)]
@@ -75,7 +78,14 @@ impl Vital {
         board: Arc<watch::Sender<Verdicts>>,
         peers: Peers,
     ) -> Self {
-        let state = State { probed: Probed::Unknown, breaker: Breaker::new(), contrary: 0, last: None, up: None };
+        let state = State {
+            probed: Probed::Unknown,
+            breaker: Breaker::new(),
+            contrary: 0,
+            last: None,
+            up: None,
+            warmth: Warmth::default(),
+        };
         Self(Arc::new(Inner {
             id,
             thresholds,
@@ -84,6 +94,7 @@ impl Vital {
             well: AtomicBool::new(false),
             quiet: AtomicBool::new(true),
             epoch: AtomicU64::new(0),
+            share: Share::new(),
             state: Mutex::new(state),
             wake: Notify::new(),
             forgotten: CancellationToken::new(),
@@ -99,6 +110,12 @@ impl Vital {
     /// recovery is seen. Also false while the one call of a half-open breaker is out.
     pub fn is_well(&self) -> bool {
         self.0.well.load(Ordering::Acquire)
+    }
+
+    /// The part of its usual calls that it should get, from 0.1 to 1: an endpoint that comes back begins with a tenth and
+    /// has all of them after 10 s. One that comes up for the first time gets all at once, as its siblings do.
+    pub fn share(&self) -> f32 {
+        self.0.share.get()
     }
 
     /// The verdict the board shows.
@@ -254,6 +271,10 @@ impl Inner {
         let up = matches!(state.probed, Probed::Up) && !self.forgotten.is_cancelled();
         if up != state.up.is_some() {
             state.up = up.then(|| self.peers.up());
+        }
+        let serves = up && state.breaker.is_closed();
+        if state.warmth.is_back(serves) {
+            self.share.begin();
         }
         self.well.store(up && state.breaker.is_free(), Ordering::Release);
         self.quiet.store(state.breaker.is_closed() && state.breaker.failures() == 0, Ordering::Release);

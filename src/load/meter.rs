@@ -93,6 +93,11 @@ impl Meter {
         self.0.vital.as_ref().is_none_or(Vital::is_well)
     }
 
+    /// The part of its usual calls that the endpoint should get, see [`Vital::share`]; 1 for a meter without one.
+    pub fn share(&self) -> f32 {
+        self.0.vital.as_ref().map_or(1.0, Vital::share)
+    }
+
     /// Counts a call in flight until the guard is dropped.
     #[must_use = "the call is counted until this is dropped"]
     pub fn start(&self) -> Flight {

@@ -219,6 +219,23 @@ where
         let previous = tables.load_full();
         tables.replace(self.driver.merge.table(&parts, Some(&previous)), self.settled);
         self.driver.shared.hub.review();
+        self.mark();
+    }
+
+    /// Tells each pool which of its tools may run twice: those that all who list them mark so and are trusted in it.
+    fn mark(&self) {
+        let mut offers: HashMap<&ServerName, HashMap<Box<str>, bool>> = HashMap::new();
+        for running in &self.running {
+            let pool = offers.entry(running.member.server.name()).or_default();
+            for (tool, twice) in running.member.tools() {
+                *pool.entry(tool).or_insert(true) &= twice;
+            }
+        }
+        for (name, tools) in offers {
+            if let Some(marks) = self.pools.marks(name) {
+                marks.set(tools.into_iter().filter_map(|(tool, twice)| twice.then_some(tool)));
+            }
+        }
     }
 
     /// The active members by server name, in the registry's order.

@@ -1,9 +1,10 @@
-use super::{Entry, Server, Status};
+use super::{Entry, Resend, Server, Status};
 use crate::{
     BoxError,
-    catalog::Listing,
+    catalog::{Kind, Listing},
     error::causes,
     health::{Verdict, Vital},
+    json::Json,
     upstream,
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -70,6 +71,14 @@ impl Member {
         }
     }
 
+    /// The tools it lists, each with whether a call that was sent may be sent again.
+    pub(super) fn tools(&self) -> Vec<(Box<str>, bool)> {
+        let Some(listing) = self.listing() else { return Vec::new() };
+        let trusted = self.server.resend_of() == Resend::Idempotent;
+        let tools = listing.list(Kind::Tools).items.iter();
+        tools.map(|tool| (tool.key.clone(), trusted && runs_twice(&tool.json))).collect()
+    }
+
     pub(super) fn entry(&self, stopping: bool) -> Entry {
         let (verdict, offer) = (self.verdict(), self.offer());
         let status = match (stopping, self.vital()) {
@@ -91,4 +100,11 @@ impl Member {
             metadata: self.server.metadata_of().clone(),
         }
     }
+}
+
+/// Whether a tool says that running it twice does no more than running it once.
+fn runs_twice(tool: &Json) -> bool {
+    let Some(annotations) = tool.member("annotations") else { return false };
+    let says = |hint| annotations.member(hint).is_some_and(|value| value.as_str() == "true");
+    says("readOnlyHint") || says("idempotentHint")
 }

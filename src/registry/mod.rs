@@ -23,6 +23,6 @@ pub use self::{
     builder::{Builder, Connect, Endpoint},
     error::RegisterError,
     handle::Registry,
-    server::{Connection, InvalidServer, Server, Sessions},
+    server::{Connection, InvalidServer, Resend, Server, Sessions},
     status::{Entry, Status},
 };

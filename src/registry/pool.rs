@@ -4,7 +4,7 @@ use crate::{
     balance::{Patience, balance, policy::Strategy},
     health::{Board, Healthy, Peers},
     load::Metered,
-    retry,
+    retry::{self, Marks},
     route::Pool,
     seal::Keys,
     upstream::era::endpoint_of,
@@ -33,6 +33,7 @@ struct Entry<S> {
     changes: mpsc::Sender<Change<EndpointId, Metered<S>>>,
     members: usize,
     peers: Peers,
+    marks: Marks,
 }
 
 impl<S> Pools<S>
@@ -51,6 +52,11 @@ where
     /// The peers of an endpoint that is put into the pool of `name`.
     pub(super) fn peers(&self, name: &ServerName) -> Peers {
         self.by_name.get(name).map(|entry| entry.peers.clone()).unwrap_or_default()
+    }
+
+    /// The tools of the pool of `name` whose calls may run twice.
+    pub(super) fn marks(&self, name: &ServerName) -> Option<&Marks> {
+        self.by_name.get(name).map(|entry| &entry.marks)
     }
 
     /// Puts an endpoint into the pool of `name`, which is made if there is none; `spawn` then gets its driver.
@@ -93,9 +99,11 @@ where
         let healthy = Healthy::new(discover.boxed(), self.board.subscribe());
         let (balance, driver) = balance(name.clone(), healthy, self.strategy, Patience::default());
         let keys = self.keys.clone();
-        let pinned = MapRequest::new(retry::layer().layer(balance), move |call| pinned(call, &keys));
+        let marks = Marks::default();
+        let retry = retry::idempotent(marks.clone());
+        let pinned = MapRequest::new(retry.layer(balance), move |call| pinned(call, &keys));
         let pool = (self.wrap)(name, Pool::new(pinned));
-        (Entry { pool, changes, members: 0, peers }, Box::pin(driver))
+        (Entry { pool, changes, members: 0, peers, marks }, Box::pin(driver))
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Server {
     connection: Connection,
     weight: u32,
     sessions: Option<Sessions>,
+    resend: Resend,
     metadata: serde_json::Map<String, serde_json::Value>,
     ambient: Ambient,
 }
@@ -70,6 +71,18 @@ pub enum Sessions {
     Shared,
     /// One per client: the default of HTTP servers.
     PerClient,
+}
+
+/// Whether a call that was sent to a server, and may have run there, is sent again when its connection is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resend {
+    /// Never: what a tool says of itself is the server's word alone.
+    #[default]
+    Never,
+    /// Once, if the tool is marked `readOnlyHint` or `idempotentHint`; see
+    /// [`retry::Idempotent`](crate::retry::Idempotent) for the conditions.
+    Idempotent,
 }
 
 /// A server entry that cannot be used, with the field that is wrong.
@@ -125,6 +138,7 @@ impl Server {
             connection,
             weight: 1,
             sessions: None,
+            resend: Resend::default(),
             metadata: serde_json::Map::new(),
             ambient: Ambient::default(),
         }
@@ -194,6 +208,14 @@ impl Server {
         self
     }
 
+    /// Sets whether calls that were sent are sent again where the tool allows it. All servers of one name that list the
+    /// tool must agree.
+    #[must_use]
+    pub fn resend(mut self, resend: Resend) -> Self {
+        self.resend = resend;
+        self
+    }
+
     /// Sets the free metadata.
     #[must_use]
     pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
@@ -251,6 +273,11 @@ impl Server {
             Connection::Stdio { .. } => Sessions::Shared,
             Connection::Sse { .. } | Connection::Http { .. } => Sessions::PerClient,
         })
+    }
+
+    /// Whether calls that were sent are sent again where the tool allows it.
+    pub fn resend_of(&self) -> Resend {
+        self.resend
     }
 
     /// The free metadata.

@@ -3,6 +3,10 @@
 //! [`layer`] is tower's [`RetryLayer`](tower::retry::RetryLayer) with the [`NeverSent`] policy. Put it around a
 //! [`Balance`](crate::balance::Balance), which then prefers the endpoints that have not failed this call.
 //!
+//! Pools of a registry use [`idempotent`] instead, which is the same until an operator [opts
+//! in](crate::registry::Resend) for a server: then a call that was sent is repeated too, if its tool says that running it
+//! twice does no harm.
+//!
 //! ```
 //! use tower_mcp_gateway::{BoxError, Call, Method, Reply, json::Params, reply::Outcome, retry, upstream::error::Closed};
 //! use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,9 +23,11 @@
 //! # }
 //! ```
 
+mod idempotent;
+mod marks;
 mod policy;
 
-pub use self::policy::NeverSent;
+pub use self::{idempotent::Idempotent, marks::Marks, policy::NeverSent};
 
 /// tower's retry service with our policy.
 pub type Retry<S> = tower::retry::Retry<NeverSent, S>;
@@ -32,4 +38,9 @@ pub type RetryLayer = tower::retry::RetryLayer<NeverSent>;
 /// Repeats calls that were certainly never sent, at most twice each.
 pub fn layer() -> RetryLayer {
     tower::retry::RetryLayer::new(NeverSent::default())
+}
+
+/// [`layer`], which also repeats a call that was sent, once, if `marks` holds its tool; see [`Idempotent`].
+pub fn idempotent(marks: Marks) -> tower::retry::RetryLayer<Idempotent> {
+    tower::retry::RetryLayer::new(Idempotent::new(marks))
 }

@@ -13,6 +13,7 @@ mod front;
 mod hung;
 mod isolated;
 mod lost;
+mod once;
 mod refused;
 #[path = "../support/mod.rs"]
 mod support;

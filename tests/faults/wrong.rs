@@ -53,8 +53,9 @@ async fn what_is_no_answer_is_an_error_at_once_over_http() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_is_an_error_at_once() {
-    each_fails(Wire::Sse, &[Fault::Cut, Fault::CutEvent], AT_ONCE).await;
+async fn what_is_no_answer_is_an_error_at_once_over_sse() {
+    each_fails(Wire::Sse, &MESSAGES, AT_ONCE).await;
+    each_fails(Wire::Sse, &[Fault::WrongId, Fault::MissingId], AT_ONCE).await;
 }
 
 #[tokio::test]

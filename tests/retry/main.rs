@@ -3,6 +3,8 @@
 #[path = "../support/calls.rs"]
 mod calls;
 
+mod idempotent;
+
 use calls::{call, single, streaming};
 use std::{
     sync::{

@@ -18,6 +18,7 @@ const FIELDS: &[&str] = &[
     "headers",
     "metadata",
     "sessions",
+    "retry",
     "disabled",
     "enabled",
     "autoApprove",

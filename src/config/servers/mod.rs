@@ -2,7 +2,7 @@ use super::{
     node::Shape,
     reader::{Field, Object, Reader, list},
 };
-use crate::registry::{InvalidServer, Server, Sessions};
+use crate::registry::{InvalidServer, Resend, Server, Sessions};
 use std::collections::HashMap;
 
 mod connection;
@@ -11,7 +11,7 @@ mod desktop;
 use self::connection::Kind;
 
 const ENTRY: &[&str] =
-    &["id", "name", "transport", "connection", "metadata", "sessions", "tools", "status", "lastHealthCheck"];
+    &["id", "name", "transport", "connection", "metadata", "sessions", "retry", "tools", "status", "lastHealthCheck"];
 
 /// What the gateway finds out by itself, and what a list pasted from elsewhere may hold.
 const FOUND_OUT: &[&str] = &["tools", "status", "lastHealthCheck"];
@@ -121,6 +121,13 @@ fn options(reader: &mut Reader<'_>, entry: &Object<'_>, server: Option<Server>) 
             None => None,
         };
         server = server.zip(sessions).map(|(server, sessions)| server.sessions(sessions));
+    }
+    if let Some(field) = entry.get("retry") {
+        let resend = reader.word(field, &["never", "idempotent"]).map(|word| match word {
+            "idempotent" => Resend::Idempotent,
+            _ => Resend::Never,
+        });
+        server = server.zip(resend).map(|(server, resend)| server.resend(resend));
     }
     if let Some(field) = entry.get("metadata") {
         let weight = weight(reader, field);

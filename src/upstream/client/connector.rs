@@ -1,3 +1,4 @@
+use super::ramp::Ramp;
 use crate::BoxError;
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -5,6 +6,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,11 +21,13 @@ type Scheme = HttpConnector;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Opens connections, name look-up and TLS handshake included, within one deadline: a peer that accepts and then says
-/// nothing does not hold a call for longer than one that does not accept.
+/// nothing does not hold a call for longer than one that does not accept. After a failure the first second is slow, see
+/// [`Ramp`].
 #[derive(Clone)]
 pub(crate) struct Connector {
     scheme: Scheme,
     timeout: Duration,
+    ramp: Arc<Ramp>,
 }
 
 impl Connector {
@@ -40,7 +44,7 @@ impl Connector {
         tcp.set_keepalive_interval(Some(KEEP_ALIVE / 3));
         tcp.set_keepalive_retries(Some(3));
         let scheme = scheme(tcp, url.scheme() == Some(&http::uri::Scheme::HTTPS))?;
-        Ok(Self { scheme, timeout })
+        Ok(Self { scheme, timeout, ramp: Arc::default() })
     }
 }
 
@@ -79,12 +83,20 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        let (connecting, timeout) = (self.scheme.call(url), self.timeout);
+        let (connecting, timeout, ramp) = (self.scheme.call(url), self.timeout, self.ramp.clone());
         Box::pin(async move {
-            match tokio::time::timeout(timeout, connecting).await {
-                Ok(connected) => Ok(connected?),
+            // Not a part of the time to connect: nobody has been asked yet.
+            ramp.admit().await;
+            let connected = match tokio::time::timeout(timeout, connecting).await {
+                Ok(connected) => connected.map_err(BoxError::from),
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+            };
+            if connected.is_ok() {
+                ramp.connected()
+            } else {
+                ramp.failed()
             }
+            connected
         })
     }
 }

@@ -5,6 +5,7 @@ mod connector;
 mod events;
 mod fault;
 mod gather;
+mod ramp;
 
 pub(crate) use self::{events::Events, gather::Gather};
 

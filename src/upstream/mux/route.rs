@@ -15,8 +15,9 @@ const ELICITED: &str = "notifications/elicitation/complete";
 impl Mux {
     /// Takes one message of the server, or a batch of them, and hands it to the call it belongs to. Never waits.
     ///
-    /// Requests of the server are answered through [`outgoing`](Mux::outgoing). Answers to unknown or finished calls
-    /// are ignored, as the protocol asks.
+    /// Requests of the server are answered through [`outgoing`](Mux::outgoing). Answers to finished calls are ignored, as
+    /// the protocol asks. One under an id that was never given out, or a message that breaks off, can only be meant for
+    /// a call in flight: where there is exactly one, that one fails; where there are several, nobody knows.
     ///
     /// # Errors
     ///
@@ -31,12 +32,15 @@ impl Mux {
     }
 
     fn deliver_one(&self, message: Bytes) -> Result<(), Malformed> {
+        let begun = message.trim_ascii_start().first() == Some(&b'{');
         match Message::parse(message) {
             Ok(Message::Response { id, outcome }) => self.settle(id.as_ref(), outcome.into()),
             Ok(Message::Notification { method, params }) => self.note(Note::new(method, Params::parse(params)?)),
             Ok(Message::Request { id, method, params }) => self.asked(id, method, Params::parse(params)?),
             Err(malformed) => {
-                if let Some(id) = malformed.id().and_then(Id::as_u64) {
+                // A line that does not even begin as a message is what some programs print beside them.
+                let meant = || if begun { self.lock().only_call() } else { None };
+                if let Some(id) = malformed.id().and_then(Id::as_u64).or_else(meant) {
                     self.fail(id, Protocol(malformed.to_string().into()));
                 }
                 return Err(malformed);
@@ -47,8 +51,14 @@ impl Mux {
 
     fn settle(&self, id: Option<&Id>, outcome: Outcome) {
         let mut state = self.lock();
+        if id.is_some_and(|id| id.as_u64().is_none_or(|id| id == 0 || id > state.last_id)) {
+            let only = state.only_call();
+            drop(state);
+            let stray = || Protocol("the answer has an id that no request had".into());
+            return only.into_iter().for_each(|only| self.fail(only, stray()));
+        }
         let slot = match id {
-            Some(id) => id.as_u64().filter(|id| *id <= state.last_id),
+            Some(id) => id.as_u64(),
             None => state.only_call(),
         };
         let slot = slot.and_then(|id| state.slots.get_mut(&id));

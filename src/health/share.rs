@@ -1,0 +1,95 @@
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How long an endpoint that came back takes to get all of its calls again.
+const WARM_UP: Duration = Duration::from_secs(10);
+/// What it gets at first: enough to show soon whether it works.
+const FIRST: f32 = 0.1;
+
+/// Since when an endpoint has been back, in a word that calls read without a lock.
+#[derive(Debug)]
+pub(super) struct Share {
+    base: Instant,
+    /// Milliseconds since `base`, and one; 0 once the time is over.
+    back: AtomicU64,
+}
+
+impl Share {
+    pub(super) fn new() -> Self {
+        Self { base: Instant::now(), back: AtomicU64::new(0) }
+    }
+
+    /// The endpoint is back.
+    pub(super) fn begin(&self) {
+        self.back.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// From 0.1 to 1.
+    pub(super) fn get(&self) -> f32 {
+        let back = self.back.load(Ordering::Relaxed);
+        if back == 0 {
+            return 1.0;
+        }
+        let since = Duration::from_millis(self.now().saturating_sub(back));
+        if since >= WARM_UP {
+            // Unless it came back anew meanwhile. The clock is not read any more from then on.
+            let _ = self.back.compare_exchange(back, 0, Ordering::Relaxed, Ordering::Relaxed);
+            return 1.0;
+        }
+        (since.as_secs_f32() / WARM_UP.as_secs_f32()).max(FIRST)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+}
+
+/// Whether an endpoint serves, and whether it did before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Warmth {
+    #[default]
+    New,
+    Serving,
+    Away,
+}
+
+impl Warmth {
+    /// Takes in whether it serves; tells whether that means that it has come back.
+    pub(super) fn is_back(&mut self, serves: bool) -> bool {
+        let (next, back) = match (*self, serves) {
+            (Self::New, false) => (Self::New, false),
+            (Self::New | Self::Serving, true) => (Self::Serving, false),
+            (Self::Away, true) => (Self::Serving, true),
+            (Self::Serving | Self::Away, false) => (Self::Away, false),
+        };
+        *self = next;
+        back
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_share_grows_from_a_tenth_to_all_in_ten_seconds() {
+        let share = Share::new();
+        assert_eq!(share.get(), 1.0, "one that was never away");
+        share.begin();
+        for (seconds, expected) in [(0, 0.1), (1, 0.1), (4, 0.5), (4, 0.9), (1, 1.0), (9, 1.0)] {
+            advance(Duration::from_secs(seconds)).await;
+            assert!((share.get() - expected).abs() < 0.01, "{}", share.get());
+        }
+    }
+
+    #[test]
+    fn only_one_that_served_before_comes_back() {
+        let mut warmth = Warmth::default();
+        let told = [false, true, true, false, false, true, true].map(|serves| warmth.is_back(serves));
+        assert_eq!(told, [false, false, false, false, false, true, false]);
+    }
+}

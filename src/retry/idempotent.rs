@@ -1,0 +1,100 @@
+use super::{Marks, NeverSent};
+use crate::{
+    BoxError, Call, Method, Reply,
+    balance::{Tried, error::Failed},
+    error::find,
+    upstream::error::{Closed, Status},
+};
+use futures_util::future::Either;
+use http::StatusCode;
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Sleep, sleep};
+use tower::retry::{
+    Policy,
+    budget::{Budget, TpsBudget},
+};
+
+/// The share of a pool's calls that may be sent again. When every server of a pool fails, repeating each call would
+/// double the load of what is failing already.
+const SHARE: f32 = 0.1;
+/// The time over which the share is taken.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Repeats per second that do not count against the share, so that a pool with few calls has some at all.
+const RESERVE: u32 = 1;
+/// The pause before a call goes to the server that failed it, where that is the only one: a connection that was lost is
+/// made anew meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// [`NeverSent`], and beyond it one repeat of a call that *was* sent, where running it twice does no harm.
+///
+/// All of this must hold:
+///
+/// - the call is a `tools/call` of a tool in the pool's [`Marks`], and does not go on with an earlier one;
+/// - it failed because its connection was lost or with HTTP status 502, 503 or 504, before its first event. A silent
+///   server is not asked again: a call that is too slow once mostly is so twice, and its deadline is over anyway;
+/// - it is the first repeat of this call, two attempts in all;
+/// - the budget allows it: a tenth of the pool's calls, taken over 10 s, and one each second beside them.
+///
+/// What is not repeated fails as it would without this policy.
+#[derive(Clone, Debug)]
+pub struct Idempotent {
+    never_sent: NeverSent,
+    marks: Marks,
+    budget: Arc<TpsBudget>,
+    // Of this call: tower clones the policy for each.
+    counted: bool,
+    resent: bool,
+}
+
+impl Idempotent {
+    /// A policy for one pool; its clones share the budget.
+    pub fn new(marks: Marks) -> Self {
+        let budget = Arc::new(TpsBudget::new(WINDOW, RESERVE, SHARE));
+        Self { never_sent: NeverSent::default(), marks, budget, counted: false, resent: false }
+    }
+
+    fn may_run_twice(&self, call: &Call) -> bool {
+        let is_marked = || call.params.name().is_some_and(|tool| self.marks.contains(&tool));
+        call.method == Method::TOOLS_CALL && call.pin.is_none() && is_marked()
+    }
+}
+
+impl Policy<Call, Reply, BoxError> for Idempotent {
+    type Future = Either<Ready<()>, Sleep>;
+
+    fn retry(&mut self, call: &mut Call, result: &mut Result<Reply, BoxError>) -> Option<Self::Future> {
+        if !self.counted {
+            self.counted = true;
+            self.budget.deposit();
+        }
+        if let Some(again) = self.never_sent.retry(call, result) {
+            return Some(again);
+        }
+        let error = result.as_ref().err()?;
+        if self.resent || !is_transient(error) || !self.may_run_twice(call) || !self.budget.withdraw() {
+            return None;
+        }
+        self.resent = true;
+        if let Some(failed) = find::<Failed>(&**error) {
+            tracing::debug!(endpoint = %failed.endpoint, "a call that may run twice is sent again");
+            Tried::remember(call, failed.endpoint.clone());
+        }
+        let alone = call.providers.as_ref().is_some_and(|providers| providers.endpoints().len() <= 1);
+        Some(if alone { Either::Right(sleep(PAUSE)) } else { Either::Left(ready(())) })
+    }
+
+    fn clone_request(&mut self, call: &Call) -> Option<Call> {
+        Some(call.clone())
+    }
+}
+
+/// Whether another attempt may meet something else than the first did.
+fn is_transient(error: &BoxError) -> bool {
+    const PASSING: [StatusCode; 3] =
+        [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+    find::<Closed>(&**error).is_some() || find::<Status>(&**error).is_some_and(|status| PASSING.contains(&status.0))
+}

@@ -1,0 +1,34 @@
+use arc_swap::ArcSwap;
+use std::{collections::HashSet, sync::Arc};
+
+/// The tools of a pool whose calls may run twice; clones are the same set.
+///
+/// The registry writes it whenever a server of the pool lists its tools: a tool is in it if every server that lists it
+/// marks it `readOnlyHint` or `idempotentHint`, and the operator [opted in](crate::registry::Resend) for each of those
+/// servers. Reading it takes one atomic load.
+///
+/// ```
+/// use tower_mcp_gateway::retry::Marks;
+///
+/// let marks = Marks::default();
+/// marks.set(["search"]);
+/// assert!(marks.contains("search") && !marks.contains("send_mail"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Marks(Arc<ArcSwap<HashSet<Box<str>>>>);
+
+impl Marks {
+    /// Replaces the set.
+    pub fn set<T: Into<Box<str>>>(&self, tools: impl IntoIterator<Item = T>) {
+        let tools: HashSet<_> = tools.into_iter().map(Into::into).collect();
+        // Nearly always the same, and then there is nothing to tell the other processors.
+        if **self.0.load() != tools {
+            self.0.store(Arc::new(tools));
+        }
+    }
+
+    /// Whether calls of this tool may run twice.
+    pub fn contains(&self, tool: &str) -> bool {
+        self.0.load().contains(tool)
+    }
+}
