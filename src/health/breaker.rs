@@ -124,3 +124,112 @@ impl Breaker {
         opens
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Call,
+        /// How the oldest call that is out ends.
+        Answer,
+        Fail,
+        Give,
+        Wait(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Call),
+            2 => Just(Step::Answer),
+            4 => Just(Step::Fail),
+            1 => Just(Step::Give),
+            2 => (0u64..40_000).prop_map(Step::Wait),
+        ]
+    }
+
+    proptest! {
+        /// As `Vital` drives it: what a call tells counts only if nothing has opened since it was let in.
+        #[test]
+        fn one_trial_at_a_time_and_no_call_while_it_is_open(steps in prop::collection::vec(step(), 1..200)) {
+            let (mut breaker, peers) = (Breaker::new(), Peers::default());
+            let (mut now, mut epoch, mut out) = (Instant::now(), 0, Vec::<(u32, bool)>::new());
+            let mut failures_in_a_row = 0;
+            for step in steps {
+                match step {
+                    Step::Wait(ms) => now += Duration::from_millis(ms),
+                    Step::Call => {
+                        breaker.tick(now);
+                        let early = breaker.until();
+                        match breaker.admit() {
+                            Some(trial) => {
+                                prop_assert!(early.is_none(), "a call was let in while it was open");
+                                let trials = out.iter().filter(|(of, is)| *is && *of == epoch).count();
+                                prop_assert!(!trial || trials == 0, "two trials at once");
+                                out.push((epoch, trial));
+                            }
+                            None => prop_assert!(!breaker.is_closed(), "closed, and a call was refused"),
+                        }
+                    }
+                    Step::Answer | Step::Fail | Step::Give if out.is_empty() => {}
+                    Step::Answer => {
+                        let (of, trial) = out.remove(0);
+                        if of == epoch {
+                            if trial {
+                                breaker.close();
+                            }
+                            breaker.succeeded();
+                            failures_in_a_row = 0;
+                        }
+                    }
+                    Step::Give => {
+                        let (of, trial) = out.remove(0);
+                        if of == epoch && trial {
+                            breaker.release();
+                        }
+                    }
+                    Step::Fail => {
+                        let (of, trial) = out.remove(0);
+                        if of == epoch {
+                            failures_in_a_row += 1;
+                            let opened = breaker.failed(now, &peers);
+                            prop_assert_eq!(opened, trial || failures_in_a_row >= FAILURES);
+                            if opened {
+                                epoch += 1;
+                                failures_in_a_row = 0;
+                                let pause = breaker.until().unwrap() - now;
+                                prop_assert!(pause >= FIRST.mul_f64(0.9) && pause <= LONGEST.mul_f64(1.1), "{:?}", pause);
+                                breaker.tick(now + LONGEST.mul_f64(0.89).min(pause.mul_f64(0.9)));
+                                prop_assert!(!breaker.is_visible(), "half-open before its time");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+
+        /// Whatever breakers open and close, at most half of those that are up are out, and one in a small pool.
+        #[test]
+        fn never_more_than_half_of_a_pool_is_out(
+            up in 0usize..20,
+            steps in prop::collection::vec((0usize..20, any::<bool>()), 1..200),
+        ) {
+            let peers = Peers::default();
+            let _up: Vec<_> = (0..up).map(|_| peers.up()).collect();
+            let mut breakers: Vec<_> = (0..up.max(1)).map(|_| Breaker::new()).collect();
+            let now = Instant::now();
+            for (at, fails) in steps {
+                let at = at % breakers.len();
+                if fails {
+                    breakers[at].failed(now, &peers);
+                } else {
+                    breakers[at].close();
+                }
+                let out = breakers.iter().filter(|breaker| !breaker.is_visible()).count();
+                prop_assert!(out <= (up / 2).max(1), "{} of {}", out, up);
+            }
+        }
+    }
+}

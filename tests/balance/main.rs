@@ -10,6 +10,7 @@ mod policy;
 mod pool;
 mod stack;
 mod tower_balance;
+mod warm;
 
 use futures_util::{Stream, stream};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 use crate::{calls::call, provided_by};
+use proptest::prelude::{any, prop, prop_assert, proptest};
 use std::collections::HashMap;
 use tower_mcp_gateway::{
     Call,
@@ -134,4 +135,55 @@ fn names_are_read_and_written() {
     assert_eq!(closest(&"w".repeat(100_000)), None);
     let error = serde_json::from_str::<Strategy>("\"wieghted\"").unwrap_err().to_string();
     assert!(error.contains("did you mean weighted?") && error.contains("peak-ewma"), "{error}");
+}
+
+proptest! {
+    /// Over whole rounds, turns are exactly even (round-robin) or exactly in proportion (weighted), whoever is eligible.
+    #[test]
+    fn turns_are_fair_among_any_eligible_members(
+        weights in prop::collection::vec(1u32..20, 1..80),
+        chosen in prop::collection::vec(any::<bool>(), 80),
+    ) {
+        let members: Vec<_> =
+            weights.iter().enumerate().map(|(n, w)| Member::new(format!("e-{n:03}").into(), Meter::new(*w))).collect();
+        let mut eligible: Vec<_> = (0..members.len()).filter(|&n| chosen[n]).collect();
+        if eligible.is_empty() {
+            eligible.push(0);
+        }
+        let candidates = Candidates::of(&members, eligible.iter().copied());
+        let even = count(&picks(&RoundRobin::default(), &candidates, &call(), eligible.len() * 3));
+        prop_assert!(eligible.iter().all(|n| even[n] == 3), "{even:?}");
+
+        // A schedule is in lowest terms; a round of the weights as they are is a whole number of its rounds.
+        let round: u32 = eligible.iter().map(|&n| weights[n]).sum();
+        let weighted = count(&picks(&Weighted::default(), &candidates, &call(), round as usize));
+        prop_assert!(eligible.iter().all(|&n| weighted[&n] == weights[n] as usize), "{weighted:?} for {weights:?}");
+    }
+
+    /// Nobody but an eligible member is picked, whatever the loads are, and the least loaded is where load decides.
+    #[test]
+    fn only_eligible_members_are_picked_under_any_load(
+        loads in prop::collection::vec(0usize..6, 1..80),
+        chosen in prop::collection::vec(any::<bool>(), 80),
+    ) {
+        let members: Vec<_> =
+            (0..loads.len()).map(|n| Member::new(format!("e-{n:03}").into(), Meter::new(1))).collect();
+        let _flights: Vec<_> = loads
+            .iter()
+            .zip(&members)
+            .flat_map(|(load, member)| (0..*load).map(|_| member.meter().start()))
+            .collect();
+        let mut eligible: Vec<_> = (0..members.len()).filter(|&n| chosen[n]).collect();
+        if eligible.is_empty() {
+            eligible.push(0);
+        }
+        let candidates = Candidates::of(&members, eligible.iter().copied());
+        for strategy in Strategy::ALL {
+            // `picks` asserts eligibility.
+            picks(&strategy, &candidates, &call(), 50);
+        }
+        let least = eligible.iter().map(|&n| loads[n]).min().unwrap();
+        let picked = picks(&LeastConnections::default(), &candidates, &call(), 20);
+        prop_assert!(picked.iter().all(|&n| loads[n] == least));
+    }
 }

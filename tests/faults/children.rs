@@ -9,20 +9,37 @@ use crate::{
         servers::{Kind, Running},
     },
 };
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// A file that is gone with its owner.
-struct Book(PathBuf);
+pub(crate) struct Book(PathBuf);
 
 impl Book {
-    fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str) -> Self {
         let path = std::env::temp_dir().join(format!("faults-{test}-{}", std::process::id()));
         fs::write(&path, "").expect("a folder for files that do not last");
         Self(path)
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// How often each call arrived.
+    pub(crate) fn calls(&self) -> HashMap<String, usize> {
+        let mut calls = HashMap::new();
+        let book = fs::read_to_string(&self.0).expect("the book");
+        book.lines().for_each(|key| *calls.entry(key.to_owned()).or_default() += 1);
+        calls
+    }
+
     fn count(&self, ended: &Ended) -> usize {
-        fs::read_to_string(&self.0).expect("the book").lines().filter(|line| *line == ended.key).count()
+        self.calls().get(&ended.key).copied().unwrap_or_default()
     }
 }
 

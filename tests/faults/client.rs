@@ -77,7 +77,9 @@ impl Session {
         let answer = response.collect().await;
         let took = begun.elapsed();
         assert_eq!(status, 200, "{method} {params}: {}", String::from_utf8_lossy(&answer.body));
-        let last = answer.messages().pop().unwrap_or_else(|| panic!("no message for {params}"));
+        let messages = answer.messages();
+        assert_eq!(messages.iter().filter(|message| message["id"] == id).count(), 1, "{messages:?}");
+        let last = messages.last().cloned().unwrap_or_default();
         assert_eq!(last["id"], id, "{last}");
         assert_ne!(last.get("result").is_some(), last.get("error").is_some(), "one outcome: {last}");
         (last, took)

@@ -15,6 +15,7 @@ mod isolated;
 mod lost;
 mod once;
 mod refused;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod wrong;

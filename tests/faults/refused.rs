@@ -19,7 +19,7 @@ const WITHIN: Duration = CONNECT.saturating_add(Duration::from_millis(500));
 async fn a_refused_connection_is_an_error_at_once_and_the_server_is_back_within_five_seconds() {
     for wire in Wire::ALL {
         println!("{wire:?}");
-        let (mut bad, good) = (Faulty::start(wire).await, Running::named(Kind::Modern, "good").await);
+        let (bad, good) = (Faulty::start(wire).await, Running::named(Kind::Modern, "good").await);
         let front = gateway(vec![entry("bad-1", "bad", &bad), front::entry("good-1", "good", &good)]).await;
         let session = Session::open(&front).await;
         session.recovered("act").await;
@@ -37,7 +37,7 @@ async fn a_refused_connection_is_an_error_at_once_and_the_server_is_back_within_
         // Long enough for the attempts to be as rare as they get.
         sleep(Duration::from_secs(8)).await;
 
-        bad.up().await;
+        bad.up();
         let back = session.recovered("act").await;
         assert!(back < RECOVERY, "{wire:?} {back:?}");
         session.untouched("echo").await;
@@ -47,7 +47,7 @@ async fn a_refused_connection_is_an_error_at_once_and_the_server_is_back_within_
 #[tokio::test]
 async fn a_dead_replica_is_passed_over_and_no_call_fails() {
     for wire in [Wire::Modern, Wire::Legacy] {
-        let (mut first, second) = (Faulty::start(wire).await, Faulty::start(wire).await);
+        let (first, second) = (Faulty::start(wire).await, Faulty::start(wire).await);
         let front = gateway(vec![entry("bad-1", "bad", &first), entry("bad-2", "bad", &second)]).await;
         let session = Session::open(&front).await;
         session.recovered("act").await;
@@ -64,14 +64,14 @@ async fn a_dead_replica_is_passed_over_and_no_call_fails() {
 #[tokio::test]
 async fn a_server_that_was_down_at_the_start_comes_by_itself() {
     for wire in Wire::ALL {
-        let (mut bad, good) = (Faulty::down_at_first(wire).await, Running::named(Kind::Modern, "good").await);
+        let (bad, good) = (Faulty::down_at_first(wire).await, Running::named(Kind::Modern, "good").await);
         let front = gateway(vec![entry("bad-1", "bad", &bad), front::entry("good-1", "good", &good)]).await;
         let session = Session::open(&front).await;
         session.untouched("echo").await;
         let refused = session.act("act", Fault::None).await;
         assert!(refused.is_error(), "{wire:?} {refused:?}");
         sleep(Duration::from_secs(8)).await;
-        bad.up().await;
+        bad.up();
         let back = session.recovered("act").await;
         assert!(back < RECOVERY, "{wire:?} {back:?}");
     }

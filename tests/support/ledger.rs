@@ -30,6 +30,11 @@ impl Ledger {
         self.counts.borrow().calls.get(tool).copied().unwrap_or_default()
     }
 
+    /// How many calls of each tool arrived.
+    pub fn all_calls(&self) -> HashMap<String, usize> {
+        self.counts.borrow().calls.clone()
+    }
+
     /// How many messages of `method` arrived.
     pub fn methods(&self, method: &str) -> usize {
         self.counts.borrow().methods.get(method).copied().unwrap_or_default()

@@ -32,13 +32,13 @@ impl Mux {
     }
 
     fn deliver_one(&self, message: Bytes) -> Result<(), Malformed> {
-        let begun = message.trim_ascii_start().first() == Some(&b'{');
+        let begun = memchr::memmem::find(&message, b"\"jsonrpc\"").is_some();
         match Message::parse(message) {
             Ok(Message::Response { id, outcome }) => self.settle(id.as_ref(), outcome.into()),
             Ok(Message::Notification { method, params }) => self.note(Note::new(method, Params::parse(params)?)),
             Ok(Message::Request { id, method, params }) => self.asked(id, method, Params::parse(params)?),
             Err(malformed) => {
-                // A line that does not even begin as a message is what some programs print beside them.
+                // What does not even look like a message is what some programs print beside them, JSON logs among it.
                 let meant = || if begun { self.lock().only_call() } else { None };
                 if let Some(id) = malformed.id().and_then(Id::as_u64).or_else(meant) {
                     self.fail(id, Protocol(malformed.to_string().into()));

@@ -218,11 +218,41 @@ fn a_faulty_answer_fails_its_call_and_an_error_without_id_the_only_call() {
     let (first, second) = (sent(&mux, Method::PING, "{}"), sent(&mux, Method::PING, "{}"));
     assert!(mux.deliver(r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#.into()).is_err());
     assert!(first.now_or_never().unwrap().unwrap_err().is::<Protocol>());
-    for text in ["", "{", "[", "[1]", "null", "banner", "{\"jsonrpc\":\"2.0\"}"] {
+    for text in ["", "{", "[", "[1]", "null", "banner", "{\"level\":\"info\"}"] {
         assert!(mux.deliver(text.into()).is_err(), "{text}");
     }
     deliver(&mux, r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"?"}}"#.into());
     assert_eq!(single(second).error_code(), Some(-32700));
+}
+
+#[test]
+fn what_can_be_meant_for_nobody_else_fails_the_only_call() {
+    let stray = [
+        r#"{"jsonrpc":"2.0","id":999,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":"x","result":{}}"#,
+        r#"{"jsonrpc":"2.0","result":{}}"#,
+        r#"{"jsonrpc":"2.0","#,
+    ];
+    for text in stray {
+        let mux = connected();
+        let only = sent(&mux, Method::PING, "{}");
+        let _ = mux.deliver(text.into());
+        assert!(only.now_or_never().unwrap().unwrap_err().is::<Protocol>(), "{text}");
+
+        let mux = connected();
+        let mut several = [sent(&mux, Method::PING, "{}"), sent(&mux, Method::PING, "{}")];
+        let _ = mux.deliver(text.into());
+        assert!(several.iter_mut().all(|call| call.now_or_never().is_none()), "{text}: nobody knows whose it is");
+    }
+}
+
+#[test]
+fn the_late_answer_of_a_call_that_is_over_fails_nobody() {
+    let mux = connected();
+    drop(sent(&mux, Method::PING, "{}"));
+    let mut other = sent(&mux, Method::PING, "{}");
+    deliver(&mux, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.into());
+    assert!((&mut other).now_or_never().is_none());
 }
 
 #[test]

@@ -87,7 +87,7 @@ async fn a_thousand_calls_at_once_and_no_process_afterwards() {
 
 #[tokio::test]
 async fn what_is_no_message_is_skipped_and_counted() {
-    let noise = r#"echo 'Listening on stdio'; printf '\r\n\n\377\376\n{"a":1}\n{"jsonrpc":"2.0",\n'; read -r q;
+    let noise = r#"echo 'Listening on stdio'; printf '\r\n\n\377\376\n{"a":1}\n{"level":"info",\n'; read -r q;
         printf '{"jsonrpc":"2.0","id":1,"result":{}}\r\n'; read -r end"#;
     let (stdio, tasks) = sh(noise);
     assert!(matches!(ask(&stdio, "{}").await, Ok(Outcome::Result(_))));

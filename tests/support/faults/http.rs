@@ -40,7 +40,7 @@ pub struct Faulty {
     pub wire: Wire,
     address: SocketAddr,
     state: Arc<State>,
-    running: Option<JoinSet<()>>,
+    running: Mutex<Option<JoinSet<()>>>,
 }
 
 /// What outlives a death.
@@ -65,14 +65,15 @@ struct State {
 impl Faulty {
     /// Starts a server on a port of its own.
     pub async fn start(wire: Wire) -> Self {
-        let mut faulty = Self { wire, address: ([127, 0, 0, 1], 0).into(), state: Arc::default(), running: None };
-        faulty.up().await;
+        let (state, running) = (Arc::default(), Mutex::default());
+        let mut faulty = Self { wire, address: ([127, 0, 0, 1], 0).into(), state, running };
+        faulty.address = faulty.listen();
         faulty
     }
 
     /// An address at which nobody listens yet; [`up`](Self::up) brings the server up.
     pub async fn down_at_first(wire: Wire) -> Self {
-        let mut faulty = Self::start(wire).await;
+        let faulty = Self::start(wire).await;
         faulty.down().await;
         faulty
     }
@@ -92,8 +93,9 @@ impl Faulty {
     }
 
     /// Cuts every connection, forgets every session and refuses from then on.
-    pub async fn down(&mut self) {
-        if let Some(mut running) = self.running.take() {
+    pub async fn down(&self) {
+        let running = self.running.lock().unwrap().take();
+        if let Some(mut running) = running {
             running.shutdown().await;
         }
         self.forget();
@@ -101,15 +103,20 @@ impl Faulty {
     }
 
     /// Listens again at the same address.
-    pub async fn up(&mut self) {
+    pub fn up(&self) {
+        self.listen();
+    }
+
+    fn listen(&self) -> SocketAddr {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("an option every system has");
         socket.bind(self.address).expect("the address is ours");
-        let listener = socket.listen(256).expect("listening");
-        self.address = listener.local_addr().expect("a bound listener has an address");
+        let listener = socket.listen(1024).expect("listening");
+        let address = listener.local_addr().expect("a bound listener has an address");
         let mut running = JoinSet::new();
         running.spawn(accept(listener, self.wire, self.state.clone()));
-        self.running = Some(running);
+        *self.running.lock().unwrap() = Some(running);
+        address
     }
 
     /// Forgets every session, as a restart without one would.

@@ -1,0 +1,178 @@
+//! Faults of every kind, at a steady rate, for as long as one likes:
+//!
+//! ```sh
+//! cargo build --example peer
+//! SOAK_SECONDS=600 cargo test --test faults -- --ignored --nocapture soak
+//! ```
+
+use crate::{
+    bounds,
+    children::Book,
+    client::{Ended, Session},
+    entry,
+    front::{self, Front},
+    support::{
+        faults::{Fault, Faulty, Wire, child},
+        servers::{Kind, Running},
+    },
+};
+use std::{collections::HashMap, fs, sync::Arc, time::Duration};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, interval, sleep},
+};
+
+/// Calls that begin in each second.
+const RATE: u32 = 50;
+/// Longer than any idle connection is kept: what is open after it is open for good.
+const QUIET: Duration = Duration::from_secs(8);
+/// What allocator and books may keep beyond the first quarter.
+const SLACK_MIB: u64 = 64;
+
+/// What ends at once: one call in seven gets one of these.
+const QUICK: [Fault; 15] = [
+    Fault::Cut,
+    Fault::CutEvent,
+    Fault::Reset,
+    Fault::Close,
+    Fault::Status500,
+    Fault::Status503,
+    Fault::Garbage,
+    Fault::GarbageHead,
+    Fault::WrongId,
+    Fault::MissingId,
+    Fault::Both,
+    Fault::Empty,
+    Fault::WrongType,
+    Fault::Beyond,
+    Fault::Crash,
+];
+/// One in a hundred gets one of these, which hold a call until its deadline or are large.
+const HEAVY: [Fault; 8] = [
+    Fault::Hang,
+    Fault::StallHead,
+    Fault::StallBody,
+    Fault::Comments,
+    Fault::Drip,
+    Fault::HugeBody,
+    Fault::HugeEvent,
+    Fault::HeaderBomb,
+];
+
+#[derive(Default)]
+struct Sum {
+    calls: u64,
+    answered: u64,
+    failed: HashMap<String, u64>,
+}
+
+fn fault() -> Fault {
+    match fastrand::u32(..100) {
+        0 => HEAVY[fastrand::usize(..HEAVY.len())],
+        1..=15 => QUICK[fastrand::usize(..QUICK.len())],
+        _ => Fault::None,
+    }
+}
+
+fn memory_mib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() >> 10
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+impl Sum {
+    fn take(&mut self, ended: &Ended) {
+        self.calls += 1;
+        if ended.is_error() {
+            *self.failed.entry(ended.reason().to_owned()).or_default() += 1;
+        } else {
+            assert_eq!(ended.text(), Some(ended.key.as_str()), "another call's answer");
+            self.answered += 1;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes SOAK_SECONDS, ten minutes unless set"]
+async fn soak() {
+    let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(600);
+    let (book, good) = (Book::new("soak"), Running::named(Kind::Modern, "good").await);
+    let mut faulty = Vec::new();
+    for wire in Wire::ALL {
+        for _ in 0..2 {
+            faulty.push(Arc::new(Faulty::start(wire).await));
+        }
+    }
+    // Replicas of three pools, beside a child and one that is always well.
+    let mut entries: Vec<_> =
+        faulty.iter().enumerate().map(|(n, one)| entry(&format!("f-{n}"), &format!("f{}", n / 2), one)).collect();
+    entries.push(child("child-1", "child", book.path()));
+    entries.push(front::entry("good-1", "good", &good));
+    let front = Front::with(entries, bounds).await;
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        sessions.push(Arc::new(Session::open(&front).await));
+    }
+    let tools = ["f0__act", "f1__act", "f2__act", "child__act"];
+    for tool in tools {
+        sessions[0].recovered(tool).await;
+    }
+
+    let (mut sum, mut running, mut early) = (Sum::default(), JoinSet::new(), None);
+    let (begun, total) = (Instant::now(), Duration::from_secs(seconds));
+    let mut beat = interval(Duration::from_secs(1) / RATE);
+    while begun.elapsed() < total {
+        beat.tick().await;
+        let (session, tool) = (sessions[fastrand::usize(..8)].clone(), tools[fastrand::usize(..tools.len())]);
+        running.spawn(async move { session.act(tool, fault()).await });
+        while let Some(ended) = running.try_join_next() {
+            sum.take(&ended.expect("no task of a client fails"));
+        }
+        if fastrand::u32(..RATE * 10) == 0 {
+            // A server dies and comes back.
+            let one = faulty[fastrand::usize(..faulty.len())].clone();
+            tokio::spawn(async move {
+                one.down().await;
+                sleep(Duration::from_secs(1)).await;
+                one.up();
+            });
+        }
+        if fastrand::u32(..RATE) == 0 {
+            sessions[0].untouched("echo").await;
+        }
+        if early.is_none() && begun.elapsed() > total / 4 {
+            early = Some((memory_mib(), descriptors()));
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        sum.take(&ended.expect("no task of a client fails"));
+    }
+    for tool in tools {
+        sessions[0].recovered(tool).await;
+    }
+    sleep(QUIET).await;
+
+    let mut arrived: HashMap<String, usize> = HashMap::new();
+    let books = faulty.iter().map(|one| one.ledger().all_calls()).chain([book.calls()]);
+    books.flatten().for_each(|(key, times)| *arrived.entry(key).or_default() += times);
+    let twice: Vec<_> = arrived.iter().filter(|(_, times)| **times > 1).collect();
+    let ((memory, open), (memory_now, open_now)) =
+        (early.expect("a soak of some length"), (memory_mib(), descriptors()));
+    let failed: u64 = sum.failed.values().sum();
+    println!(
+        "soak: {seconds} s, {} calls, each answered once: {} results, {failed} errors {:?}; {} arrived twice; \
+         memory {memory} MiB, then {memory_now}; descriptors {open} under load, {open_now} after it",
+        sum.calls,
+        sum.answered,
+        sum.failed,
+        twice.len(),
+    );
+    assert!(twice.is_empty(), "{twice:?}");
+    assert!(sum.answered > sum.calls / 2, "most calls had no fault");
+    assert!(memory_now <= memory + SLACK_MIB, "memory grew from {memory} to {memory_now} MiB");
+    assert!(open_now <= open, "descriptors grew from {open} to {open_now}");
+}
