@@ -29,6 +29,27 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// However successes and failures follow each other, no wait is so short that attempts become a storm, nor so long
+        /// that a recovery goes unseen for 5 s.
+        #[test]
+        fn every_wait_is_within_its_bounds(steps in prop::collection::vec(any::<bool>(), 1..300)) {
+            let (mut backoff, mut row) = (Backoff::default(), 0u32);
+            for fails in steps {
+                if fails {
+                    let wait = backoff.next();
+                    let due = Backoff::FIRST.saturating_mul(1 << row.min(10)).min(Backoff::LONGEST);
+                    prop_assert!(wait >= due.mul_f64(0.79) && wait <= due.mul_f64(1.21), "{:?} after {} failures", wait, row);
+                    row += 1;
+                } else {
+                    backoff.reset();
+                    row = 0;
+                }
+            }
+        }
+    }
 
     #[test]
     fn waits_grow_to_a_cap_and_begin_anew() {

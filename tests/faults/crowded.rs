@@ -11,6 +11,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use std::time::Duration;
+use tokio::time::sleep;
 
 #[tokio::test]
 async fn a_hundred_and_fifty_calls_to_a_slow_server_are_answered_or_shed_and_others_do_not_wait() {
@@ -20,7 +21,15 @@ async fn a_hundred_and_fifty_calls_to_a_slow_server_are_answered_or_shed_and_oth
         let session = Session::open(&front).await;
         session.recovered("act").await;
         let before = slow.ledger().methods("tools/call");
-        let crowd = join_all((0..150).map(|_| session.act("act", Fault::Hang)));
+        let crowd = join_all((0..150).map(|n| {
+            let session = &session;
+            async move {
+                // The listener of a test queues 128 connections that nobody has accepted yet. The next one's first packet
+                // is dropped, and its sender waits for a second.
+                sleep(Duration::from_millis(2 * n)).await;
+                session.act("act", Fault::Hang).await
+            }
+        }));
         let others = async {
             // The server has its share, and the rest waits for a place or has been refused.
             slow.ledger().until(|counts| counts.methods["tools/call"] >= before + 100).await;

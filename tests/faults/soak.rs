@@ -122,6 +122,17 @@ async fn soak() {
         sessions[0].recovered(tool).await;
     }
 
+    // One server after the other dies and comes back.
+    let dying = faulty.clone();
+    let outages = tokio::spawn(async move {
+        loop {
+            sleep(Duration::from_secs(5)).await;
+            let one = &dying[fastrand::usize(..dying.len())];
+            one.down().await;
+            sleep(Duration::from_secs(1)).await;
+            one.up();
+        }
+    });
     let (mut sum, mut running, mut early) = (Sum::default(), JoinSet::new(), None);
     let (begun, total) = (Instant::now(), Duration::from_secs(seconds));
     let mut beat = interval(Duration::from_secs(1) / RATE);
@@ -132,15 +143,6 @@ async fn soak() {
         while let Some(ended) = running.try_join_next() {
             sum.take(&ended.expect("no task of a client fails"));
         }
-        if fastrand::u32(..RATE * 10) == 0 {
-            // A server dies and comes back.
-            let one = faulty[fastrand::usize(..faulty.len())].clone();
-            tokio::spawn(async move {
-                one.down().await;
-                sleep(Duration::from_secs(1)).await;
-                one.up();
-            });
-        }
         if fastrand::u32(..RATE) == 0 {
             sessions[0].untouched("echo").await;
         }
@@ -148,6 +150,10 @@ async fn soak() {
             early = Some((memory_mib(), descriptors()));
         }
     }
+    outages.abort();
+    // If it was cut off in the middle of one.
+    let _ = outages.await;
+    faulty.iter().filter(|one| one.is_down()).for_each(|one| one.up());
     while let Some(ended) = running.join_next().await {
         sum.take(&ended.expect("no task of a client fails"));
     }

@@ -102,6 +102,10 @@ impl Faulty {
         self.state.streams.lock().unwrap().clear();
     }
 
+    pub fn is_down(&self) -> bool {
+        self.running.lock().unwrap().is_none()
+    }
+
     /// Listens again at the same address.
     pub fn up(&self) {
         self.listen();
@@ -427,6 +431,10 @@ async fn misbehave(mut connection: TcpStream, call: &Value, state: &State) {
             }
         }
         Fault::Hang => {}
+        Fault::Slow => {
+            sleep(Duration::from_millis(500)).await;
+            return say(&mut connection, &json(&answer(call))).await;
+        }
         _ => return say(&mut connection, &json(&fault.message(call).unwrap_or_default())).await,
     }
     closed(&mut connection).await;

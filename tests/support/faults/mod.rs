@@ -37,6 +37,12 @@ macro_rules! faults {
 faults! {
     /// None: an answer.
     None = "none",
+    /// The answer, half a second later.
+    Slow = "slow",
+    /// An error of the server's own: bad arguments.
+    Refusal = "refusal",
+    /// A result that says that the tool failed.
+    ToolError = "tool-error",
     /// Read, and never heard of again.
     Hang = "hang",
     /// Half of a status line, and silence.
@@ -109,6 +115,14 @@ impl Fault {
         let id = &call["id"];
         Some(match self {
             Fault::None | Fault::Beyond => answer(call),
+            Fault::Refusal => {
+                json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32602, "message": "bad arguments"}}).to_string()
+            }
+            Fault::ToolError => {
+                let mut result = content("it failed");
+                result["isError"] = json!(true);
+                json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string()
+            }
             Fault::Garbage => "{\"jsonrpc\": %%%".into(),
             Fault::WrongId => json!({"jsonrpc": "2.0", "id": 999_999_999, "result": content("another's")}).to_string(),
             Fault::MissingId => json!({"jsonrpc": "2.0", "result": content("whose?")}).to_string(),
