@@ -8,7 +8,7 @@ use tower_mcp_gateway::{
     balance::policy::Strategy,
     catalog::Naming,
     config::{Config, ConfigError},
-    registry::{Connection, Sessions},
+    registry::{Connection, Resend, Server, Sessions},
     seal::Purpose,
 };
 
@@ -66,7 +66,7 @@ fn every_documented_field_is_read() {
                  "connection": {"type": "sse", "url": "http://localhost:3510", "headers": {"Authorization": "Bearer ${TOKEN}"}},
                  "metadata": {"weight": 3, "zone": ["${EMPTY}", {"a": "${TOKEN}"}, 1, true, null]}},
                 {"id": "h-1", "name": "h", "transport": "http", "connection": {"type": "http", "url": "https://h/mcp"}},
-                {"id": "c-1", "name": "c", "transport": "stdio", "sessions": "per-client",
+                {"id": "c-1", "name": "c", "transport": "stdio", "sessions": "per-client", "retry": "idempotent",
                  "connection": {"type": "stdio", "command": "c", "args": ["-x", ""], "cwd": "/tmp", "env": {"K": "${TOKEN}"}},
                  "tools": [{"name": "${NOT_LOOKED_INTO}"}], "status": "connected", "lastHealthCheck": {}},
             ],
@@ -97,6 +97,8 @@ fn every_documented_field_is_read() {
     assert_eq!((sse.weight_of(), sse.sessions_of()), (3, Sessions::Shared));
     let zone = serde_json::json!(["", {"a": "hunter2"}, 1, true, null]);
     assert_eq!(sse.metadata_of()["zone"], zone);
+    let resend = [sse, http, child].map(Server::resend_of);
+    assert_eq!(resend, [Resend::Never, Resend::Never, Resend::Idempotent]);
     assert_eq!((http.weight_of(), http.connection().transport()), (1, "http"));
     let Connection::Stdio { command, args, cwd, env } = child.connection() else { panic!("{child:?}") };
     assert_eq!((command.as_str(), &args[..], env["K"].as_str()), ("c", &["-x".into(), String::new()][..], "hunter2"));

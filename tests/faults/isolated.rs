@@ -4,13 +4,13 @@ use crate::{
     client::Session,
     entry, front, gateway,
     support::{
-        faults::{Faulty, Wire},
+        faults::{Fault, Faulty, Wire},
         servers::{Kind, Running},
     },
 };
 use serde_json::json;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Times of one kind of request before either gateway.
 #[derive(Default)]
@@ -75,6 +75,33 @@ async fn a_hung_server_is_felt_by_nobody_else() {
         entry("hung-3", "deaf", &hung[2]),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn a_server_that_flaps_changes_no_list_and_is_felt_by_nobody_else() {
+    for wire in Wire::ALL {
+        let (bad, good) = (Faulty::start(wire).await, Running::named(Kind::Modern, "good").await);
+        let front = gateway(vec![entry("bad-1", "bad", &bad), front::entry("good-1", "good", &good)]).await;
+        let session = Session::open(&front).await;
+        session.recovered("act").await;
+        let (list, _) = session.request("tools/list", json!({})).await;
+        for _ in 0..8 {
+            bad.down().await;
+            for up in [false, true] {
+                if up {
+                    bad.up();
+                }
+                let ended = session.act("act", Fault::None).await;
+                assert!(ended.took < Duration::from_secs(1), "{wire:?} {ended:?}");
+                assert!(bad.ledger().calls(&ended.key) <= 1, "{wire:?} {ended:?}");
+                let (now, _) = session.request("tools/list", json!({})).await;
+                assert_eq!(now["result"]["tools"], list["result"]["tools"], "{wire:?}");
+                session.untouched("echo").await;
+                sleep(Duration::from_millis(150)).await;
+            }
+        }
+        session.recovered("act").await;
+    }
 }
 
 #[tokio::test]

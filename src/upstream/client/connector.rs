@@ -87,10 +87,7 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             // Not a part of the time to connect: nobody has been asked yet.
             ramp.admit().await;
-            let connected = match tokio::time::timeout(timeout, connecting).await {
-                Ok(connected) => connected.map_err(BoxError::from),
-                Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-            };
+            let connected = within(timeout, connecting).await;
             if connected.is_ok() {
                 ramp.connected()
             } else {
@@ -98,5 +95,15 @@ impl Service<Uri> for Connector {
             }
             connected
         })
+    }
+}
+
+async fn within<T, E: Into<BoxError>>(
+    timeout: Duration,
+    connecting: impl Future<Output = Result<T, E>>,
+) -> Result<T, BoxError> {
+    match tokio::time::timeout(timeout, connecting).await {
+        Ok(connected) => connected.map_err(Into::into),
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }
