@@ -1,6 +1,6 @@
 //! The misbehaving server over Streamable HTTP of either era, and over HTTP+SSE.
 
-use super::{Fault, answer, bytes, bytes::Request, progress, routine, unknown};
+use super::{Fault, answer, answers::misbehave, bytes, bytes::Request, routine, unknown};
 use crate::support::ledger::Ledger;
 use serde_json::Value;
 use std::{
@@ -10,14 +10,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    time::Duration,
 };
 use tokio::{
     io::{AsyncWriteExt, BufReader},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
     task::JoinSet,
-    time::sleep,
 };
 
 /// How a faulty server is reached.
@@ -45,8 +43,8 @@ pub struct Faulty {
 
 /// What outlives a death.
 #[derive(Default)]
-struct State {
-    ledger: Ledger,
+pub(super) struct State {
+    pub(super) ledger: Ledger,
     /// Connections accepted, and when.
     accepted: Mutex<Vec<tokio::time::Instant>>,
     /// Sessions the server remembers.
@@ -55,11 +53,11 @@ struct State {
     forgetful: AtomicBool,
     /// Nothing but `tools/call` is answered while unset; all hang if set.
     deaf: AtomicBool,
-    redirect: Mutex<String>,
-    endpoint: Mutex<Option<String>>,
+    pub(super) redirect: Mutex<String>,
+    pub(super) endpoint: Mutex<Option<String>>,
     /// The way down the stream of each HTTP+SSE session; an empty frame cuts it.
-    streams: Mutex<HashMap<String, mpsc::UnboundedSender<String>>>,
-    minted: AtomicUsize,
+    pub(super) streams: Mutex<HashMap<String, mpsc::UnboundedSender<String>>>,
+    pub(super) minted: AtomicUsize,
 }
 
 impl Faulty {
@@ -198,7 +196,7 @@ async fn serve(connection: TcpStream, wire: Wire, state: Arc<State>) {
 }
 
 impl State {
-    fn count(&self, call: &Value) {
+    pub(super) fn count(&self, call: &Value) {
         self.ledger.count_call(call["params"]["arguments"]["key"].as_str().unwrap_or_default());
     }
 
@@ -236,207 +234,4 @@ impl State {
             None => bytes::json(&unknown(message)),
         }
     }
-
-    // ===== HTTP+SSE =====
-
-    async fn stream(&self, mut connection: TcpStream) {
-        let id = format!("stream-{}", self.minted.fetch_add(1, SeqCst));
-        let (sender, mut frames) = mpsc::unbounded_channel::<String>();
-        self.streams.lock().unwrap().insert(id.clone(), sender);
-        let endpoint = self.endpoint.lock().unwrap().clone().unwrap_or_else(|| format!("/message?s={id}"));
-        let begun = format!("{}event: endpoint\ndata: {endpoint}\n\n", bytes::STREAM);
-        if connection.write_all(begun.as_bytes()).await.is_err() {
-            return;
-        }
-        loop {
-            let frame = tokio::select! {
-                frame = frames.recv() => frame,
-                () = gone(&connection) => None,
-            };
-            match frame {
-                Some(frame) if !frame.is_empty() => {
-                    if connection.write_all(frame.as_bytes()).await.is_err() {
-                        break;
-                    }
-                }
-                _ => break,
-            }
-        }
-        self.streams.lock().unwrap().remove(&id);
-    }
-
-    /// Takes a POST of HTTP+SSE; `None` if the POST itself is to misbehave.
-    fn posted(self: &Arc<Self>, request: &Request) -> Option<String> {
-        let id = request.path.split("s=").nth(1).unwrap_or_default();
-        let Some(stream) = self.streams.lock().unwrap().get(id).cloned() else {
-            return Some(bytes::response("404 Not Found", "", "no such stream"));
-        };
-        let message = &request.message;
-        let say = |text: String| drop(stream.send(bytes::event(&text)));
-        match message["method"].as_str() {
-            Some("tools/call") => {
-                self.count(message);
-                let fault = Fault::of(message);
-                match fault {
-                    Fault::Hang => {}
-                    Fault::StallEvent => drop(stream.send("data: {\"json".into())),
-                    Fault::Cut | Fault::Close | Fault::Crash => drop(stream.send(String::new())),
-                    Fault::CutEvent => {
-                        progress(message, 1).into_iter().for_each(&say);
-                        drop(stream.send(String::new()));
-                    }
-                    Fault::Comments => drip(stream.clone(), vec![": nothing\n\n".to_owned(); 600]),
-                    Fault::Drip => {
-                        drip(stream.clone(), bytes::event(&answer(message)).chars().map(String::from).collect());
-                    }
-                    Fault::HugeEvent => {
-                        let flood = (0..16).map(|_| "x".repeat(1 << 20));
-                        let _ = stream.send("data: ".into());
-                        flood.for_each(|piece| drop(stream.send(piece)));
-                        let _ = stream.send("\n\n".into());
-                    }
-                    Fault::Progress | Fault::Lively => lively(message, fault, stream.clone()),
-                    _ => say(fault.message(message).or_else(|| posts(fault).then(String::new))?),
-                }
-            }
-            Some(_) if message.get("id").is_some() => {
-                say(routine(message, false).map_or_else(|| unknown(message), |result| result.to_string()));
-            }
-            _ => {}
-        }
-        Some(bytes::response("202 Accepted", "", ""))
-    }
-}
-
-/// Whether the fault means nothing over HTTP+SSE.
-fn posts(fault: Fault) -> bool {
-    matches!(fault, Fault::Beyond)
-}
-
-/// One piece each 100 ms.
-fn drip(stream: mpsc::UnboundedSender<String>, pieces: Vec<String>) {
-    tokio::spawn(async move {
-        for piece in pieces {
-            if stream.send(piece).is_err() {
-                return;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-    });
-}
-
-fn lively(call: &Value, fault: Fault, stream: mpsc::UnboundedSender<String>) {
-    let steps = if fault == Fault::Lively { 10 } else { 200 };
-    let notes: Vec<_> = (0..steps).filter_map(|step| progress(call, step)).map(|note| bytes::event(&note)).collect();
-    let last = bytes::event(&answer(call));
-    tokio::spawn(async move {
-        for note in notes {
-            if stream.send(note).is_err() {
-                return;
-            }
-            sleep(Duration::from_millis(300)).await;
-        }
-        let _ = stream.send(last);
-    });
-}
-
-async fn gone(connection: &TcpStream) {
-    // Nothing is sent up a stream, so whatever can be read is its end.
-    let mut byte = [0];
-    let _ = connection.peek(&mut byte).await;
-}
-
-/// A response of HTTP that is not as it should be; takes the connection with it.
-async fn misbehave(mut connection: TcpStream, call: &Value, state: &State) {
-    use bytes::{FLOOD, STREAM, closed, event, flood, json, response};
-
-    let fault = Fault::of(call);
-    let say = async |connection: &mut TcpStream, text: &str| {
-        // A client that is gone hears nothing.
-        let _ = connection.write_all(text.as_bytes()).await;
-    };
-    let half = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"jsonrpc\":";
-    match fault {
-        Fault::StallHead => say(&mut connection, "HTTP/1.1 200 OK\r\ncontent-").await,
-        Fault::StallBody => say(&mut connection, half).await,
-        Fault::StallEvent => say(&mut connection, &format!("{STREAM}data: {{\"json")).await,
-        Fault::Cut => return say(&mut connection, half).await,
-        Fault::CutEvent => {
-            let note = progress(call, 1).unwrap_or_else(|| {
-                r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#.into()
-            });
-            return say(&mut connection, &format!("{STREAM}{}", event(&note))).await;
-        }
-        Fault::Reset => return drop(bytes::reset(connection)),
-        Fault::Close | Fault::Crash => return,
-        Fault::Status500 => return say(&mut connection, &response("500 Oops", "", "no")).await,
-        Fault::Status503 => return say(&mut connection, &response("503 Busy", "retry-after: 1\r\n", "no")).await,
-        Fault::Status404 => return say(&mut connection, &response("404 Not Found", "", "no such page")).await,
-        Fault::GarbageHead => return say(&mut connection, "\u{1}\u{2} no HTTP at all\r\n\r\n\r\n").await,
-        Fault::Empty => return say(&mut connection, &json("")).await,
-        Fault::WrongType => {
-            return say(&mut connection, &response("200 OK", "content-type: text/html\r\n", "<html></html>")).await;
-        }
-        Fault::HugeBody => {
-            let head =
-                format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {FLOOD}\r\n\r\n\"");
-            say(&mut connection, &head).await;
-            flood(&mut connection, &[b'x'; 1 << 16]).await;
-        }
-        Fault::HugeEvent => {
-            say(&mut connection, &format!("{STREAM}data: \"")).await;
-            flood(&mut connection, &[b'x'; 1 << 16]).await;
-        }
-        Fault::GzipBomb => {
-            let bomb = bytes::gzip_bomb();
-            let headers = "content-type: application/json\r\ncontent-encoding: gzip\r\n";
-            let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n", bomb.len());
-            say(&mut connection, &head).await;
-            let _ = connection.write_all(&bomb).await;
-        }
-        Fault::HeaderBomb => {
-            say(&mut connection, "HTTP/1.1 200 OK\r\n").await;
-            flood(&mut connection, "x-more: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n".repeat(512).as_bytes()).await;
-        }
-        Fault::Endless1xx => {
-            while connection.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n").await.is_ok() {
-                sleep(Duration::from_millis(1)).await;
-            }
-        }
-        Fault::Redirect => {
-            let location = format!("location: {}\r\n", state.redirect.lock().unwrap());
-            return say(&mut connection, &response("307 Temporary Redirect", &location, "")).await;
-        }
-        Fault::Beyond => {
-            let forged = call["id"].as_u64().unwrap_or_default() + 1;
-            let forged = format!(r#"{{"jsonrpc":"2.0","id":{forged},"result":{{"content":[]}}}}"#);
-            say(&mut connection, &format!("{}{}", json(&answer(call)), json(&forged))).await;
-        }
-        Fault::Comments | Fault::Drip | Fault::Progress | Fault::Lively => {
-            let (sender, mut frames) = mpsc::unbounded_channel();
-            match fault {
-                Fault::Comments => drip(sender, vec![": nothing\n\n".to_owned(); 600]),
-                Fault::Drip => drip(sender, event(&answer(call)).chars().map(String::from).collect()),
-                _ => lively(call, fault, sender),
-            }
-            say(&mut connection, STREAM).await;
-            loop {
-                tokio::select! {
-                    frame = frames.recv() => match frame {
-                        Some(frame) => say(&mut connection, &frame).await,
-                        None => return,
-                    },
-                    () = gone(&connection) => break,
-                }
-            }
-        }
-        Fault::Hang => {}
-        Fault::Slow => {
-            sleep(Duration::from_millis(500)).await;
-            return say(&mut connection, &json(&answer(call))).await;
-        }
-        _ => return say(&mut connection, &json(&fault.message(call).unwrap_or_default())).await,
-    }
-    closed(&mut connection).await;
-    state.ledger.count_abandoned();
 }

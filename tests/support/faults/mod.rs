@@ -4,8 +4,10 @@
 //! many kinds run side by side on one server, and its ledger says of each key whether the call came once, twice or never.
 //! What concerns a server as a whole (down, its sessions lost, its answers redirected) is switched at [`Faulty`].
 
+mod answers;
 mod bytes;
 mod http;
+mod sse;
 mod stdio;
 
 pub use self::http::{Faulty, Wire};
