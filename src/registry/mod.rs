@@ -10,6 +10,7 @@
 //! ```
 
 mod builder;
+mod changes;
 mod driver;
 mod endpoint;
 mod error;
@@ -21,6 +22,7 @@ mod status;
 
 pub use self::{
     builder::{Builder, Connect, Endpoint},
+    changes::Changes,
     error::RegisterError,
     handle::Registry,
     server::{Connection, InvalidServer, Server, Sessions},
