@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! pool      Retry ─ Balance ◀─ Healthy ◀─ Change<EndpointId, …>
-//! endpoint                     Metered ─ Observe ─ LoadShed ─ (Builder::endpoint) ─ (Builder::connect)
+//! endpoint                     Metered ─ Observe ─ LoadShed ─ Caught ─ (Builder::endpoint) ─ (Builder::connect)
 //! ```
 
 mod builder;
@@ -16,6 +16,7 @@ mod endpoint;
 mod error;
 mod handle;
 mod member;
+mod panic;
 mod pool;
 mod server;
 mod status;
