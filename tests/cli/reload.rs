@@ -91,7 +91,7 @@ async fn a_file_that_is_replaced_is_read_and_a_wrong_one_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_stop_is_over_in_time_with_a_call_that_hangs_and_a_child_that_ignores_sigterm() {
+async fn a_stop_is_over_in_time_with_a_child_that_answers_nothing_and_ignores_sigterm() {
     let script = "trap '' TERM; while :; do sleep 1000; done";
     let stubborn = json!({ "command": "sh", "args": ["-c", script] });
     let config = json!({ "limits": { "drainTimeout": 1000 }, "mcpServers": { "stubborn": stubborn } });
