@@ -5,7 +5,7 @@ use crate::{
     edge::{Body, Edge, EdgeLayer},
     limit::{Limit, LimitLayer},
     origin::{Origin, OriginLayer},
-    registry::{RegisterError, Registry, Server},
+    registry::{Changes, RegisterError, Registry, Server},
     route::Route,
     subscribe::{Subscribe, SubscribeLayer},
     timeout::{Timeout, TimeoutLayer},
@@ -14,8 +14,11 @@ use crate::{
 use http::{Request, Response};
 use std::{
     convert::Infallible,
+    fmt,
     future::Future,
     net::IpAddr,
+    pin::pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -60,11 +63,14 @@ pub struct Gateway {
     listening: CancellationToken,
     cut: CancellationToken,
     drain_timeout: Duration,
-    children: Duration,
+    /// What it was made from, without the servers.
+    config: Option<Arc<Config>>,
 }
 
 /// How long calls that were cut may take to deliver their error; a client that reads nothing is not waited for.
-const DELIVERY: Duration = Duration::from_secs(1);
+const DELIVERY: Duration = Duration::from_millis(300);
+/// How long children that are made to leave are waited for: SIGTERM, SIGKILL, and the time of a busy machine.
+const CHILDREN: Duration = Duration::from_millis(700);
 
 impl Gateway {
     /// Calls in flight at once: far more than a fleet of agents has, few enough to stay in a small machine's memory.
@@ -81,7 +87,9 @@ impl Gateway {
     /// # Errors
     ///
     /// [`RegisterError`] if an entry of `config.servers` cannot be used.
-    pub fn from_config(config: Config) -> Result<(Self, impl Future<Output = ()> + Send), RegisterError> {
+    pub fn from_config(mut config: Config) -> Result<(Self, impl Future<Output = ()> + Send), RegisterError> {
+        let servers = std::mem::take(&mut config.servers);
+        let kept = Arc::new(config.clone());
         let defaults = upstream::Settings::default();
         let settings = upstream::Settings {
             connect_timeout: config.connect_timeout,
@@ -100,12 +108,13 @@ impl Gateway {
             .naming(config.naming)
             .probe_every(config.health_check_interval)
             .thresholds(config.limits.thresholds)
-            .start_patience(if config.servers.is_empty() { Duration::ZERO } else { config.start_patience })
+            .start_patience(if servers.is_empty() { Duration::ZERO } else { config.start_patience })
             .settings(settings)
             .endpoint(move |_: &Server, upstream| per_server.layer(upstream));
-        let (registry, driver) = builder.build_with(config.servers)?;
+        let (registry, driver) = builder.build_with(servers)?;
         let origin = origin(config.host);
-        Ok((Self::with_limits(registry, origin, config.request_timeout, &config.limits), driver))
+        let gateway = Self::with_limits(registry, origin, config.request_timeout, &config.limits);
+        Ok((Self { config: Some(kept), ..gateway }, driver))
     }
 
     /// The usual stack over a registry of your own making, with the default [`Limits`].
@@ -118,8 +127,7 @@ impl Gateway {
     /// [`new`](Self::new) with bounds of your own.
     ///
     /// What concerns single servers (`maxInFlightPerServer`, `maxMessageBytes`, `fall`, `rise`) belongs to the registry
-    /// and was settled with its [`Builder`](crate::registry::Builder). The grace of children is read here as well: it
-    /// bounds how long [`drain`](Self::drain) waits for them.
+    /// and was settled with its [`Builder`](crate::registry::Builder).
     pub fn with_limits(registry: Registry, origin: OriginLayer, silence: Duration, limits: &Limits) -> Self {
         let (listening, cut) = (CancellationToken::new(), CancellationToken::new());
         let tables = registry.tables();
@@ -140,8 +148,8 @@ impl Gateway {
             .layer(subscribe)
             .layer(LoadShedLayer::new())
             .service(calls.clone());
-        let (drain_timeout, children) = (limits.drain_timeout, limits.stop_grace + limits.kill_grace + DELIVERY);
-        Self { stack: origin.layer(edge), registry, calls, listening, cut, drain_timeout, children }
+        let drain_timeout = limits.drain_timeout;
+        Self { stack: origin.layer(edge), registry, calls, listening, cut, drain_timeout, config: None }
     }
 
     /// The servers behind it.
@@ -168,22 +176,79 @@ impl Gateway {
 
     /// Ends the gateway in order, in bounded time.
     ///
-    /// Listening streams are told that they are over, and new calls are refused with 503. Calls in flight may finish
-    /// until [`drain_timeout`](Limits::drain_timeout), then those that are left get an error. Sessions end, every
-    /// server's connection is closed, and child processes are asked, told and made to leave. After that it returns, even
-    /// if a client never read its answer.
+    /// Listening streams are told that they are over, new calls are refused with 503, and child processes without a
+    /// call are asked to leave. Calls in flight may finish until [`drain_timeout`](Limits::drain_timeout), then those that
+    /// are left get an error and children that are left are killed. A second after that it returns, also if a client never
+    /// read its answer or a child ignores every signal but SIGKILL.
     pub async fn drain(&self) {
         self.listening.cancel();
-        if timeout(self.drain_timeout, self.calls.drain()).await.is_err() {
-            tracing::warn!("calls in flight did not end in time and are cut");
-            self.cut.cancel();
-            // Which of them deliver their error in time is for their clients to decide.
-            let _ = timeout(DELIVERY, self.calls.drain()).await;
+        let mut closed = pin!(self.registry.close());
+        let calls = async {
+            self.calls.drain().await;
+            self.close_sessions();
+        };
+        // Children leave while other calls go on: what is left of the time need not hold a child's whole grace.
+        if timeout(self.drain_timeout, async { tokio::join!(calls, closed.as_mut()) }).await.is_ok() {
+            return;
         }
+        tracing::warn!("calls in flight and servers that did not end in time are cut");
+        self.cut.cancel();
+        // Which of them deliver their error in time is for their clients to decide.
+        let _ = timeout(DELIVERY, self.calls.drain()).await;
+        self.close_sessions();
+        self.registry.hurry();
+        if timeout(CHILDREN, closed).await.is_err() {
+            tracing::warn!("some servers did not end in time");
+        }
+    }
+
+    /// Brings the servers in line with `config`, as [`Registry::reload`] does, while calls go on.
+    ///
+    /// What does not concern servers is settled when a gateway is made. Fields in which `config` differs from the first
+    /// one are named in the answer, and stand as they were.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::{Gateway, config::Config};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let parse = |text| Config::parse(text, |_| None);
+    /// let (gateway, driver) = Gateway::from_config(parse(r#"{ "mcpServers": { "a": { "command": "a" } } }"#)?)?;
+    /// tokio::spawn(driver);
+    /// let reloaded = gateway.reload(parse(r#"{ "port": 4100, "mcpServers": { "b": { "command": "b" } } }"#)?)?;
+    /// assert_eq!(reloaded.to_string(), "added b; removed a; 0 unchanged; port: restart to apply");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`] if an entry of `config.servers` cannot be used; nothing has changed then.
+    pub fn reload(&self, config: Config) -> Result<Reloaded, RegisterError> {
+        let restart = self.config.as_ref().map(|running| running.fixed_differences(&config)).unwrap_or_default();
+        Ok(Reloaded { servers: self.registry.reload(config.servers)?, restart })
+    }
+
+    fn close_sessions(&self) {
         #[cfg(feature = "legacy")]
         self.stack.get_ref().close_sessions();
-        if timeout(self.children, self.registry.close()).await.is_err() {
-            tracing::warn!("some servers did not end in time");
+    }
+}
+
+/// What a [reload](Gateway::reload) did; its `Display` is one line for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reloaded {
+    /// What has become of the servers.
+    pub servers: Changes,
+    /// Fields that are different in the new configuration and stand as they were until a restart.
+    pub restart: Vec<&'static str>,
+}
+
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.servers.fmt(f)?;
+        match &self.restart[..] {
+            [] => Ok(()),
+            fields => write!(f, "; {}: restart to apply", fields.join(", ")),
         }
     }
 }

@@ -131,7 +131,7 @@ pub mod upstream;
 pub use self::{
     call::{Call, EndpointId, Providers, ServerName},
     error::BoxError,
-    gateway::{Gateway, Stack},
+    gateway::{Gateway, Reloaded, Stack},
     method::Method,
     param_headers::ParamHeaders,
     reply::Reply,

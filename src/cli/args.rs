@@ -50,6 +50,7 @@ Example of a configuration file:
   { \"mcpServers\": { \"files\": { \"command\": \"npx\", \"args\": [\"-y\", \"@modelcontextprotocol/server-filesystem\", \".\"] } } }
 
 GET /healthz answers 200 while the process lives, GET /readyz once every server has connected or failed once.
+A changed file, or SIGHUP, reloads the servers in it while calls go on.
 RUST_LOG sets what is logged to stderr (default: warn).
 Exit codes: 0 stopped as asked, 1 could not start or go on, 2 wrong command line or configuration.";
 

@@ -9,15 +9,19 @@ mod args;
 mod console;
 mod find;
 mod keys;
+mod reload;
 mod report;
 pub mod routes;
 mod serve;
 mod signal;
 
-use self::{args::Args, serve::Faces};
+use self::{args::Args, reload::Source, serve::Faces};
 use crate::config::Config;
 use clap::Parser;
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// The configuration or the command line cannot be used.
 const USAGE: u8 = 2;
@@ -32,7 +36,16 @@ const FAILURE: u8 = 1;
 pub fn run() -> ExitCode {
     let args = Args::parse();
     log();
-    let config = match configure(&args) {
+    let file = match file(&args) {
+        Ok(file) => file,
+        Err(reason) => return fail(USAGE, &reason),
+    };
+    let faces = Faces { http: args.listens(), stdio: args.stdio };
+    let read = {
+        let file = file.clone();
+        move || configure(&args, &file)
+    };
+    let config = match read() {
         Ok(config) => config,
         Err(reason) => return fail(USAGE, &reason),
     };
@@ -40,7 +53,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILURE, &format!("no runtime could be started: {error}")),
     };
-    let served = runtime.block_on(serve::serve(config, Faces { http: args.listens(), stdio: args.stdio }));
+    let served = runtime.block_on(async { serve::serve(config, faces, Source::new(file, read)?).await });
     // A thread that waits for stdin cannot be told to stop; it ends with the process.
     runtime.shutdown_background();
     match served {
@@ -49,13 +62,16 @@ pub fn run() -> ExitCode {
     }
 }
 
+fn file(args: &Args) -> Result<PathBuf, String> {
+    match &args.config {
+        Some(file) => Ok(file.clone()),
+        None => find::file(|variable| std::env::var_os(variable)).map_err(|absent| absent.to_string()),
+    }
+}
+
 /// The configuration of the file, overridden by the command line.
-fn configure(args: &Args) -> Result<Config, String> {
-    let file = match &args.config {
-        Some(file) => file.clone(),
-        None => find::file(|variable| std::env::var_os(variable)).map_err(|absent| absent.to_string())?,
-    };
-    let mut config = Config::from_file(&file).map_err(|error| error.to_string())?;
+fn configure(args: &Args, file: &Path) -> Result<Config, String> {
+    let mut config = Config::from_file(file).map_err(|error| error.to_string())?;
     config.host = args.host.unwrap_or(config.host);
     config.port = args.port.unwrap_or(config.port);
     if config.keys.is_none() {

@@ -2,6 +2,7 @@ use super::{
     accept::Accept,
     admin::Admin,
     console::Console,
+    reload::Source,
     report::{Report, Row},
     routes::Routes,
     signal::Stop,
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Layer;
 
 /// How long connections may take to deliver what the drain has finished.
-const DELIVERY: Duration = Duration::from_secs(1);
+const DELIVERY: Duration = Duration::from_millis(300);
 
 /// Where clients are served.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,7 @@ pub(super) struct Faces {
 }
 
 /// Serves until a signal asks to stop, or the client at stdin leaves, and everything has ended.
-pub(super) async fn serve(config: Config, faces: Faces) -> Result<(), Box<dyn Error>> {
+pub(super) async fn serve(config: Config, faces: Faces, source: Source) -> Result<(), Box<dyn Error>> {
     // Before anything is printed: whoever reads the first line may send a signal at once.
     let stop = Stop::listen()?;
     let listener = match faces.http {
@@ -90,6 +91,7 @@ pub(super) async fn serve(config: Config, faces: Faces) -> Result<(), Box<dyn Er
     let served = tokio::select! {
         _ = async { tokio::join!(accept, admin, pipes, end) } => Ok(()),
         never = announce(gateway.registry(), &console) => match never {},
+        never = source.follow(&gateway, &console) => match never {},
         reason = lost(driver, &draining) => Err(reason),
     };
     console.close();

@@ -195,6 +195,30 @@ impl Config {
         Self { name: name.into(), ..Self::default() }
     }
 
+    /// The fields beside the servers in which `other` differs, by their names in the file.
+    pub(crate) fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        let keys = match (&self.keys, &other.keys) {
+            (Some(own), Some(others)) => own.is_same(others),
+            (own, others) => own.is_none() && others.is_none(),
+        };
+        let same = [
+            ("name", self.name == other.name),
+            ("host", self.host == other.host),
+            ("port", self.port == other.port),
+            ("balancer", self.balancer == other.balancer),
+            ("naming", self.naming == other.naming),
+            ("healthCheckInterval", self.health_check_interval == other.health_check_interval),
+            ("requestTimeout", self.request_timeout == other.request_timeout),
+            ("connectTimeout", self.connect_timeout == other.connect_timeout),
+            ("startTimeout", self.start_timeout == other.start_timeout),
+            ("startPatience", self.start_patience == other.start_patience),
+            ("limits", self.limits == other.limits),
+            ("admin", self.admin_port == other.admin_port),
+            ("keys", keys),
+        ];
+        same.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
+    }
+
     /// Reads a file, with variables from the environment of the process.
     ///
     /// # Errors

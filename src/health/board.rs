@@ -123,6 +123,17 @@ impl Board {
         vitals.entry(id.clone()).or_insert_with(make).clone()
     }
 
+    /// A new entry of `id` in place of the one there is, for an endpoint that takes over from another of its id.
+    ///
+    /// It begins as well as its predecessor is, so that calls go on from one to the other; its own first check decides.
+    pub(crate) fn succeed(&self, id: &EndpointId, peers: &Peers) -> Vital {
+        let mut vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        let heir = Vital::new(id.clone(), self.thresholds, self.verdicts.clone(), peers.clone());
+        let old = vitals.insert(id.clone(), heir.clone());
+        heir.inherit(old.is_some_and(|old| old.retire()));
+        heir
+    }
+
     /// Frees the entry of `id`. Its [`Vital`] is not well from then on, its [`Probe`](super::Probe) ends, and a later
     /// [`endpoint`](Board::endpoint) of the same id begins anew.
     pub fn forget(&self, id: &EndpointId) {

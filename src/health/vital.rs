@@ -248,6 +248,23 @@ impl Vital {
 
     // ===== for the board =====
 
+    /// Ends the entry in favour of another: it writes to the board no more. Calls that chose it a moment ago still go
+    /// there. Says whether it was well.
+    pub(super) fn retire(&self) -> bool {
+        self.0.forgotten.cancel();
+        self.is_well()
+    }
+
+    /// Begins as well as a predecessor was. The first check that says otherwise is believed at once.
+    pub(super) fn inherit(&self, well: bool) {
+        let fall = self.0.thresholds.fall.get();
+        self.0.change(|state| {
+            if well {
+                (state.probed, state.contrary) = (Probed::Up, fall - 1);
+            }
+        });
+    }
+
     /// Ends the entry: it is never well again and writes to the board no more.
     pub(super) fn forget(&self) {
         self.0.change(|state| {

@@ -149,31 +149,65 @@ where
             let members = self.driver.shared.members.borrow();
             (members.active.clone(), members.stopping.clone())
         };
-        let (running, ended) = std::mem::take(&mut self.running)
+        let (running, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
             .into_iter()
             .partition(|running| active.iter().any(|member| Arc::ptr_eq(member, &running.member)));
         self.running = running;
+        let heir = |old: &Running| {
+            let is_heir = |new: &&Arc<Member>| new.succeeds && new.server.id() == old.member.server.id();
+            active.iter().find(is_heir).cloned()
+        };
+        let (replaced, ended): (Vec<_>, Vec<_>) = ended.into_iter().partition(|old| heir(old).is_some());
+        for old in replaced {
+            if let Some(heir) = heir(&old) {
+                self.succeed(old, heir, make).await;
+            }
+        }
         self.end(ended, &stopping).await;
         for member in active {
             if !self.running.iter().any(|running| Arc::ptr_eq(&running.member, &member)) {
-                self.begin(member, make).await;
+                self.begin(member, make, None).await;
             }
         }
         self.publish();
     }
 
-    async fn begin<U>(&mut self, member: Arc<Member>, make: &impl Fn(&Server) -> (U, S))
+    /// Puts `heir` in the place of `old`, which has its id, so that at no moment neither of them is in the table.
+    async fn succeed<U>(&mut self, old: Running, heir: Arc<Member>, make: &impl Fn(&Server) -> (U, S))
+    where
+        U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
+    {
+        heir.inherit(&old.member);
+        let (from, to) = (old.member.server.name().clone(), heir.server.name().clone());
+        let id = heir.server.id().clone();
+        self.begin(heir, make, Some(&from)).await;
+        if from != to {
+            // Calls are routed to the new pool before the old one loses its member.
+            self.publish();
+            self.pools.remove(&from, id).await;
+        }
+        old.end(&mut self.work);
+    }
+
+    /// Begins with a member, which takes over from another of its id in the pool of `from`, if any.
+    async fn begin<U>(&mut self, member: Arc<Member>, make: &impl Fn(&Server) -> (U, S), from: Option<&ServerName>)
     where
         U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
     {
         let services = make(&member.server);
         let shared = &self.driver.shared;
         let peers = self.pools.peers(member.server.name());
-        let vital = shared.board.endpoint_in(member.server.id(), &peers);
+        let vital = match from {
+            Some(_) => shared.board.succeed(member.server.id(), &peers),
+            None => shared.board.endpoint_in(member.server.id(), &peers),
+        };
         let context = (vital, &shared.hub, &self.driver.timing);
         let (running, endpoint) = Running::begin(member, services, context, &self.updates, &mut self.work);
         let (name, id) = (running.member.server.name().clone(), running.member.server.id().clone());
         self.running.push(running);
+        if from == Some(&name) && self.pools.replace(&name, id.clone(), endpoint.clone()).await {
+            return self.driver.shared.changed();
+        }
         let work = &mut self.work;
         let spawn = |driver| {
             work.spawn(async move {
@@ -214,6 +248,10 @@ where
     /// Merges what all members offer into a new table.
     fn publish(&mut self) {
         let tables = &self.driver.shared.tables;
+        if self.driver.shared.members.borrow().closed {
+            // The last table stands: a client that asks while the gateway stops must not remember that there is nothing.
+            return;
+        }
         self.settled |= self.has_settled();
         let parts = self.parts();
         let previous = tables.load_full();

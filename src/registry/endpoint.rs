@@ -1,4 +1,4 @@
-use super::{Connection, Server, driver::Timing, member::Member};
+use super::{Connection, Server, driver::Timing, member::Member, panic::Caught};
 use crate::{
     BoxError, Call, Reply,
     catalog::{Refresh, Terms, Update},
@@ -36,7 +36,7 @@ pub(super) enum Done {
 pub(super) type Updates = mpsc::Sender<(Arc<Member>, Update)>;
 
 /// The stack of one endpoint as its pool sees it.
-pub(super) type Stack<S> = Observe<LoadShed<S>>;
+pub(super) type Stack<S> = Observe<LoadShed<Caught<S>>>;
 
 /// A member that the driver has begun with.
 pub(super) struct Running {
@@ -63,7 +63,7 @@ impl Running {
     {
         let server = &member.server;
         let meter = Meter::of_endpoint(server.weight_of(), vital.clone(), server.tasks().clone());
-        let stack = ObserveLayer::new(vital.clone()).layer(LoadShedLayer::new().layer(service));
+        let stack = ObserveLayer::new(vital.clone()).layer(LoadShedLayer::new().layer(Caught(service)));
 
         let wake = Arc::new(Notify::new());
         let probe = {

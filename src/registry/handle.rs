@@ -1,4 +1,4 @@
-use super::{Builder, Entry, RegisterError, Server, member::Member};
+use super::{Builder, Changes, Entry, RegisterError, Server, member::Member};
 use crate::{
     EndpointId,
     health::{Board, HealthCheck},
@@ -6,7 +6,7 @@ use crate::{
     subscribe::Hub,
     upstream,
 };
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 use tokio::sync::watch;
 
 /// The servers behind a gateway: register, unregister and list them while calls are in flight.
@@ -59,6 +59,50 @@ pub(super) struct Members {
 impl Members {
     pub(super) fn get(&self, id: &str) -> Option<&Arc<Member>> {
         self.active.iter().find(|member| member.server.id().as_str() == id)
+    }
+
+    fn reload(&mut self, wanted: Vec<Member>) -> Result<Changes, RegisterError> {
+        if self.closed {
+            return Err(RegisterError::Closed);
+        }
+        let mut ids = HashSet::new();
+        for member in &wanted {
+            let id = member.server.id();
+            let is_foreign = self.get(id.as_str()).is_some_and(|member| !member.configured);
+            if is_foreign || !ids.insert(id) {
+                return Err(RegisterError::Duplicate(id.clone()));
+            }
+        }
+        let others = self.active.iter().filter(|member| !member.configured).count();
+        // What was replaced before and still has calls counts as well, so that nobody piles it up by reloading.
+        if wanted.len() + others > Registry::MAX_SERVERS || self.stopping.len() > Registry::MAX_SERVERS {
+            return Err(RegisterError::Full);
+        }
+        let mut changes = Changes::default();
+        let (mut old, added): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.active).into_iter().partition(|member| member.configured);
+        for mut member in wanted {
+            let id = member.server.id().clone();
+            let known = old.iter().position(|known| *known.server.id() == id).map(|at| old.remove(at));
+            match known {
+                Some(known) if known.server.is_same(&member.server) => {
+                    changes.unchanged += 1;
+                    self.active.push(known);
+                    continue;
+                }
+                Some(known) => {
+                    self.stopping.push(known);
+                    member.succeeds = true;
+                    changes.changed.push(id);
+                }
+                None => changes.added.push(id),
+            }
+            self.active.push(Arc::new(member));
+        }
+        changes.removed = old.iter().map(|member| member.server.id().clone()).collect();
+        self.stopping.extend(old);
+        self.active.extend(added);
+        Ok(changes)
     }
 
     fn admit(&mut self, member: Member) -> Result<(), RegisterError> {
@@ -137,6 +181,52 @@ impl Registry {
         Ok(())
     }
 
+    /// Brings the servers of the configuration in line with `servers`, all of them or none.
+    ///
+    /// Entries that are the same as before keep everything: connection, child process, sessions, load. One that changed
+    /// is replaced: calls in flight finish where they are, later ones go to the new connection, and the gap between the
+    /// two is none, because the new one takes over the tools and the good name of the old until it has been asked itself.
+    /// One that is missing is [unregistered](Self::unregister). Servers registered at run time stay as they are.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::registry::{Registry, Server};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (registry, driver) = Registry::builder().build_with([Server::stdio("a", "files", "files-server")])?;
+    /// tokio::spawn(driver);
+    /// let b = Server::stdio("b", "files", "files-server");
+    /// let changes = registry.reload([Server::stdio("a", "files", "files-server"), b])?;
+    /// assert_eq!(changes.to_string(), "added b; 1 unchanged");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`] if an entry is wrong, an id stands twice or belongs to a server registered at run time, or there
+    /// are too many. Nothing has changed then.
+    ///
+    /// # Caveats
+    ///
+    /// A call of 2026-07-28 that waits for a person's answer to a server that is replaced meanwhile cannot go on: its
+    /// state is at the old connection.
+    pub fn reload(&self, servers: impl IntoIterator<Item = Server>) -> Result<Changes, RegisterError> {
+        let mut wanted = Vec::new();
+        for server in servers {
+            server.validate()?;
+            wanted.push(Member::new(server, true, &self.shared.settings));
+        }
+        let mut result = Ok(Changes::default());
+        // Also where only the order is another, which decides between equal names.
+        self.shared.members.send_if_modified(|members| {
+            result = members.reload(wanted);
+            result.is_ok()
+        });
+        if result.is_ok() {
+            self.shared.changed();
+        }
+        result
+    }
+
     /// Every server with its status and tools: those of the configuration in its order, then the others by id, then
     /// those that are stopping.
     pub fn list(&self) -> Vec<Entry> {
@@ -195,7 +285,7 @@ impl Registry {
 
     /// Unregisters every server, refuses new ones, and waits until the last connection and process has ended.
     ///
-    /// From the call on no server is in the routing table. The wait is as long as the calls in flight and, after those, as
+    /// From the call on no new call reaches a server; lists stand as they were. The wait is as long as the calls in flight and, after those, as
     /// long as children get to leave ([`stop_grace`](upstream::Settings::stop_grace) and
     /// [`kill_grace`](upstream::Settings::kill_grace)). A call that never ends is one that a
     /// [`Timeout`](crate::timeout::Timeout) was not put around; whoever must not wait for it puts a timeout around this,
@@ -212,6 +302,12 @@ impl Registry {
         let mut members = self.shared.members.subscribe();
         // The sender lives in `self`, so the wait can only end by the condition.
         let _ = members.wait_for(|members| members.stopping.is_empty()).await;
+    }
+
+    /// Ends at once what [`close`](Self::close) still waits for: child processes get SIGTERM and soon SIGKILL, also
+    /// those that a call holds.
+    pub(crate) fn hurry(&self) {
+        self.shared.members.borrow().stopping.iter().for_each(|member| member.server.hurry().cancel());
     }
 }
 

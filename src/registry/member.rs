@@ -14,6 +14,8 @@ use tokio_util::task::TaskTracker;
 pub(super) struct Member {
     pub(super) server: Server,
     pub(super) configured: bool,
+    /// Takes over from another of its id.
+    pub(super) succeeds: bool,
     /// Set when the driver begins with it. Not looked up by id: a later registration may have the same one.
     vital: OnceLock<Vital>,
     offer: Mutex<Offer>,
@@ -30,7 +32,13 @@ impl Member {
     pub(super) fn new(server: Server, configured: bool, settings: &Arc<upstream::Settings>) -> Self {
         // A tracker of its own: the registry can tell when this server's connection has ended.
         let server = server.attach(Arc::clone(settings), TaskTracker::new());
-        Self { server, configured, vital: OnceLock::new(), offer: Mutex::default() }
+        Self { server, configured, succeeds: false, vital: OnceLock::new(), offer: Mutex::default() }
+    }
+
+    /// Takes over what the last one of this id offered, until it has been asked itself.
+    pub(super) fn inherit(&self, old: &Member) {
+        let offer = Offer { listing: old.listing(), error: None };
+        *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = offer;
     }
 
     pub(super) fn begin(&self, vital: Vital) {

@@ -6,21 +6,24 @@
 //!
 //! ```text
 //! pool      Retry ─ Balance ◀─ Healthy ◀─ Change<EndpointId, …>
-//! endpoint                     Metered ─ Observe ─ LoadShed ─ (Builder::endpoint) ─ (Builder::connect)
+//! endpoint                     Metered ─ Observe ─ LoadShed ─ Caught ─ (Builder::endpoint) ─ (Builder::connect)
 //! ```
 
 mod builder;
+mod changes;
 mod driver;
 mod endpoint;
 mod error;
 mod handle;
 mod member;
+mod panic;
 mod pool;
 mod server;
 mod status;
 
 pub use self::{
     builder::{Builder, Connect, Endpoint},
+    changes::Changes,
     error::RegisterError,
     handle::Registry,
     server::{Connection, InvalidServer, Resend, Server, Sessions},

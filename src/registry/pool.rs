@@ -80,6 +80,13 @@ where
         }
     }
 
+    /// Puts an endpoint in the place of the one of its id; `false` if there is no such pool.
+    pub(super) async fn replace(&mut self, name: &ServerName, id: EndpointId, endpoint: Metered<S>) -> bool {
+        let Some(entry) = self.by_name.get(name) else { return false };
+        let _ = entry.changes.send(Change::Insert(id, endpoint)).await;
+        true
+    }
+
     /// Takes an endpoint out; the pool goes with its last one.
     pub(super) async fn remove(&mut self, name: &ServerName, id: EndpointId) {
         let Some(entry) = self.by_name.get_mut(name) else { return };

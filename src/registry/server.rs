@@ -1,7 +1,7 @@
 use crate::{EndpointId, ServerName, upstream};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A server entry: who it is and how it is reached.
 ///
@@ -30,10 +30,12 @@ pub struct Server {
 struct Ambient {
     settings: Arc<upstream::Settings>,
     tasks: TaskTracker,
+    /// Cancelled when no time is left for a stop in order.
+    hurry: CancellationToken,
 }
 
 /// How a server is reached.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Connection {
     /// A child process that speaks on its stdin and stdout.
@@ -295,10 +297,21 @@ impl Server {
         &self.ambient.tasks
     }
 
+    /// Whether `other` describes the same server, reached in the same way.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let own = (&self.id, &self.name, &self.connection, self.weight, self.sessions, &self.metadata);
+        own == (&other.id, &other.name, &other.connection, other.weight, other.sessions, &other.metadata)
+    }
+
     /// Lends the registry's settings and tracker.
     pub(crate) fn attach(mut self, settings: Arc<upstream::Settings>, tasks: TaskTracker) -> Self {
-        self.ambient = Ambient { settings, tasks };
+        self.ambient = Ambient { settings, tasks, hurry: CancellationToken::new() };
         self
+    }
+
+    /// Cancelled when its process must go at once, whoever still uses it.
+    pub(crate) fn hurry(&self) -> &CancellationToken {
+        &self.ambient.hurry
     }
 }
 

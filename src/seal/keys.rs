@@ -90,6 +90,13 @@ impl Keys {
         URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())
     }
 
+    /// Whether both are the same secrets in the same order.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        // Told by what each makes of nothing: the ciphers do not show their keys. The nonce seals nothing else.
+        let mark = |key: &XChaCha20Poly1305| key.encrypt(&XNonce::from([0; NONCE]), &[][..]).ok();
+        self.0.iter().map(mark).eq(other.0.iter().map(mark))
+    }
+
     /// What was sealed; `None` for whatever these keys did not seal for this purpose.
     pub fn open(&self, purpose: Purpose, token: &str) -> Option<Vec<u8>> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;

@@ -1,6 +1,7 @@
 //! The command as a user meets it: what it prints and how it ends.
 #![cfg(feature = "cli")]
 
+mod reload;
 mod running;
 mod serving;
 mod stdio;

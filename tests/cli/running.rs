@@ -21,14 +21,14 @@ use tokio::{
 };
 
 /// A gateway that serves, killed when the test ends before it does.
-struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Gateway {
-    async fn start(name: &str, config: &Value) -> Self {
+    pub(crate) async fn start(name: &str, config: &Value) -> Self {
         let folder = folder(name);
         std::fs::write(folder.join("tower-mcp-gateway.json"), config.to_string()).unwrap();
         let mut command = Command::from(command(&folder));
@@ -44,7 +44,7 @@ impl Gateway {
         Self { child, lines, address }
     }
 
-    async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         soon("a line", self.lines.next_line()).await.unwrap().expect("a line")
     }
 
@@ -58,7 +58,7 @@ impl Gateway {
         }
     }
 
-    async fn post(&self, method: &str, params: Value) -> Raw {
+    pub(crate) async fn post(&self, method: &str, params: Value) -> Raw {
         let (headers, message) = modern(json!(1), method, params);
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         Raw::post(self.address, "/mcp", &headers, &message).await
@@ -69,27 +69,27 @@ impl Gateway {
         Raw::get(self.address, "/readyz", &headers).await.status == 200
     }
 
-    fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid().try_into().unwrap()), signal).unwrap();
     }
 
-    async fn code(&mut self) -> Option<i32> {
+    pub(crate) async fn code(&mut self) -> Option<i32> {
         soon("the end", self.child.wait()).await.unwrap().code()
     }
 }
 
 /// A process of this id that is more than a name.
-fn lives(pid: u32) -> bool {
+pub(crate) fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|state| !state.is_empty() && !state.starts_with('Z'))
 }
 
 /// The processes that `parent` has started.
-fn children(parent: u32) -> Vec<u32> {
+pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let parent_of = |pid: &u32| -> Option<u32> {
@@ -99,11 +99,11 @@ fn children(parent: u32) -> Vec<u32> {
     processes.filter(|pid| parent_of(pid) == Some(parent)).collect()
 }
 
-fn entry(server: &Running) -> Value {
+pub(crate) fn entry(server: &Running) -> Value {
     json!({ "type": server.kind.transport(), "url": server.url() })
 }
 
-fn child(era: &str) -> Value {
+pub(crate) fn child(era: &str) -> Value {
     json!({ "command": example("peer"), "args": ["files", era] })
 }
 
@@ -160,7 +160,7 @@ async fn opens_with_initialize(address: SocketAddr) {
 }
 
 /// A gateway in front of a server on which one call hangs, the call, and the child it has beside.
-async fn with_a_call_that_hangs(name: &str) -> (Gateway, Running, tokio::task::JoinHandle<()>, u32) {
+pub(crate) async fn with_a_call_that_hangs(name: &str) -> (Gateway, Running, tokio::task::JoinHandle<()>, u32) {
     let server = Running::named(Kind::Modern, "search").await;
     let servers = json!({ "search": entry(&server), "files": child("legacy") });
     let mut gateway = Gateway::start(name, &json!({ "mcpServers": servers })).await;

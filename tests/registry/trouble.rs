@@ -5,9 +5,18 @@ use crate::{
     fleet::{Fleet, Mode, server, tool, who},
     ids, listed, send, start, status, until,
 };
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 use tokio::time::timeout;
-use tower_mcp_gateway::registry::{RegisterError, Registry, Server, Status};
+use tower_mcp_gateway::{
+    BoxError, Call,
+    registry::{RegisterError, Registry, Server, Status},
+};
 
 #[tokio::test(start_paused = true)]
 async fn without_its_driver_a_registry_is_closed_and_its_servers_are_let_go() {
@@ -86,4 +95,33 @@ async fn a_server_that_panics_ends_nothing_but_itself_and_may_recover() {
     listed(&registry, "bad").await;
     status(&registry, "bad", Status::Connected).await;
     assert_eq!(who(send(&registry, tool("bad")).await.unwrap()).await, "bad");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_layer_of_ones_own_or_in_a_connection_is_the_error_of_one_call() {
+    let fleet = Fleet::default();
+    let bombs = Arc::new(AtomicUsize::new(1));
+    let fragile = {
+        let bombs = bombs.clone();
+        move |_: &Server, connection| {
+            let bombs = bombs.clone();
+            let defuse = move |call: Call| match bombs.load(SeqCst) {
+                0 => call,
+                _ => panic!("this layer is made to panic"),
+            };
+            tower::ServiceBuilder::new().map_request(defuse).service(connection)
+        }
+    };
+    let builder = Registry::builder().connect(fleet.connect()).endpoint(fragile);
+    let (registry, driver) = builder.build_with([server("a", "a")]).unwrap();
+    tokio::spawn(driver);
+    listed(&registry, "a").await;
+    let told = |error: BoxError| tower_mcp_gateway::error::explain(&*error).code;
+    assert_eq!(send(&registry, tool("echo")).await.map_err(told).unwrap_err(), -32603);
+    bombs.store(0, SeqCst);
+    assert_eq!(who(send(&registry, tool("echo")).await.unwrap()).await, "a");
+    fleet.peer("a").set(Mode::Broken);
+    assert_eq!(send(&registry, tool("echo")).await.map_err(told).unwrap_err(), -32603);
+    fleet.peer("a").set(Mode::Up);
+    assert_eq!(who(send(&registry, tool("echo")).await.unwrap()).await, "a");
 }

@@ -19,6 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest line of stderr that is logged whole.
 const STDERR_LINE: usize = 16 << 10;
+/// Lines of stderr that are logged in a span: a stack trace or two of any language, and no disk filled by a child that
+/// complains in a loop.
+const STDERR_LINES: u32 = 200;
+/// After which as many lines are logged again.
+const STDERR_SPAN: Duration = Duration::from_secs(1);
 /// How long what an exited child left in its pipe may take to be read: it is all there, unless an escaped process holds
 /// the pipe open.
 pub(super) const LEFTOVER: Duration = Duration::from_millis(100);
@@ -47,6 +52,7 @@ pub(super) struct Exchange<'a> {
     pub(super) epoch: u64,
     pub(super) queue: &'a mut mpsc::Receiver<Frame>,
     pub(super) released: &'a CancellationToken,
+    pub(super) hurry: &'a CancellationToken,
     pub(super) counters: &'a Counters,
 }
 
@@ -74,7 +80,7 @@ impl Output {
 /// Carries messages until the child, a pipe or the last handle is gone. stdin is closed on return.
 pub(super) async fn run(exchange: Exchange<'_>, child: &mut Child, group: &mut Group, output: &mut Output) -> End {
     let Some(stdin) = child.stdin.take() else { return End::Broken("it has no stdin") };
-    let Exchange { id, mux, epoch, queue, released, counters } = exchange;
+    let Exchange { id, mux, epoch, queue, released, hurry, counters } = exchange;
     let mut reader = std::pin::pin!(read(id, mux, counters, &mut output.stdout));
     let mut logger = std::pin::pin!(async {
         log(id, &mut output.stderr).await;
@@ -82,7 +88,8 @@ pub(super) async fn run(exchange: Exchange<'_>, child: &mut Child, group: &mut G
     });
     let mut writer = std::pin::pin!(write(mux, epoch, queue, stdin));
     tokio::select! {
-        _ = released.cancelled() => End::Released,
+        () = released.cancelled() => End::Released,
+        () = hurry.cancelled() => End::Released,
         never = &mut logger => match never {},
         status = child.wait() => {
             group.kill();
@@ -164,14 +171,59 @@ async fn read(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Line
     }
 }
 
+/// Logs stderr, at most [`STDERR_LINES`] a [`STDERR_SPAN`]. It is read to the end whatever it says, so that a child that
+/// complains is never held up.
 async fn log(id: &EndpointId, stderr: &mut Lines<ChildStderr>) {
+    let mut quota = Quota::default();
     while let Ok(Some(line)) = stderr.next().await {
+        match quota.take(time::Instant::now()) {
+            Take::Drop => continue,
+            Take::Log { dropped: 0 } => {}
+            Take::Log { dropped } => {
+                tracing::warn!(target: "mcp::stderr", server = %id, dropped, "lines of stderr were not logged");
+            }
+        }
         let (line, cut) = match &line {
             Line::Whole(line) => (line, false),
             Line::Cut { head, .. } => (head, true),
         };
         let line = String::from_utf8_lossy(line);
         tracing::info!(target: "mcp::stderr", server = %id, cut, "{}", line.trim_end());
+    }
+    if quota.dropped > 0 {
+        let dropped = quota.dropped;
+        tracing::warn!(target: "mcp::stderr", server = %id, dropped, "lines of stderr were not logged");
+    }
+}
+
+/// How many lines may still be logged in this span.
+#[derive(Debug, Default)]
+struct Quota {
+    span: Option<time::Instant>,
+    logged: u32,
+    dropped: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Take {
+    /// Log it, and first how many were dropped since the last time that was told.
+    Log {
+        dropped: u64,
+    },
+    Drop,
+}
+
+impl Quota {
+    fn take(&mut self, now: time::Instant) -> Take {
+        if self.span.is_none_or(|begun| now.duration_since(begun) >= STDERR_SPAN) {
+            (self.span, self.logged) = (Some(now), 0);
+        }
+        if self.logged == STDERR_LINES {
+            self.dropped += 1;
+            return Take::Drop;
+        }
+        self.logged += 1;
+        Take::Log { dropped: std::mem::take(&mut self.dropped) }
     }
 }
 
@@ -209,6 +261,19 @@ mod tests {
         assert_eq!(cut(r#"{"result":{"id":7,"#, r#""id":7}}"#), None);
         assert_eq!(cut(r#"{"result":"#, r#"\"id\":7"}"#), None);
         assert_eq!(cut("", ""), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stderr_is_logged_up_to_a_rate_and_what_is_not_is_counted() {
+        let (mut quota, begun) = (Quota::default(), time::Instant::now());
+        for _ in 0..STDERR_LINES {
+            assert_eq!(quota.take(begun), Take::Log { dropped: 0 });
+        }
+        for _ in 0..1_000 {
+            assert_eq!(quota.take(begun + STDERR_SPAN / 2), Take::Drop);
+        }
+        assert_eq!(quota.take(begun + STDERR_SPAN), Take::Log { dropped: 1_000 });
+        assert_eq!(quota.take(begun + STDERR_SPAN), Take::Log { dropped: 0 });
     }
 
     #[test]

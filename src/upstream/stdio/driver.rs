@@ -29,6 +29,8 @@ pub(super) struct Driver {
     pub(super) counters: Arc<Counters>,
     /// Cancelled once the last handle and the last reply are gone.
     pub(super) released: CancellationToken,
+    /// Cancelled when the child must go at once, whoever still uses it.
+    pub(super) hurry: CancellationToken,
 }
 
 impl Driver {
@@ -36,7 +38,7 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::default();
         let mut told = None;
-        while !self.released.is_cancelled() {
+        while !self.released.is_cancelled() && !self.hurry.is_cancelled() {
             let born = Instant::now();
             self.counters.start();
             let phase = match self.recipe.spawn() {
@@ -69,6 +71,7 @@ impl Driver {
             epoch,
             queue: &mut self.queue,
             released: &self.released,
+            hurry: &self.hurry,
             counters: &self.counters,
         };
         let end = connection::run(exchange, &mut child, &mut group, &mut output).await;
@@ -80,7 +83,7 @@ impl Driver {
             let _ = time::timeout(LEFTOVER, drained).await;
             return end;
         }
-        let stopped = group.stop(&mut child, self.settings.stop_grace, self.settings.kill_grace);
+        let stopped = group.stop(&mut child, (self.settings.stop_grace, self.settings.kill_grace), &self.hurry);
         tokio::select! {
             () = stopped => end,
             never = drained.then(|()| std::future::pending::<Infallible>()) => match never {},
@@ -93,6 +96,7 @@ impl Driver {
         loop {
             tokio::select! {
                 () = self.released.cancelled() => return,
+                () = self.hurry.cancelled() => return,
                 () = time::sleep_until(until) => return,
                 Some(_) = self.queue.recv() => {}
             }

@@ -5,11 +5,15 @@ use nix::{
 };
 use std::time::Duration;
 use tokio::{process::Child, time};
+use tokio_util::sync::CancellationToken;
 
 /// How often the group is looked at once its leader is gone: nobody tells when a grandchild leaves.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a killed leader may take to be reaped; only one stuck in the kernel takes longer.
 const REAP: Duration = Duration::from_secs(1);
+
+/// How long a group may take after SIGTERM when no time is left: enough to flush a file.
+const HURRIED: Duration = Duration::from_millis(400);
 
 /// The process group a child leads: the child and whatever it started.
 ///
@@ -28,10 +32,26 @@ impl Group {
     }
 
     /// Stops a child whose stdin is closed: waits for it and its children to leave, then SIGTERM, then SIGKILL.
-    pub(super) async fn stop(mut self, child: &mut Child, stop_grace: Duration, kill_grace: Duration) {
-        if !self.leaves(child, stop_grace).await {
+    ///
+    /// From the moment of `hurry` on it is not waited for beyond [`HURRIED`].
+    pub(super) async fn stop(
+        mut self,
+        child: &mut Child,
+        (stop_grace, kill_grace): (Duration, Duration),
+        hurry: &CancellationToken,
+    ) {
+        let asked = hurry.run_until_cancelled(self.leaves(child, stop_grace)).await;
+        if asked != Some(true) {
             self.signal(Signal::SIGTERM);
-            if !self.leaves(child, kill_grace).await {
+            let hurried = async {
+                hurry.cancelled().await;
+                time::sleep(HURRIED).await;
+            };
+            let told = tokio::select! {
+                left = self.leaves(child, kill_grace) => left,
+                () = hurried => false,
+            };
+            if !told {
                 self.kill();
                 let _ = time::timeout(REAP, child.wait()).await;
             }

@@ -9,7 +9,8 @@
 //! - **stdout** carries messages. Lines that are none (banners, stray prints) are skipped and
 //!   [counted](Stats::skipped); a message above the limit fails its call with
 //!   [`TooLarge`](super::error::TooLarge).
-//! - **stderr** goes to `tracing`, target `mcp::stderr`, line by line.
+//! - **stderr** goes to `tracing`, target `mcp::stderr`, line by line; at most 200 lines a second are logged, and how many were
+//!   not is told.
 //! - **stdin** is fed from a short queue. A child that does not read fills it, and then its own
 //!   [`poll_ready`](tower::Service::poll_ready) is pending; its stdout is read nevertheless.
 //! - **Exit** fails every call in flight with [`Closed`](super::error::Closed) at once. The next start follows after

@@ -108,6 +108,7 @@ impl Stdio {
             phase,
             counters: counters.clone(),
             released: released.clone(),
+            hurry: server.hurry().clone(),
         };
         server.tasks().spawn(driver.run());
         let lease = Arc::new(released.drop_guard());
