@@ -40,7 +40,7 @@ pub(super) struct Reader {
 }
 
 enum Found {
-    Stream(Messages),
+    Stream(Box<Messages>),
     Later,
     Never(Phase),
 }
@@ -126,7 +126,7 @@ impl Reader {
             MISSED.into_iter().for_each(|method| self.tell(Note::new(method, Params::empty())));
         }
         self.opened = true;
-        Found::Stream(messages)
+        Found::Stream(Box::new(messages))
     }
 
     fn tell(&self, note: Note) {
