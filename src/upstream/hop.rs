@@ -17,12 +17,21 @@ pub struct Hop {
     /// [`Replaced`](super::error::Replaced), because the server behind the new one knows nothing of it.
     pub epoch: u64,
     session_id: OnceLock<HeaderValue>,
+    /// The session's stream of what the server says outside of calls; it ends with the last reference to the hop.
+    #[cfg(feature = "http")]
+    pub(super) line: super::http::Line,
 }
 
 impl Hop {
     /// A hop on connection `epoch`.
     pub fn new(revision: Option<Revision>, epoch: u64) -> Self {
-        Self { revision, epoch, session_id: OnceLock::new() }
+        Self {
+            revision,
+            epoch,
+            session_id: OnceLock::new(),
+            #[cfg(feature = "http")]
+            line: super::http::Line::default(),
+        }
     }
 
     /// Whether requests of this hop are self-contained.
@@ -52,8 +61,14 @@ pub struct Outbound {
 
 /// In the extensions of an [`Outbound`] call: a client made it, so that what a server asks or logs meanwhile may be meant
 /// for that client. The gateway's own calls do not bear it, nor do any that are not worded by [`Era`](super::era::Era).
-#[derive(Clone, Copy, Debug)]
-pub struct OfClient;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfClient {
+    /// Every call under this hop is of the same client, so that what is meant for any of them is meant for it.
+    pub alone: bool,
+    /// The client has declared that it can be asked something, or wants to know what the server logs; so it is worth a
+    /// connection to hear what the server says beside its answer.
+    pub hears: bool,
+}
 
 /// Carries calls to one server in one way; knows ids, framing and tokens, but no handshake.
 ///
@@ -63,7 +78,8 @@ pub struct OfClient;
 /// - A question of an initialize-era server becomes an [`Event::Ask`](crate::reply::Event::Ask) of the call it belongs
 ///   to, and its answer goes back under the server's own id; one that belongs to no call for certain is refused.
 /// - [`Method::LISTEN`](crate::Method::LISTEN) under a legacy hop is answered here, with a stream of what the server
-///   says outside of calls.
+///   says outside of calls. After a gap in it every list counts as changed, and a `notifications/resources/updated`
+///   without a `uri` says the same of every resource.
 /// - A [notification](crate::Method::is_notification) is answered with [`Accepted`](crate::reply::Outcome::Accepted).
 pub trait Transport:
     Service<Outbound, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static

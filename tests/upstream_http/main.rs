@@ -5,6 +5,7 @@ mod answers;
 mod calls;
 mod cancel;
 mod failures;
+mod line;
 mod listen;
 mod mirror;
 mod questions;

@@ -91,6 +91,11 @@ impl Abilities {
         format!("{{{}}}", members.strip_prefix(',').unwrap_or_default()).into()
     }
 
+    /// Whether there is anything the client can be asked.
+    pub(super) fn can_be_asked(&self) -> bool {
+        self.form || self.url || self.sampling || self.roots
+    }
+
     /// Whether the client can be asked to open an address.
     pub(super) fn open_addresses(&self) -> bool {
         self.url

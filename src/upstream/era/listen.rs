@@ -10,7 +10,7 @@ use crate::{
     reply::{Event, Note, Outcome},
     upstream::{Outbound, Transport, error::Status},
 };
-use futures_util::{StreamExt, future, stream};
+use futures_util::{StreamExt, stream};
 use std::{collections::HashSet, sync::Arc};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -40,16 +40,8 @@ pub(super) async fn legacy<T: Transport>(
             // Listened to before it is subscribed, so that no update falls between.
             let subscribed = Subscribed::open(transport, agreed.clone(), tasks.clone(), uris).await;
             let first = stream::iter([Ok(acknowledgement(&honoured, subscribed.uris()))]);
-            let rest = reply.into_events().filter(move |event| {
-                future::ready(match event {
-                    Ok(Event::Note(note)) if note.method == Method::RESOURCES_UPDATED => {
-                        let uri = note.params.uri().unwrap_or_default();
-                        subscribed.uris().iter().any(|subscribed| is_about(subscribed, &uri))
-                    }
-                    Ok(Event::Note(note)) => honoured.iter().any(|(_, method)| *method == note.method),
-                    _ => true,
-                })
-            });
+            let rest =
+                reply.into_events().flat_map(move |event| stream::iter(heard(event, &honoured, subscribed.uris())));
             Ok(Reply::stream(first.chain(rest)))
         }
         Err(error) if find::<Status>(&*error).is_some_and(|Status(status)| status.is_client_error()) => {
@@ -57,6 +49,32 @@ pub(super) async fn legacy<T: Transport>(
         }
         Err(error) => Err(error),
     }
+}
+
+/// What an event means to a listener that was promised `honoured` and `uris`.
+fn heard(
+    event: Result<Event, BoxError>,
+    honoured: &[(&str, Method)],
+    uris: &[Box<str>],
+) -> Vec<Result<Event, BoxError>> {
+    let Ok(Event::Note(note)) = event else { return vec![event] };
+    if note.method != Method::RESOURCES_UPDATED {
+        let wanted = honoured.iter().any(|(_, method)| *method == note.method);
+        return Vec::from_iter(wanted.then_some(Ok(Event::Note(note))));
+    }
+    match note.params.uri() {
+        Some(uri) => {
+            let wanted = uris.iter().any(|subscribed| is_about(subscribed, &uri));
+            Vec::from_iter(wanted.then_some(Ok(Event::Note(note))))
+        }
+        // After a gap: it may have been any of them.
+        None => uris.iter().map(|uri| Ok(Event::Note(updated(uri)))).collect(),
+    }
+}
+
+fn updated(uri: &str) -> Note {
+    let params = Params::from_value(&serde_json::json!({"uri": uri})).expect("an object");
+    Note::new(Method::RESOURCES_UPDATED, params)
 }
 
 /// The resources that were asked for, if the server tells about any.

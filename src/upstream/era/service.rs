@@ -172,7 +172,7 @@ impl<T: Transport> Service<Call> for Era<T> {
         let conversation = self.conversation.clone();
         if let Some((lane, agreed)) = conversation.current(&call, self.transport.epoch())
             && logging::wanted(&call, &agreed).is_none()
-            && let Plan::Send(worded) = conversation.plan(&call, &agreed)
+            && let Plan::Send(worded) = conversation.plan(&call, &lane, &agreed)
         {
             let future = self.transport.call(Outbound { call: worded, hop: agreed.hop.clone() });
             return ResponseFuture::direct(future, Sent { conversation, call, lane, agreed });
@@ -281,8 +281,9 @@ impl<T> Conversation<T> {
         if agreed.revision.is_modern() { reply } else { gate::reply(reply, call, &self.park) }
     }
 
-    fn plan(&self, call: &Call, agreed: &Agreed) -> Plan {
-        wording::plan(call, agreed, &self.settings.client_info)
+    fn plan(&self, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Plan {
+        let alone = call.session.is_some() && !Arc::ptr_eq(lane, &self.common);
+        wording::plan(call, agreed, &self.settings.client_info, alone)
     }
 }
 
@@ -295,7 +296,7 @@ impl<T: Transport> Conversation<T> {
             if let Some(level) = logging::wanted(&call, &agreed) {
                 logging::set(self.transport.clone(), &agreed, level).await;
             }
-            let sent = match self.plan(&call, &agreed) {
+            let sent = match self.plan(&call, &lane, &agreed) {
                 Plan::Answer(outcome) => return Ok(Reply::single(outcome)),
                 Plan::Retry(worded) => match self.claim(&call).await {
                     Ok(reply) => return Ok(reply),

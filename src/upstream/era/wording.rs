@@ -1,6 +1,8 @@
 use super::{
+    abilities::Abilities,
     agreed::Agreed,
     gate, listen,
+    logging::Level,
     park::{INPUT_RESPONSES, REQUEST_STATE},
 };
 use crate::{
@@ -29,7 +31,9 @@ pub(super) enum Plan {
 }
 
 /// Words a call for the server.
-pub(super) fn plan(call: &Call, agreed: &Agreed, client_info: &Json) -> Plan {
+///
+/// `alone` says whether all calls of the session are of one client.
+pub(super) fn plan(call: &Call, agreed: &Agreed, client_info: &Json, alone: bool) -> Plan {
     let method = &call.method;
     if *method == Method::INITIALIZE {
         // A server may accept it once only, and that was the handshake.
@@ -55,7 +59,9 @@ pub(super) fn plan(call: &Call, agreed: &Agreed, client_info: &Json) -> Plan {
         return Plan::Listen(worded);
     }
     if is_of_client(call) {
-        worded.extensions.insert(OfClient);
+        let logs = agreed.logs && (call.session.is_some() || Level::of(call).is_some());
+        let hears = logs || Abilities::of(call).can_be_asked();
+        worded.extensions.insert(OfClient { alone, hears });
     }
     if call.session.is_none() && gate::may_require_input(method) && is_retry(&call.params) {
         worded.params = worded.params.edit(&[Edit::Remove(INPUT_RESPONSES), Edit::Remove(REQUEST_STATE)]);

@@ -1,19 +1,18 @@
-use super::{Endpoint, body::Messages, cancel::Cancel, question::Question};
+use super::{Endpoint, body::Messages, cancel::Cancel, question::Questions};
 use crate::{
     BoxError, Method, Reply,
     error::find,
     json::{Id, Json, Message, Params, object::Edit},
     meta,
-    reply::{Ask, Event, Note, Outcome},
+    reply::{Event, Note, Outcome},
     upstream::{
-        ask::{self, MAX_ASKS},
         error::{Closed, Protocol},
         hop::Hop,
     },
 };
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
-use std::{convert::Infallible, future, sync::Arc, task::Poll, time::Duration};
+use std::{future, sync::Arc, time::Duration};
 
 /// How often in a row a stream is resumed without an event coming of it.
 const MAX_RESUMES: u32 = 10;
@@ -33,7 +32,7 @@ pub(super) struct Exchange {
     /// The call's own progress token.
     pub(super) token: Option<Json>,
     /// What the server asked and has no answer to.
-    pub(super) questions: Vec<Question>,
+    pub(super) questions: Questions,
     // Before the messages: the server learns that nobody waits before it can see the response closed.
     pub(super) cancel: Cancel,
     pub(super) messages: Messages,
@@ -54,15 +53,10 @@ impl Exchange {
 
     async fn next(&mut self) -> Result<Event, BoxError> {
         loop {
-            let questions = &mut self.questions;
-            // Answers go out while the server is silent, which it is until it has them.
-            let answering = future::poll_fn(|cx| {
-                questions.retain_mut(|question| question.poll(cx).is_pending());
-                Poll::<Infallible>::Pending
-            });
             let message = tokio::select! {
                 biased;
-                never = answering => match never {},
+                // Answers go out while the server is silent, which it is until it has them.
+                never = self.questions.answering() => match never {},
                 message = self.messages.next() => message,
             };
             match message {
@@ -98,31 +92,17 @@ impl Exchange {
             Message::Request { id, method, params } => {
                 let params = Params::parse(params).map_err(|e| Protocol(format!("a question: {e}").into()))?;
                 // A modern server asks in its result, and reads no answers.
-                Ok(if self.hop.is_modern() { None } else { self.asked(id, method, params) })
+                Ok(if self.hop.is_modern() { None } else { self.questions.asked(id, method, params).map(Event::Ask) })
             }
         }
-    }
-
-    /// A request of the server: a question, unless it can be answered here.
-    fn asked(&mut self, id: Id, method: Method, params: Params) -> Option<Event> {
-        let frame = ask::at_once(&id, &method).or_else(|| {
-            let one_more = self.questions.len() < MAX_ASKS && self.questions.iter().all(|open| open.id != id);
-            (!one_more).then(|| ask::nobody(&id))
-        });
-        if let Some(frame) = frame {
-            self.endpoint.client.detach(self.endpoint.post(&self.hop, None, frame));
-            return None;
-        }
-        let (ask, answer) = Ask::new(method, params);
-        self.questions.push(Question::new(&self.endpoint, &self.hop, id, answer));
-        Some(Event::Ask(ask))
     }
 
     fn note(&mut self, method: Method, params: Json) -> Result<Option<Event>, BoxError> {
         if method == Method::CANCELLED {
             let taken_back = params.member("requestId").and_then(|id| Id::from_json(id).ok());
-            let at = self.questions.iter().position(|open| Some(&open.id) == taken_back.as_ref());
-            at.map(|at| self.questions.swap_remove(at)).into_iter().for_each(Question::withdraw);
+            if let Some(id) = taken_back {
+                self.questions.withdraw(&id);
+            }
             // A modern server ends a listening stream so.
             let ended = self.method == Method::LISTEN;
             return Ok(ended.then(|| Event::Done(Outcome::Result(Json::from_static("{}")))));

@@ -18,24 +18,29 @@ impl Endpoint {
     /// listed anew and the call is made once more (2026-07-28, "streamable-http: Custom Headers").
     pub(super) async fn mirrored(self: Arc<Self>, call: Call, hop: Arc<Hop>) -> Result<Reply, BoxError> {
         if !hop.is_modern() {
-            return self.exchange(call, hop).await;
+            return self.once(call, hop).await;
         }
         if call.method == Method::TOOLS_LIST {
-            let reply = self.clone().exchange(call, hop).await?;
+            let reply = self.clone().once(call, hop).await?;
             return Ok(reply.map_outcome(move |outcome| self.learn(outcome)));
         }
         // A client's own headers are its affair, and so is a list that it has not read lately.
         if call.method != Method::TOOLS_CALL || call.extensions.get::<ParamHeaders>().is_some() {
-            return self.exchange(call, hop).await;
+            return self.once(call, hop).await;
         }
-        let reply = self.clone().exchange(call.clone(), hop.clone()).await?;
+        let reply = self.clone().once(call.clone(), hop.clone()).await?;
         if reply.as_single().and_then(Outcome::error_code) != Some(HEADER_MISMATCH) {
             return Ok(reply);
         }
         match self.clone().list(&call, &hop).await {
-            true => self.exchange(call, hop).await,
+            true => self.once(call, hop).await,
             false => Ok(reply),
         }
+    }
+
+    async fn once(self: Arc<Self>, call: Call, hop: Arc<Hop>) -> Result<Reply, BoxError> {
+        let id = self.next_id();
+        self.exchange(id, call, hop).await
     }
 
     fn learn(&self, outcome: Outcome) -> Outcome {
@@ -63,7 +68,7 @@ impl Endpoint {
             tools.is_some_and(|tools| tools.iter().any(|tool| Some(&*tool.name) == call.params.name().as_deref()))
         };
         for _ in 0..MAX_PAGES {
-            let listing = self.clone().exchange(Call::new(Method::TOOLS_LIST, params.clone()), hop.clone());
+            let listing = self.clone().once(Call::new(Method::TOOLS_LIST, params.clone()), hop.clone());
             let Ok(reply) = listing.await else { return false };
             let Ok(Outcome::Result(page)) = reply.outcome().await else { return false };
             self.annotations.learn(&page);

@@ -13,6 +13,9 @@
 //! - **Headers** repeat the arguments that a modern server's `tools/list` says, unless the client sent its own.
 //! - **Questions** that an initialize-era server asks on the stream of a request belong to that request; the answer is
 //!   a POST of its own.
+//! - **The stream of a session**, a GET, is there once for all who listen, and while calls run whose clients can be
+//!   asked. A question that comes down it goes to the only call that a client has in the session; where all calls are of
+//!   one client, to the oldest. Otherwise it is refused, because nothing says whose it is. Log messages go the same way.
 //! - **Redirects** are never followed: what the configuration sends to one server is not another one's to see.
 
 mod annotations;
@@ -21,7 +24,7 @@ mod body;
 mod cancel;
 mod exchange;
 mod header;
-mod listen;
+mod line;
 mod mirror;
 mod question;
 mod request;
@@ -29,18 +32,19 @@ mod request;
 use super::{
     client::Client,
     error::{Protocol, Status},
-    hop::{Hop, Outbound, Transport},
+    hop::{Hop, OfClient, Outbound, Transport},
 };
 use crate::{
     BoxError, Call, Method, Reply,
     json::{Id, write},
     registry::Server,
-    reply::Outcome,
+    reply::{Note, Outcome},
 };
 use ::http::{HeaderMap, StatusCode, Uri};
 use annotations::Annotations;
 use cancel::Cancel;
 use exchange::Exchange;
+use question::Questions;
 use std::{
     future::Future,
     pin::Pin,
@@ -50,7 +54,14 @@ use std::{
     },
     task::{Context, Poll},
 };
+use tokio::sync::broadcast;
+use tokio_util::task::TaskTracker;
 use tower::Service;
+
+pub(super) use self::line::Line;
+
+/// Notes outside of calls that a listener has not read yet; past them it is told that anything may have changed.
+const MAX_UNREAD: usize = 256;
 
 /// A server over Streamable HTTP; clones share its connections.
 ///
@@ -82,6 +93,10 @@ struct Endpoint {
     url: Uri,
     next_id: AtomicU64,
     annotations: Annotations,
+    /// What the server says outside of calls, in whichever session.
+    notes: broadcast::Sender<Note>,
+    /// Where streams of sessions are read.
+    tasks: TaskTracker,
 }
 
 impl Http {
@@ -93,11 +108,14 @@ impl Http {
             url: url.clone(),
             next_id: AtomicU64::new(1),
             annotations: Annotations::default(),
+            notes: broadcast::Sender::new(MAX_UNREAD),
+            tasks: server.tasks().clone(),
         }))
     }
 
     /// Tells the server that the session of `hop` will not be used again. Best effort, and nobody waits for it.
     pub fn end_session(&self, hop: &Hop) {
+        hop.line.close();
         if hop.session_id().is_some() {
             self.0.client.detach(self.0.delete(hop));
         }
@@ -123,7 +141,12 @@ impl Service<Outbound> for Http {
         if call.method.is_notification() {
             Box::pin(async move { endpoint.notify(&call, &hop).await })
         } else if call.method == Method::LISTEN && !hop.is_modern() {
-            Box::pin(async move { Ok(listen::open(endpoint, hop)) })
+            Box::pin(line::listen(endpoint, hop))
+        } else if let Some(of) = call.extensions.get::<OfClient>().copied()
+            && !hop.is_modern()
+            && hop.session_id().is_some()
+        {
+            Box::pin(line::told(endpoint, call, hop, of))
         } else {
             Box::pin(endpoint.mirrored(call, hop))
         }
@@ -162,8 +185,11 @@ impl Endpoint {
         Ok(Reply::single(Outcome::Accepted))
     }
 
-    async fn exchange(self: Arc<Self>, call: Call, hop: Arc<Hop>) -> Result<Reply, BoxError> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+    fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    async fn exchange(self: Arc<Self>, id: u64, call: Call, hop: Arc<Hop>) -> Result<Reply, BoxError> {
         let token = call.params.progress_token();
         let params = match &token {
             Some(_) => exchange::with_token(&call.params, id),
@@ -192,19 +218,10 @@ impl Endpoint {
             return Err(Protocol("a request was accepted without an answer".into()).into());
         }
         let messages = body::Messages::read(response, self.client.limit()).inspect_err(|_| cancel.disarm())?;
-        Exchange {
-            endpoint: self,
-            hop,
-            id,
-            method: call.method,
-            token,
-            cancel,
-            messages,
-            questions: Vec::new(),
-            resumes: 0,
-        }
-        .reply()
-        .await
+        let questions = Questions::new(&self, &hop);
+        Exchange { endpoint: self, hop, id, method: call.method, token, cancel, messages, questions, resumes: 0 }
+            .reply()
+            .await
     }
 }
 

@@ -17,7 +17,7 @@ use futures_util::{FutureExt, StreamExt};
 /// A client's call that was opened and sent.
 fn of_client(mux: &Mux) -> Ticket {
     let mut outbound = outbound(mux, Method::TOOLS_CALL, "{}");
-    outbound.call.extensions.insert(OfClient);
+    outbound.call.extensions.insert(OfClient::default());
     let (_, ticket) = mux.open(&outbound).unwrap();
     assert!(mux.begin(ticket.id()));
     ticket

@@ -1,0 +1,106 @@
+use super::{Phase, Shared, Use, reader::MISSED};
+use crate::{
+    BoxError, Method, Reply,
+    json::Params,
+    reply::{Event, Note},
+    upstream::{
+        Hop,
+        error::{SessionLost, Status},
+        http::Endpoint,
+    },
+};
+use futures_util::stream;
+use http::StatusCode;
+use std::{collections::VecDeque, sync::Arc};
+use tokio::sync::{
+    broadcast::{Receiver, error::RecvError},
+    watch,
+};
+
+/// What an initialize-era server says outside of calls, for as long as the reply lives.
+///
+/// That is what it says in any of its sessions: some tell of a changed list only where a client's call changed it.
+///
+/// # Errors
+///
+/// [`Status`] if the server has no stream for it, [`SessionLost`] if it does not know the session any more.
+pub(in crate::upstream::http) async fn listen(endpoint: Arc<Endpoint>, hop: Arc<Hop>) -> Result<Reply, BoxError> {
+    let notes = endpoint.notes.subscribe();
+    let line = &hop.line;
+    let listening = Listening::new(&line.shared);
+    let open = line.enter(&endpoint, &hop);
+    line.ready().await;
+    match line.phase() {
+        Phase::Absent => return Err(Status(StatusCode::METHOD_NOT_ALLOWED).into()),
+        Phase::Lost => return Err(SessionLost.into()),
+        Phase::Closed => line.shared.lock().missed = true,
+        Phase::Open => {}
+    }
+    let phase = line.shared.phase.subscribe();
+    let listener = Listener { notes, phase, due: VecDeque::new(), _held: (listening, open, hop) };
+    Ok(Reply::stream(stream::unfold(listener, |mut listener| async move {
+        Some((listener.next().await.map(Event::Note), listener))
+    })))
+}
+
+struct Listener {
+    notes: Receiver<Note>,
+    phase: watch::Receiver<Phase>,
+    due: VecDeque<Note>,
+    /// The stream is open while this is there.
+    _held: (Listening, Use, Arc<Hop>),
+}
+
+/// Counts a listener.
+struct Listening(Arc<Shared>);
+
+impl Listening {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.lock().listeners += 1;
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.lock().listeners -= 1;
+    }
+}
+
+impl Listener {
+    async fn next(&mut self) -> Result<Note, BoxError> {
+        if let Some(note) = self.due.pop_front() {
+            return Ok(note);
+        }
+        let heard = tokio::select! {
+            heard = self.notes.recv() => heard,
+            _ = self.phase.wait_for(|phase| *phase == Phase::Lost) => return Err(SessionLost.into()),
+        };
+        let mut next = Some(heard);
+        while let Some(heard) = next {
+            match heard {
+                Ok(note) => self.push(note),
+                Err(RecvError::Lagged(_)) => {
+                    MISSED.into_iter().for_each(|method| self.push(Note::new(method, Params::empty())));
+                }
+                Err(RecvError::Closed) => break,
+            }
+            next = match self.notes.try_recv() {
+                Ok(note) => Some(Ok(note)),
+                Err(_) => None,
+            };
+        }
+        self.due.pop_front().ok_or_else(|| SessionLost.into())
+    }
+
+    /// A note that says the same as one which waits is superfluous: every session may have been told.
+    fn push(&mut self, note: Note) {
+        let same = |due: &Note| {
+            due.method == note.method
+                && (note.method != Method::RESOURCES_UPDATED || due.params.uri() == note.params.uri())
+        };
+        if !self.due.iter().any(same) {
+            self.due.push_back(note);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+use super::{Heard, Phase, Shared, State};
+use crate::{
+    Method,
+    json::{Id, Json, Message, Params},
+    meta,
+    reply::Note,
+    upstream::{
+        Hop, ask,
+        backoff::Backoff,
+        http::{Endpoint, body::Messages},
+    },
+};
+use http::{HeaderValue, StatusCode};
+use std::{sync::Arc, time::Duration};
+
+/// What a server said while nobody listened may have been any of these; the last, without a URI, of every resource.
+pub(super) const MISSED: [Method; 4] = [
+    Method::TOOLS_LIST_CHANGED,
+    Method::PROMPTS_LIST_CHANGED,
+    Method::RESOURCES_LIST_CHANGED,
+    Method::RESOURCES_UPDATED,
+];
+
+/// The longest wait before the next attempt that a server may ask for.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// Tells that what a question wanted was done elsewhere (2025-11-25, "client/elicitation").
+const ELICITED: &str = "notifications/elicitation/complete";
+
+/// Keeps the stream open, and hands what comes down it to those it is for.
+pub(super) struct Reader {
+    endpoint: Arc<Endpoint>,
+    /// A copy: the stream ends with the last reference to the session's own.
+    hop: Hop,
+    shared: Arc<Shared>,
+    /// Whether the stream was open before.
+    opened: bool,
+    /// After which event it can go on.
+    last_event_id: Option<HeaderValue>,
+    backoff: Backoff,
+}
+
+enum Found {
+    Stream(Box<Messages>),
+    Later,
+    Never(Phase),
+}
+
+impl Reader {
+    pub(super) fn new(endpoint: Arc<Endpoint>, hop: &Hop, shared: Arc<Shared>) -> Self {
+        let copy = Hop::new(hop.revision, hop.epoch);
+        if let Some(id) = hop.session_id() {
+            copy.set_session_id(id.clone());
+        }
+        Self { endpoint, hop: copy, shared, opened: false, last_event_id: None, backoff: Backoff::default() }
+    }
+
+    /// Goes on until nobody uses the stream, or there is none.
+    pub(super) async fn run(mut self) {
+        let shared = self.shared.clone();
+        loop {
+            let phase = tokio::select! {
+                phase = self.read() => phase,
+                () = shared.unused() => Phase::Closed,
+            };
+            let mut state = shared.lock();
+            // Somebody may have come just now.
+            if phase == Phase::Closed && *shared.users.borrow() > 0 {
+                continue;
+            }
+            state.running = false;
+            shared.phase.send_replace(phase);
+            return;
+        }
+    }
+
+    /// Reads, and opens the stream anew when it ends; says why there is none.
+    async fn read(&mut self) -> Phase {
+        loop {
+            let mut wait = match self.open().await {
+                Found::Never(phase) => return phase,
+                Found::Later => {
+                    self.last_event_id = None;
+                    Duration::ZERO
+                }
+                Found::Stream(mut messages) => {
+                    self.shared.phase.send_replace(Phase::Open);
+                    // Whatever breaks the stream, a new one is what mends it.
+                    while let Ok(Some(message)) = messages.next().await {
+                        self.backoff.reset();
+                        self.take(message);
+                    }
+                    self.shared.phase.send_replace(Phase::Closed);
+                    self.last_event_id = messages.last_event_id.take();
+                    messages.retry.unwrap_or_default().min(LONGEST_RETRY)
+                }
+            };
+            wait = wait.max(self.backoff.next());
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn open(&mut self) -> Found {
+        let request = self.endpoint.get(&self.hop, self.last_event_id.as_ref());
+        let response = self.endpoint.client.send(request).await;
+        let messages = match response.map(|response| (response.status(), response)) {
+            Ok((StatusCode::OK, response)) => Messages::read(response, self.endpoint.client.limit()).ok(),
+            // The stream was there before, so it is the session that is not found.
+            Ok((StatusCode::NOT_FOUND, _)) if self.opened => return Found::Never(Phase::Lost),
+            // The server has not noticed yet that the stream before is closed.
+            Ok((StatusCode::CONFLICT | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS, _)) | Err(_) => {
+                return Found::Later;
+            }
+            Ok((status, _)) if status.is_server_error() => return Found::Later,
+            // It may be the event that is not known any more.
+            Ok(_) if self.last_event_id.is_some() => return Found::Later,
+            Ok(_) => None,
+        };
+        let Some(messages) = messages.filter(Messages::is_stream) else { return Found::Never(Phase::Absent) };
+        // A stream that goes on after the last event replays what was said meanwhile.
+        let gap = self.opened && self.last_event_id.is_none();
+        let (gap, listeners) = {
+            let mut state = self.shared.lock();
+            (std::mem::take(&mut state.missed) || gap, state.listeners)
+        };
+        if gap && listeners > 0 {
+            MISSED.into_iter().for_each(|method| self.tell(Note::new(method, Params::empty())));
+        }
+        self.opened = true;
+        Found::Stream(Box::new(messages))
+    }
+
+    fn tell(&self, note: Note) {
+        // Without a listener nobody wants to know.
+        let _ = self.endpoint.notes.send(note);
+    }
+
+    fn take(&self, message: Message) {
+        match message {
+            Message::Notification { method, params } => {
+                if let Ok(params) = Params::parse(params) {
+                    self.note(Note::new(method, params));
+                }
+            }
+            Message::Request { id, method, params } => self.asked(id, method, params),
+            // Answers come with the request they answer.
+            Message::Response { .. } => {}
+        }
+    }
+
+    fn note(&self, note: Note) {
+        let state = self.shared.lock();
+        if note.method == Method::CANCELLED {
+            let id = note.params.member("requestId").and_then(|id| Id::from_json(id).ok());
+            for call in state.calls.values().filter(|_| id.is_some()) {
+                let _ = call.heard.try_send(Heard::Withdrawn(id.clone().expect("filtered")));
+            }
+        } else if note.method == Method::PROGRESS {
+            // Under a token of ours, which is the id of a call.
+            let token = note.params.member(meta::PROGRESS_TOKEN).and_then(|token| Id::from_json(token).ok()?.as_u64());
+            if let Some(call) = token.and_then(|id| state.calls.get(&id)) {
+                let _ = call.heard.try_send(Heard::Note(note));
+            }
+        } else if note.method == Method::MESSAGE || note.method.as_str() == ELICITED {
+            if let Some(call) = state.addressee() {
+                let _ = call.heard.try_send(Heard::Note(note));
+            }
+        } else {
+            drop(state);
+            self.tell(note);
+        }
+    }
+
+    fn asked(&self, id: Id, method: Method, params: Json) {
+        let frame = ask::at_once(&id, &method).or_else(|| match Params::parse(params) {
+            Ok(params) if offer(&self.shared.lock(), &id, &method, &params) => None,
+            _ => {
+                tracing::warn!(question = %method, "a question on the stream of a session belongs to no call for certain");
+                Some(ask::nobody(&id))
+            }
+        });
+        if let Some(frame) = frame {
+            self.endpoint.client.detach(self.endpoint.post(&self.hop, None, frame));
+        }
+    }
+}
+
+/// Gives a question to the call it belongs to; `false` if that is not certain, or it does not listen.
+fn offer(state: &State, id: &Id, method: &Method, params: &Params) -> bool {
+    let call = state.addressee();
+    call.is_some_and(|call| call.heard.try_send(Heard::Ask(id.clone(), method.clone(), params.clone())).is_ok())
+}
