@@ -29,6 +29,9 @@ pub struct Call {
     pub session: Option<Arc<Session>>,
     /// The one endpoint this call must reach, because state it depends on lives there.
     pub pin: Option<EndpointId>,
+    /// Whether it came over HTTP from a client of 2026-07-28, which repeats annotated arguments in headers
+    /// ([`ParamHeaders`](crate::ParamHeaders)): then [`Route`](crate::route::Route) refuses it where the two differ.
+    pub mirrored: bool,
     /// Who can serve this call, set by [`Route`](crate::route::Route).
     pub providers: Option<Arc<Providers>>,
     /// What a layer wants to tell a layer behind it: the principal, trace context, `Mcp-Param-*` headers.
@@ -38,7 +41,15 @@ pub struct Call {
 impl Call {
     /// A call with nothing but a method and parameters.
     pub fn new(method: Method, params: Params) -> Self {
-        Self { method, params, session: None, pin: None, providers: None, extensions: http::Extensions::new() }
+        Self {
+            method,
+            params,
+            session: None,
+            pin: None,
+            mirrored: false,
+            providers: None,
+            extensions: http::Extensions::new(),
+        }
     }
 }
 

@@ -1,4 +1,7 @@
+use crate::error::Problem;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
 
 const PREFIX: &str = "mcp-param-";
 
@@ -6,8 +9,8 @@ const PREFIX: &str = "mcp-param-";
 /// that go on to a server, and only to a modern one (2026-07-28, "streamable-http: Custom Headers").
 ///
 /// They repeat arguments for intermediaries. Arguments are not changed on the way, so the headers are sent on as they
-/// came. They are not compared with the arguments here: which argument a header repeats is written in the tool's schema,
-/// which only its server vouches for.
+/// came. Which argument a header repeats is written in the tool's schema, so [`Route`](crate::route::Route), which knows
+/// the tool, compares the two; a header that no annotation names says nothing about the call, and passes.
 ///
 /// ```
 /// use tower_mcp_gateway::{Call, Method, ParamHeaders, json::Params};
@@ -34,8 +37,68 @@ impl ParamHeaders {
         (!found.is_empty()).then_some(Self(found))
     }
 
+    /// The one value of a header, without the white space around it.
+    pub(crate) fn single(&self, name: &HeaderName) -> Result<Option<&str>, Problem> {
+        single(&self.0, name)
+    }
+
     /// Each name with each of its values.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.0.iter()
+    }
+}
+
+/// −32020: a header that is missing, unreadable or not what the body says.
+pub(crate) fn mismatch(message: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::rpc(400, -32020, message)
+}
+
+/// The one value of a header, without the white space around it.
+///
+/// Two values are refused: an intermediary could have looked at the one that the body does not repeat.
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(mismatch(format!("the header {name} stands twice")));
+    }
+    let text = value.to_str().map_err(|_| mismatch(format!("the header {name} holds invalid characters")))?;
+    Ok(Some(text.trim_matches([' ', '\t'])))
+}
+
+/// What a header value stands for: itself, or the text in `=?base64?…?=`. `None` where that holds no text.
+///
+/// Padding must be there, and bits that no byte uses must be zero, so that one text has one encoding: what an
+/// intermediary's reader makes of a lax one is not known here.
+pub(crate) fn decoded(value: &str) -> Option<Cow<'_, str>> {
+    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+        Some(code) => Some(Cow::Owned(String::from_utf8(STANDARD.decode(code).ok()?).ok()?)),
+        None => Some(Cow::Borrowed(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read_with_its_padding_and_nothing_else_is() {
+        let read = |code: &str| decoded(&format!("=?base64?{code}?=")).map(Cow::into_owned);
+        for (code, text) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("w7w=", "ü")] {
+            assert_eq!(read(code).as_deref(), Some(text), "{code}");
+        }
+        for code in
+            ["Z", "Zg", "Zg=", "Zh==", "Zm9=", "Zm9v=", "Zm9vYg", "Z!==", "====", "Zm 9v", "Zm9v\n", "-_-_", "/w=="]
+        {
+            assert_eq!(read(code), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_the_sentinel_is_decoded() {
+        assert_eq!(decoded("search").unwrap(), "search");
+        assert_eq!(decoded("=?base64?w7w=?=").unwrap(), "ü");
+        assert_eq!(decoded("=?base64?w7w=").unwrap(), "=?base64?w7w=");
+        assert_eq!(decoded("=?base64?/w==?="), None);
     }
 }

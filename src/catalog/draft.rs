@@ -110,6 +110,12 @@ impl<'a, S: Clone> Draft<'a, S> {
                 };
                 let old = previous.and_then(|old| old.get(&*listed));
                 let target = Target::new(backend.clone()).providers(offer.providers(&part.server, old));
+                // Clients follow an annotation wherever they see it, whatever era its server is of; one that is invalid
+                // they cannot follow, and a server without them does not ask for it.
+                let target = match kind {
+                    Kind::Tools => target.mirrors(offer.item.mirrors().unwrap_or_default()),
+                    _ => target,
+                };
                 let item = if listed == *name {
                     offer.item.json.as_bytes().clone()
                 } else {

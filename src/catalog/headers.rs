@@ -1,7 +1,8 @@
 //! The `x-mcp-header` annotations of a tool's schema (2026-07-28, "server/tools: x-mcp-header").
 
+use crate::route::Mirror;
+use http::HeaderName;
 use serde_json::{Map, Value};
-use std::collections::HashSet;
 
 /// The annotation: the header that repeats an argument.
 const ANNOTATION: &str = "x-mcp-header";
@@ -27,13 +28,15 @@ const SCHEMAS: [&str; 15] = [
 /// Keywords whose value is an object of schemas. Only what `properties` hold is an argument one can name.
 const NAMED_SCHEMAS: [&str; 4] = ["patternProperties", "dependentSchemas", "$defs", "definitions"];
 
-/// What is wrong with the annotations of an input schema, if anything.
+/// The arguments of a tool that are repeated in headers, or what is wrong with the annotations of its input schema.
 ///
 /// An annotation names a header as RFC 9110 allows it, once in the tool whatever its case, on an argument that is a
 /// string, an integer or a boolean, and that is reached through `properties` alone: a client must be able to find the
 /// value without evaluating the schema. Values that are no schemas (`default`, `enum`, …) are not looked into.
-pub(super) fn fault(schema: &Value) -> Option<&'static str> {
-    check(schema, Way::Root, &mut HashSet::new()).err()
+pub(super) fn mirrors(schema: &Value) -> Result<Vec<Mirror>, &'static str> {
+    let mut reading = Reading::default();
+    reading.schema(schema, Way::Root)?;
+    Ok(reading.found)
 }
 
 /// How a schema was reached.
@@ -44,49 +47,61 @@ enum Way {
     Otherwise,
 }
 
-fn check(schema: &Value, way: Way, seen: &mut HashSet<String>) -> Result<(), &'static str> {
-    let object = match schema {
-        Value::Object(object) => object,
-        Value::Array(schemas) => return schemas.iter().try_for_each(|schema| check(schema, way, seen)),
-        _ => return Ok(()),
-    };
-    if let Some(annotation) = object.get(ANNOTATION) {
-        check_annotation(annotation, object, way, seen)?;
-    }
-    let argument = if way == Way::Otherwise { way } else { Way::Properties };
-    for schema in named(object, "properties") {
-        check(schema, argument, seen)?;
-    }
-    for schema in SCHEMAS.iter().filter_map(|keyword| object.get(*keyword)) {
-        check(schema, Way::Otherwise, seen)?;
-    }
-    NAMED_SCHEMAS.iter().flat_map(|keyword| named(object, keyword)).try_for_each(|s| check(s, Way::Otherwise, seen))
+/// A schema being read.
+#[derive(Default)]
+struct Reading<'a> {
+    path: Vec<&'a str>,
+    found: Vec<Mirror>,
 }
 
-fn named<'a>(object: &'a Map<String, Value>, keyword: &str) -> impl Iterator<Item = &'a Value> {
-    object.get(keyword).and_then(Value::as_object).into_iter().flat_map(Map::values)
+impl<'a> Reading<'a> {
+    fn schema(&mut self, schema: &'a Value, way: Way) -> Result<(), &'static str> {
+        let object = match schema {
+            Value::Object(object) => object,
+            Value::Array(schemas) => return schemas.iter().try_for_each(|schema| self.schema(schema, way)),
+            _ => return Ok(()),
+        };
+        if let Some(annotation) = object.get(ANNOTATION) {
+            self.annotation(annotation, object, way)?;
+        }
+        let argument = if way == Way::Otherwise { way } else { Way::Properties };
+        for (name, schema) in named(object, "properties") {
+            self.path.push(name);
+            self.schema(schema, argument)?;
+            self.path.pop();
+        }
+        for schema in SCHEMAS.iter().filter_map(|keyword| object.get(*keyword)) {
+            self.schema(schema, Way::Otherwise)?;
+        }
+        let mut others = NAMED_SCHEMAS.iter().flat_map(|keyword| named(object, keyword));
+        others.try_for_each(|(_, schema)| self.schema(schema, Way::Otherwise))
+    }
+
+    fn annotation(&mut self, annotation: &Value, schema: &Map<String, Value>, way: Way) -> Result<(), &'static str> {
+        if way != Way::Properties {
+            return Err("an x-mcp-header stands where no argument can be named");
+        }
+        let name = annotation.as_str().ok_or("an x-mcp-header is no string")?;
+        let header = match name.is_empty() || !name.bytes().all(is_token) {
+            true => None,
+            // Names of headers are lower case here, so that two which differ in case are one.
+            false => HeaderName::from_bytes(format!("mcp-param-{name}").as_bytes()).ok(),
+        };
+        let header = header.ok_or("an x-mcp-header is no name of a header")?;
+        if !matches!(schema.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
+            return Err("an x-mcp-header stands on an argument that is no string, integer or boolean");
+        }
+        if self.found.iter().any(|mirror| mirror.header == header) {
+            return Err("an x-mcp-header stands twice");
+        }
+        self.found.push(Mirror { header, path: self.path.iter().map(|name| Box::from(*name)).collect() });
+        Ok(())
+    }
 }
 
-fn check_annotation(
-    annotation: &Value,
-    schema: &Map<String, Value>,
-    way: Way,
-    seen: &mut HashSet<String>,
-) -> Result<(), &'static str> {
-    if way != Way::Properties {
-        return Err("an x-mcp-header stands where no argument can be named");
-    }
-    let name = annotation.as_str().ok_or("an x-mcp-header is no string")?;
-    if name.is_empty() || !name.bytes().all(is_token) {
-        return Err("an x-mcp-header is no name of a header");
-    }
-    if !matches!(schema.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
-        return Err("an x-mcp-header stands on an argument that is no string, integer or boolean");
-    }
-    if !seen.insert(name.to_ascii_lowercase()) {
-        return Err("an x-mcp-header stands twice");
-    }
-    Ok(())
+fn named<'a>(object: &'a Map<String, Value>, keyword: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let members = object.get(keyword).and_then(Value::as_object).into_iter().flatten();
+    members.map(|(name, schema)| (name.as_str(), schema))
 }
 
 /// A character of a token (RFC 9110, section 5.6.2).
@@ -110,8 +125,17 @@ mod tests {
             json!({"properties": {"x-mcp-header": {"type": "string"}}}),
             json!({"properties": {"a": {"default": {"x-mcp-header": 7}, "enum": [{"x-mcp-header": ""}]}}}),
         ] {
-            assert_eq!(fault(&schema), None, "{schema}");
+            assert_eq!(mirrors(&schema).err(), None, "{schema}");
         }
+    }
+
+    #[test]
+    fn an_annotation_leads_to_its_argument() {
+        let inner = json!({"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "Deep-N"}}});
+        let schema = json!({"properties": {"a": {"type": "string", "x-mcp-header": "Region"}, "in": inner}});
+        let found = mirrors(&schema).unwrap();
+        let found: Vec<_> = found.iter().map(|mirror| (mirror.header.as_str(), mirror.path.join("/"))).collect();
+        assert_eq!(found, [("mcp-param-region", "a".to_owned()), ("mcp-param-deep-n", "in/n".to_owned())]);
     }
 
     #[test]
@@ -141,7 +165,7 @@ mod tests {
             json!({"patternProperties": {"^a": valid()}}),
             json!({"if": argument(valid())}),
         ] {
-            assert!(fault(&schema).is_some(), "{schema}");
+            assert!(mirrors(&schema).is_err(), "{schema}");
         }
     }
 }

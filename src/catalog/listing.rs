@@ -2,6 +2,7 @@ use super::headers;
 use crate::{
     Method,
     json::{Json, elements},
+    route::Mirror,
 };
 
 /// The four lists of a server.
@@ -111,11 +112,14 @@ impl Item {
 }
 
 impl Item {
-    /// What is wrong with the `x-mcp-header` annotations of a tool.
-    fn header_fault(&self) -> Option<&'static str> {
+    /// The arguments of a tool that clients repeat in headers, or what is wrong with its annotations.
+    pub(super) fn mirrors(&self) -> Result<Vec<Mirror>, &'static str> {
         // Few tools have any, and only theirs are read.
-        memchr::memmem::find(self.json.as_bytes(), b"x-mcp-header")?;
-        headers::fault(&self.json.member("inputSchema")?.read().ok()?)
+        if memchr::memmem::find(self.json.as_bytes(), b"x-mcp-header").is_none() {
+            return Ok(Vec::new());
+        }
+        let schema = self.json.member("inputSchema").and_then(|schema| schema.read().ok());
+        schema.map_or(Ok(Vec::new()), |schema| headers::mirrors(&schema))
     }
 }
 
@@ -214,7 +218,7 @@ impl Listing {
     pub fn without_invalid_headers(mut self) -> Self {
         let mut rejected = Vec::new();
         self.lists[Kind::Tools as usize].items.retain(|tool| {
-            let fault = tool.header_fault();
+            let fault = tool.mirrors().err();
             rejected.extend(fault.map(|fault| (tool.key.clone(), fault)));
             fault.is_none()
         });

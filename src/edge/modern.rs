@@ -80,6 +80,7 @@ async fn notification<S: Inner>(
 
 fn call(parts: Parts, method: Method, params: Params) -> Call {
     let mut call = Call::new(method, params);
+    call.mirrored = true;
     call.extensions = parts.extensions;
     if let Some(headers) = ParamHeaders::of(&parts.headers) {
         call.extensions.insert(headers);

@@ -2,6 +2,7 @@ use super::builder::Wrap;
 use crate::{
     BoxError, Call, EndpointId, Reply, ServerName,
     balance::{Patience, balance, policy::Strategy},
+    error::Problem,
     health::{Board, Healthy, Peers},
     load::Metered,
     retry::{self, Marks},
@@ -12,7 +13,7 @@ use crate::{
 use futures_util::{StreamExt, stream};
 use std::{collections::HashMap, future::Future};
 use tokio::sync::mpsc;
-use tower::{Layer, Service, discover::Change, util::MapRequest};
+use tower::{Layer, Service, discover::Change, filter::Filter};
 
 /// Changes of membership on their way to a pool's driver. It takes them as fast as they come, so a full channel only
 /// means that it has not been scheduled yet.
@@ -108,20 +109,52 @@ where
         let keys = self.keys.clone();
         let marks = Marks::default();
         let retry = retry::idempotent(marks.clone());
-        let pinned = MapRequest::new(retry.layer(balance), move |call| pinned(call, &keys));
+        let pinned = Filter::new(retry.layer(balance), move |call| pinned(call, &keys));
         let pool = (self.wrap)(name, Pool::new(pinned));
         (Entry { pool, changes, members: 0, peers, marks }, Box::pin(driver))
     }
 }
 
 /// A call that goes on with an earlier one must reach the endpoint that keeps it.
-fn pinned(mut call: Call, keys: &Keys) -> Call {
+///
+/// # Errors
+///
+/// −32602 if that endpoint is none of those that have what is called: the state is another call's. Without it the call
+/// would begin anew at a server that never asked anything.
+fn pinned(mut call: Call, keys: &Keys) -> Result<Call, BoxError> {
     // Who has a session is asked while the call is open, and brings nothing back.
     if call.session.is_none() && call.pin.is_none() {
         call.pin = endpoint_of(keys, &call);
+        let has_it = |pin| call.providers.as_ref().is_none_or(|providers| providers.contains(pin));
+        if !call.pin.as_ref().is_none_or(has_it) {
+            return Err(Problem::rpc(200, -32602, "invalid params: the requestState is not of this call").into());
+        }
     }
-    call
+    Ok(call)
 }
 
 /// The driver of one pool.
 pub(super) type Driver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Method, Providers, json::Params, seal::Purpose};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_state_leads_to_the_endpoint_it_names_and_to_no_server_without_it() {
+        let keys = Keys::generate().unwrap();
+        let state = keys.seal(Purpose::RequestState, br#"{"endpoint":"a-2","parked":1,"expires":9,"digest":""}"#);
+        let retry = |state: &str, endpoints: &[&str]| {
+            let params = serde_json::json!({"name": "t", "requestState": state});
+            let mut call = Call::new(Method::TOOLS_CALL, Params::from_value(&params).unwrap());
+            call.providers = Some(Arc::new(Providers::new(endpoints.iter().map(|id| EndpointId::from(*id)))));
+            pinned(call, &keys)
+        };
+        assert_eq!(retry(&state, &["a-1", "a-2"]).unwrap().pin, Some("a-2".into()));
+        assert_eq!(retry("a server's own", &["a-1"]).unwrap().pin, None);
+        let error = retry(&state, &["b-1"]).unwrap_err();
+        assert_eq!(crate::error::explain(&*error).code, -32602);
+    }
+}

@@ -47,6 +47,7 @@ mod backend;
 mod complete;
 pub mod error;
 pub mod future;
+mod mirror;
 mod read;
 mod service;
 mod table;
@@ -65,6 +66,7 @@ pub use self::{
     template::Template,
 };
 
+pub(crate) use self::mirror::Mirror;
 use crate::{BoxError, Call, Reply};
 use tower::util::BoxCloneSyncService;
 

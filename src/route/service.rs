@@ -18,7 +18,9 @@ use tower::{Service, ServiceExt};
 ///
 /// # Errors
 ///
-/// [`Unknown`] and [`Problem`](crate::error::Problem)s of its own, beside what the pool fails with.
+/// [`Unknown`] and [`Problem`](crate::error::Problem)s of its own, beside what the pool fails with. −32020 (HTTP 400) for
+/// a call whose `Mcp-Param-*` headers and arguments differ where the tool's schema has an `x-mcp-header`: an
+/// intermediary has already acted on the header.
 pub struct Route<S = Pool> {
     tables: Arc<Tables<Table<S>>>,
 }
@@ -101,7 +103,10 @@ fn by_name<S>(table: &Table<S>, kind: Kind, call: Call) -> Found<S> {
     };
     let named = if kind == Kind::Tools { table.tool(&name) } else { table.prompt(&name) };
     match named.cloned().or_else(|| unlisted_target(table, kind, &name)) {
-        Some(target) => Found::one(target, call),
+        Some(target) => match target.check(&call) {
+            Ok(()) => Found::one(target, call),
+            Err(problem) => Found::refuse(problem),
+        },
         None => {
             let name = Box::from(&*name);
             Found::Nobody(call, Unknown { kind: kind.word(), name })

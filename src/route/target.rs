@@ -1,5 +1,5 @@
-use super::Backend;
-use crate::{Call, Providers, ServerName};
+use super::{Backend, mirror::Mirror};
+use crate::{Call, Providers, ServerName, error::Problem};
 use std::{fmt, sync::Arc};
 
 /// Where a listed name leads: a server, the name the server has for it, and the endpoints that list it.
@@ -18,12 +18,14 @@ pub struct Target<S> {
     backend: Arc<Backend<S>>,
     upstream: Option<Arc<str>>,
     providers: Option<Arc<Providers>>,
+    /// Arguments that are repeated in headers; `None` for nearly every tool.
+    mirrors: Option<Arc<[Mirror]>>,
 }
 
 impl<S> Target<S> {
     /// Leads to whatever endpoint of `backend`, under the name the client used.
     pub fn new(backend: Arc<Backend<S>>) -> Self {
-        Self { backend, upstream: None, providers: None }
+        Self { backend, upstream: None, providers: None, mirrors: None }
     }
 
     /// Leads only to these endpoints.
@@ -37,6 +39,13 @@ impl<S> Target<S> {
     #[must_use]
     pub fn upstream(mut self, name: impl Into<Arc<str>>) -> Self {
         self.upstream = Some(name.into());
+        self
+    }
+
+    /// Leads to a tool of which these arguments are repeated in headers.
+    #[must_use]
+    pub(crate) fn mirrors(mut self, mirrors: Vec<Mirror>) -> Self {
+        self.mirrors = (!mirrors.is_empty()).then(|| mirrors.into());
         self
     }
 
@@ -60,6 +69,15 @@ impl<S> Target<S> {
         self.providers.as_ref()
     }
 
+    /// Refuses a call whose headers say something else than its arguments; costs one comparison where the tool has no
+    /// annotated arguments.
+    pub(super) fn check(&self, call: &Call) -> Result<(), Problem> {
+        match &self.mirrors {
+            Some(mirrors) if call.mirrored => mirrors.iter().try_for_each(|mirror| mirror.check(call)),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes `call` one of this target: with its providers, and under the server's own name.
     pub(super) fn address(&self, mut call: Call) -> Call {
         call.providers = self.providers.clone();
@@ -72,7 +90,13 @@ impl<S> Target<S> {
 
 impl<S> Clone for Target<S> {
     fn clone(&self) -> Self {
-        Self { backend: self.backend.clone(), upstream: self.upstream.clone(), providers: self.providers.clone() }
+        let Self { backend, upstream, providers, mirrors } = self;
+        Self {
+            backend: backend.clone(),
+            upstream: upstream.clone(),
+            providers: providers.clone(),
+            mirrors: mirrors.clone(),
+        }
     }
 }
 

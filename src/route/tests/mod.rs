@@ -1,3 +1,4 @@
+mod mirrors;
 mod names;
 mod resources;
 mod start;
