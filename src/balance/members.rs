@@ -86,10 +86,7 @@ impl<S: Clone, P: Policy> Snapshot<S, P> {
     /// Without those that have just come back, for as large a part of the calls as they are still to be spared; with
     /// them where nobody else is left. Done here rather than by each policy, so that every policy starts them slowly.
     fn warm<'a>(&self, candidates: Candidates<'a>) -> Candidates<'a> {
-        let is_spared = |index: usize| {
-            let share = self.members[index].meter.share();
-            share < 1.0 && fastrand::f32() >= share
-        };
+        let is_spared = |index: usize| !self.members[index].meter.takes_turn();
         let mut warm: Option<Candidates<'a>> = None;
         for index in candidates.iter().filter(|&index| is_spared(index)) {
             warm.get_or_insert_with(|| candidates.clone()).set(index, false);

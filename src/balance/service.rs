@@ -61,9 +61,9 @@ where
 /// [`Call::providers`], and has not failed this call already, as long as others are left. A call with a
 /// [`pin`](Call::pin) goes to that endpoint or to none.
 ///
-/// An endpoint that has been out and came back is passed over for a part of the calls that shrinks to nothing within
-/// 10 s ([`Meter::share`]), whatever the policy: caches and connections are cold, and a server that fails again under its
-/// full load would flap.
+/// An endpoint that has been out and came back takes its turn up to 20 times a second at once, and of the calls beyond
+/// them a part that grows to all within 10 s ([`Meter::takes_turn`]), whatever the policy: caches and connections are
+/// cold, and a server that fails again under its full load would flap.
 ///
 /// It is always ready: which endpoint a call waits for is known only with the call, so readiness is awaited in the
 /// future. Put [`LoadShed`](tower::load_shed::LoadShed) into each endpoint's stack, so that a full one answers at once
@@ -75,7 +75,7 @@ where
 /// most the pool's [`Patience`].
 ///
 /// [`Meter::is_well`]: crate::load::Meter::is_well
-/// [`Meter::share`]: crate::load::Meter::share
+/// [`Meter::takes_turn`]: crate::load::Meter::takes_turn
 pub struct Balance<S, P: Policy> {
     shared: Arc<Shared<S, P>>,
     // Changes after each new snapshot. That it exists keeps the driver going.

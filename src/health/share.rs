@@ -8,6 +8,9 @@ use tokio::time::Instant;
 const WARM_UP: Duration = Duration::from_secs(10);
 /// What it gets at first: enough to show soon whether it works.
 const FIRST: f32 = 0.1;
+/// Turns that it takes in each second whatever its share: so few are no load, and where calls are rare its replicas
+/// alternate at once.
+const FREE_TURNS: u32 = 20;
 
 /// Since when an endpoint has been back, in a word that calls read without a lock.
 #[derive(Debug)]
@@ -15,11 +18,13 @@ pub(super) struct Share {
     base: Instant,
     /// Milliseconds since `base`, and one; 0 once the time is over.
     back: AtomicU64,
+    /// The free turns taken in the latest second, below, and that second since `base`, above.
+    free: AtomicU64,
 }
 
 impl Share {
     pub(super) fn new() -> Self {
-        Self { base: Instant::now(), back: AtomicU64::new(0) }
+        Self { base: Instant::now(), back: AtomicU64::new(0), free: AtomicU64::new(0) }
     }
 
     /// The endpoint is back.
@@ -40,6 +45,21 @@ impl Share {
             return 1.0;
         }
         (since.as_secs_f32() / WARM_UP.as_secs_f32()).max(FIRST)
+    }
+
+    /// Whether the endpoint may be picked for one more call.
+    pub(super) fn takes_turn(&self) -> bool {
+        let share = self.get();
+        share >= 1.0 || self.takes_free_turn() || fastrand::f32() < share
+    }
+
+    fn takes_free_turn(&self) -> bool {
+        let second = (self.now() / 1000) << 32;
+        let count = |free: u64| {
+            let taken = if free & !u64::from(u32::MAX) == second { free } else { second };
+            (taken - second < u64::from(FREE_TURNS)).then_some(taken + 1)
+        };
+        self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_ok()
     }
 
     fn now(&self) -> u64 {
@@ -83,6 +103,17 @@ mod tests {
         for (seconds, expected) in [(0, 0.1), (1, 0.1), (4, 0.5), (4, 0.9), (1, 1.0), (9, 1.0)] {
             advance(Duration::from_secs(seconds)).await;
             assert!((share.get() - expected).abs() < 0.01, "{}", share.get());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_turns_a_second_are_free() {
+        let share = Share::new();
+        share.begin();
+        for _ in 0..3 {
+            let free = (0..100).filter(|_| share.takes_free_turn()).count();
+            assert_eq!(free, 20);
+            advance(Duration::from_secs(1)).await;
         }
     }
 

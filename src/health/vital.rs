@@ -118,6 +118,12 @@ impl Vital {
         self.0.share.get()
     }
 
+    /// Whether the endpoint should be considered for one more call: always, but while its [`share`](Vital::share) still
+    /// grows. Then it takes 20 turns a second, and its share of the others by chance.
+    pub fn takes_turn(&self) -> bool {
+        self.0.share.takes_turn()
+    }
+
     /// The verdict the board shows.
     pub fn verdict(&self) -> Verdict {
         self.0.state().verdict()

@@ -98,6 +98,12 @@ impl Meter {
         self.0.vital.as_ref().map_or(1.0, Vital::share)
     }
 
+    /// Whether the endpoint should be considered for one more call, see [`Vital::takes_turn`]; always, for a meter without
+    /// one.
+    pub fn takes_turn(&self) -> bool {
+        self.0.vital.as_ref().is_none_or(Vital::takes_turn)
+    }
+
     /// Counts a call in flight until the guard is dropped.
     #[must_use = "the call is counted until this is dropped"]
     pub fn start(&self) -> Flight {
