@@ -51,7 +51,7 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     let blanked = jsonc::blank(text)
         .map_err(|jsonc::Unclosed(at)| unreadable(line(at), "a comment begins with `/*` and never ends with `*/`"))?;
     // Metadata is read by recursion, which must have an end.
-    if let Err(malformed) = json::text(blanked.as_bytes())
+    if let Err(malformed) = json::Json::parse(blanked.clone())
         && let Fault::TooDeep { offset } = malformed.fault()
     {
         return Err(unreadable(line(*offset), format!("nested deeper than {} levels", json::MAX_DEPTH)));

@@ -1,8 +1,10 @@
-use super::{Fault, Id, Json, Malformed, object, text};
+use super::{
+    Fault, Id, Json, Malformed,
+    object::{self, Raw},
+    scan::Scanner,
+};
 use crate::Method;
 use bytes::Bytes;
-use serde::de::DeserializeSeed as _;
-use serde_json::value::RawValue;
 
 /// One JSON-RPC 2.0 message; parameters and results are slices of the bytes it was parsed from.
 #[derive(Clone, Debug)]
@@ -40,10 +42,9 @@ impl Message {
     /// [`Malformed`], with the request's id where it could be read: not JSON, a batch, a member that stands twice,
     /// an id that is no string or integer, both a result and an error.
     pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
-        text(&bytes)?;
         let mut parts = Parts::default();
-        let walked = object::visit_members(&bytes, |key, value| parts.take(key, value));
-        let id = parts.id.map(|raw| Id::from_json(Json::trusted(bytes.slice_ref(raw.get().as_bytes()))));
+        let walked = object::visit_members(&bytes, |key, value| parts.take(&key, value));
+        let id = parts.id.map(|raw| Id::from_json(Json::trusted(bytes.slice_ref(raw.as_bytes()))));
         let known = id.as_ref().and_then(|id| id.as_ref().ok()).cloned();
         walked.and_then(|()| parts.finish(&bytes, id)).map_err(|error| error.with_id(known))
     }
@@ -51,16 +52,16 @@ impl Message {
 
 #[derive(Default)]
 struct Parts<'a> {
-    version: Option<&'a RawValue>,
-    id: Option<&'a RawValue>,
-    method: Option<&'a RawValue>,
-    params: Option<&'a RawValue>,
-    result: Option<&'a RawValue>,
-    error: Option<&'a RawValue>,
+    version: Option<Raw<'a>>,
+    id: Option<Raw<'a>>,
+    method: Option<Raw<'a>>,
+    params: Option<Raw<'a>>,
+    result: Option<Raw<'a>>,
+    error: Option<Raw<'a>>,
 }
 
 impl<'a> Parts<'a> {
-    fn take(&mut self, key: &str, value: &'a RawValue) -> Result<(), Malformed> {
+    fn take(&mut self, key: &str, value: Raw<'a>) -> Result<(), Malformed> {
         let place = match key {
             "jsonrpc" => &mut self.version,
             "id" => &mut self.id,
@@ -77,10 +78,10 @@ impl<'a> Parts<'a> {
     }
 
     fn finish(self, bytes: &Bytes, id: Option<Result<Id, Malformed>>) -> Result<Message, Malformed> {
-        if self.version.map(RawValue::get) != Some("\"2.0\"") {
+        if self.version.map(Raw::as_bytes) != Some(b"\"2.0\"") {
             return Err(Malformed::shape("\"jsonrpc\" must be \"2.0\""));
         }
-        let json = |raw: &RawValue| Json::trusted(bytes.slice_ref(raw.get().as_bytes()));
+        let json = |raw: Raw<'_>| Json::trusted(bytes.slice_ref(raw.as_bytes()));
         match (self.method, self.result, self.error) {
             (Some(method), None, None) => {
                 let method = Method::from_json(&json(method))?;
@@ -124,45 +125,27 @@ pub const MAX_BATCH: usize = 1024;
 ///
 /// [`Malformed`] if the text is not JSON, or has more than `max` elements.
 pub fn elements(bytes: &Bytes, max: usize) -> Result<Option<Vec<Bytes>>, Malformed> {
-    let text = text(bytes)?;
-    if !text.trim_ascii_start().starts_with('[') {
-        return Ok(None);
+    let mut scanner = Scanner::new(bytes);
+    if !scanner.enter(b'[') {
+        scanner.value()?;
+        return scanner.end().map(|()| None);
     }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let raw = Elements { max }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(Some(raw.into_iter().map(|value| bytes.slice_ref(value.get().as_bytes())).collect()))
-}
-
-struct Elements {
-    max: usize,
-}
-
-impl<'a> serde::de::DeserializeSeed<'a> for Elements {
-    type Value = Vec<&'a RawValue>;
-
-    fn deserialize<D: serde::Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'a> serde::de::Visitor<'a> for Elements {
-    type Value = Vec<&'a RawValue>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'a>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(element) = array.next_element()? {
-            if elements.len() == self.max {
-                return Err(serde::de::Error::custom("too many elements"));
+    let mut elements = Vec::new();
+    if !scanner.take(b']') {
+        loop {
+            let element = scanner.value()?;
+            if elements.len() == max {
+                return Err(Malformed::shape("too many elements"));
             }
-            elements.push(element);
+            elements.push(bytes.slice_ref(element));
+            if scanner.take(b']') {
+                break;
+            }
+            scanner.expect(b',', "a comma or a closing bracket")?;
         }
-        Ok(elements)
     }
+    scanner.end()?;
+    Ok(Some(elements))
 }
 
 /// The JSON documents of a text that holds several, separated by white space; some servers answer so in place of an
@@ -172,8 +155,11 @@ impl<'a> serde::de::Visitor<'a> for Elements {
 ///
 /// [`Malformed`] where a document is not JSON.
 pub fn documents(bytes: &Bytes) -> Result<Vec<Bytes>, Malformed> {
-    let documents = serde_json::Deserializer::from_str(text(bytes)?).into_iter::<&RawValue>();
-    documents.map(|raw| Ok(bytes.slice_ref(raw?.get().as_bytes()))).collect()
+    let (mut scanner, mut documents) = (Scanner::new(bytes), Vec::new());
+    while scanner.peek().is_some() {
+        documents.push(bytes.slice_ref(scanner.value()?));
+    }
+    Ok(documents)
 }
 
 #[cfg(test)]

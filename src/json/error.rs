@@ -22,8 +22,15 @@ pub enum Fault {
         /// Bytes before the fault.
         offset: usize,
     },
-    /// Not JSON, or a value of the wrong type.
-    Syntax(serde_json::Error),
+    /// Not JSON.
+    Text {
+        /// Bytes before the fault.
+        offset: usize,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// A value of another type than the one it is read as.
+    Type(serde_json::Error),
     /// A member that stands twice: two readers could disagree about which one counts.
     Duplicate(Box<str>),
     /// JSON, but no JSON-RPC 2.0 message; says why.
@@ -57,8 +64,8 @@ impl Malformed {
     /// Whether the text is JSON at all: `false` is JSON-RPC's −32700, `true` its −32600.
     pub fn is_json(&self) -> bool {
         match &self.fault {
-            Fault::Utf8 { .. } | Fault::TooDeep { .. } => false,
-            Fault::Syntax(error) => error.is_data(),
+            Fault::Utf8 { .. } | Fault::TooDeep { .. } | Fault::Text { .. } => false,
+            Fault::Type(error) => error.is_data(),
             Fault::Duplicate(_) | Fault::Shape(_) => true,
         }
     }
@@ -66,7 +73,7 @@ impl Malformed {
 
 impl From<serde_json::Error> for Malformed {
     fn from(error: serde_json::Error) -> Self {
-        Self::new(Fault::Syntax(error))
+        Self::new(Fault::Type(error))
     }
 }
 
@@ -77,7 +84,8 @@ impl fmt::Display for Malformed {
             Fault::TooDeep { offset } => {
                 write!(f, "nested deeper than {} levels at byte {offset}", super::MAX_DEPTH)
             }
-            Fault::Syntax(error) => write!(f, "{error}"),
+            Fault::Text { offset, expected } => write!(f, "expected {expected} at byte {offset}"),
+            Fault::Type(error) => write!(f, "{error}"),
             Fault::Duplicate(key) => write!(f, "the member {key:?} stands twice"),
             Fault::Shape(reason) => f.write_str(reason),
         }
@@ -87,7 +95,7 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.fault {
-            Fault::Syntax(error) => Some(error),
+            Fault::Type(error) => Some(error),
             _ => None,
         }
     }

@@ -22,6 +22,7 @@ mod error;
 mod id;
 pub mod object;
 mod params;
+mod scan;
 pub mod write;
 
 pub use self::{
@@ -32,10 +33,11 @@ pub use self::{
 };
 
 use bytes::Bytes;
+use scan::Scanner;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The deepest nesting a message may have. serde skips over unread values iteratively, so nothing else would stop a
+/// The deepest nesting a message may have. Unread values are skipped iteratively, so nothing else would stop a
 /// body of a million `[` from reaching an upstream whose parser recurses.
 pub const MAX_DEPTH: usize = 128;
 
@@ -51,9 +53,10 @@ impl Json {
     /// [`Malformed`] with the byte offset where the text stops being JSON.
     pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, Malformed> {
         let bytes = bytes.into();
-        let text = text(&bytes)?;
-        let value: &serde_json::value::RawValue = serde_json::from_str(text)?;
-        let value = bytes.slice_ref(value.get().as_bytes());
+        let mut scanner = Scanner::new(&bytes);
+        let value = scanner.value()?;
+        scanner.end()?;
+        let value = bytes.slice_ref(value);
         Ok(Self(value))
     }
 
@@ -121,49 +124,6 @@ impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// Checks what serde does not: UTF-8 of the whole text and the depth of values that are skipped.
-pub(crate) fn text(bytes: &[u8]) -> Result<&str, Malformed> {
-    let text =
-        std::str::from_utf8(bytes).map_err(|error| Malformed::new(Fault::Utf8 { offset: error.valid_up_to() }))?;
-    check_depth(bytes)?;
-    Ok(text)
-}
-
-fn check_depth(bytes: &[u8]) -> Result<(), Malformed> {
-    // A text this short cannot nest deeper than the limit and still close.
-    if bytes.len() <= MAX_DEPTH {
-        return Ok(());
-    }
-    let (mut depth, mut at) = (0usize, 0);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => at = end_of_string(bytes, at + 1),
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return Err(Malformed::new(Fault::TooDeep { offset: at }));
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        at += 1;
-    }
-    Ok(())
-}
-
-/// The index of the quote that ends the string whose content starts at `at`, or the end of an unterminated one.
-fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(step) = memchr::memchr2(b'"', b'\\', &bytes[at.min(bytes.len())..]) {
-        at += step;
-        if bytes[at] == b'"' {
-            return at;
-        }
-        at += 2;
-    }
-    bytes.len()
 }
 
 #[cfg(test)]

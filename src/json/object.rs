@@ -1,10 +1,24 @@
 //! Shallow reading and editing of JSON objects: members are found and replaced, their values are never entered.
 
-use super::{Fault, Json, Malformed};
+use super::{Fault, Json, Malformed, scan::Scanner};
 use bytes::Bytes;
-use serde::de::{Deserializer as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashSet};
+
+/// A value where it stands: valid JSON text that was skipped, not read.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw<'a>(&'a [u8]);
+
+impl<'a> Raw<'a> {
+    /// The JSON text.
+    pub fn get(self) -> &'a str {
+        std::str::from_utf8(self.0).expect("checked when it was scanned")
+    }
+
+    /// The JSON text as bytes.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
 
 /// One change of an object's members.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +42,11 @@ impl Edit<'_> {
 /// # Errors
 ///
 /// [`Malformed`] if `object` is no object, or a member stands twice.
-pub fn each_member<'a>(object: &'a [u8], mut visit: impl FnMut(&str, &'a RawValue)) -> Result<(), Malformed> {
+pub fn each_member<'a>(object: &'a [u8], mut visit: impl FnMut(&str, Raw<'a>)) -> Result<(), Malformed> {
     let mut seen = Seen::default();
     visit_members(object, |key, value| {
-        seen.note(key)?;
-        visit(key, value);
-        Ok(())
+        visit(&key, value);
+        seen.note(key)
     })
 }
 
@@ -46,7 +59,7 @@ pub fn get(object: &Bytes, key: &str) -> Result<Option<Json>, Malformed> {
     let mut found = None;
     each_member(object, |name, value| {
         if name == key {
-            found = Some(Json::trusted(object.slice_ref(value.get().as_bytes())));
+            found = Some(Json::trusted(object.slice_ref(value.as_bytes())));
         }
     })?;
     Ok(found)
@@ -78,7 +91,7 @@ pub fn edit(object: &[u8], edits: &[Edit<'_>]) -> Result<Bytes, Malformed> {
                 push_member(&mut out, key, value);
             }
         }
-        None => push_member(&mut out, key, value.get().as_bytes()),
+        None => push_member(&mut out, key, value.as_bytes()),
     })?;
     for (edit, placed) in edits.iter().zip(placed) {
         if let (Edit::Set(key, value), false) = (edit, placed) {
@@ -102,71 +115,55 @@ pub(crate) fn push_member(out: &mut Vec<u8>, key: &str, value: &[u8]) {
 /// The keys met so far. Objects of messages have few members, so the first ones are compared one by one and only a
 /// large object pays for a set.
 #[derive(Default)]
-struct Seen {
-    few: Vec<Box<str>>,
-    many: std::collections::HashSet<Box<str>>,
+struct Seen<'a> {
+    few: [Cow<'a, str>; FEW],
+    count: usize,
+    many: Option<HashSet<Cow<'a, str>>>,
 }
 
-impl Seen {
-    const FEW: usize = 16;
+const FEW: usize = 12;
 
-    fn note(&mut self, key: &str) -> Result<(), Malformed> {
-        let twice = self.few.iter().any(|k| &**k == key) || self.many.contains(key);
+impl<'a> Seen<'a> {
+    fn note(&mut self, key: Cow<'a, str>) -> Result<(), Malformed> {
+        let twice = self.few[..self.count].contains(&key) || self.many.as_ref().is_some_and(|many| many.contains(&key));
         if twice {
             return Err(Malformed::new(Fault::Duplicate(key.into())));
         }
-        if self.few.len() < Self::FEW {
-            self.few.push(key.into());
+        if self.count < FEW {
+            self.few[self.count] = key;
+            self.count += 1;
         } else {
-            self.many.insert(key.into());
+            self.many.get_or_insert_default().insert(key);
         }
         Ok(())
     }
 }
 
 /// Walks the members without a check for duplicates; `visit` may end the walk with an error.
-pub(crate) fn visit_members<'a>(
+pub(super) fn visit_members<'a>(
     object: &'a [u8],
-    visit: impl FnMut(&str, &'a RawValue) -> Result<(), Malformed>,
+    mut visit: impl FnMut(Cow<'a, str>, Raw<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    let mut walk = Walk { visit, stopped: None };
-    let mut deserializer = serde_json::Deserializer::from_slice(object);
-    let walked = deserializer.deserialize_map(&mut walk).and_then(|()| deserializer.end());
-    match walk.stopped {
-        Some(stopped) => Err(stopped),
-        None => walked.map_err(Malformed::from),
+    let mut scanner = Scanner::new(object);
+    scanner.peek();
+    if !scanner.enter(b'{') {
+        // A text of another kind is JSON, but no object; a text that is no JSON is not even that.
+        scanner.value()?;
+        scanner.end()?;
+        return Err(Malformed::shape("not an object"));
     }
-}
-
-struct Walk<F> {
-    visit: F,
-    stopped: Option<Malformed>,
-}
-
-impl<'a, F> Visitor<'a> for &mut Walk<F>
-where
-    F: FnMut(&str, &'a RawValue) -> Result<(), Malformed>,
-{
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Key(key)) = map.next_key::<Key<'a>>()? {
-            if let Err(stopped) = (self.visit)(&key, map.next_value()?) {
-                self.stopped = Some(stopped);
-                return Err(serde::de::Error::custom("stopped"));
+    if !scanner.take(b'}') {
+        loop {
+            let key = scanner.key()?;
+            visit(key, Raw(scanner.value()?))?;
+            if scanner.take(b'}') {
+                break;
             }
+            scanner.expect(b',', "a comma or a closing bracket")?;
         }
-        Ok(())
     }
+    scanner.end()
 }
-
-/// A key, borrowed unless it holds escapes.
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -41,8 +41,9 @@ impl Params {
         let (mut name, mut uri, mut meta) = (None, None, None);
         let start = raw.as_ptr() as usize;
         object::each_member(&raw, |key, value| {
-            let at = (value.get().as_ptr() as usize - start) as u32;
-            let span = Some(at..at + value.get().len() as u32);
+            let value = value.as_bytes();
+            let at = (value.as_ptr() as usize - start) as u32;
+            let span = Some(at..at + value.len() as u32);
             match key {
                 "name" => name = span,
                 "uri" => uri = span,

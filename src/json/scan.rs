@@ -1,0 +1,354 @@
+use super::{Fault, MAX_DEPTH, Malformed};
+use std::borrow::Cow;
+
+/// Reads JSON text (RFC 8259) in one pass, checks it, and gives out slices of it; nothing is allocated.
+///
+/// Values are skipped, not read: that a number fits no machine type, or an escape is half a surrogate pair, is for
+/// whoever reads the value. Keys are read, because two spellings of one key are one member.
+pub(super) struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// Brackets that were entered, around the values to come.
+    around: usize,
+}
+
+/// The kinds of the open brackets, innermost lowest: 1 for an object. As deep as a message may be, and no deeper.
+type Nesting = u128;
+const _: () = assert!(MAX_DEPTH == Nesting::BITS as usize);
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, around: 0 }
+    }
+
+    /// The next byte that is no white space, which is not taken.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        while let Some(byte) = self.text.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(*byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Takes `byte` if it comes next.
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Takes `byte`, or fails for want of what was expected.
+    pub(super) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Malformed> {
+        if self.take(byte) { Ok(()) } else { Err(self.fault(what)) }
+    }
+
+    /// Takes the bracket that opens what holds the values to come, if it comes next.
+    pub(super) fn enter(&mut self, bracket: u8) -> bool {
+        let entered = self.take(bracket);
+        self.around += usize::from(entered);
+        entered
+    }
+
+    /// Fails if anything but white space is left.
+    pub(super) fn end(&mut self) -> Result<(), Malformed> {
+        if self.peek().is_none() { Ok(()) } else { Err(self.fault("the end")) }
+    }
+
+    /// A key and its colon, decoded.
+    pub(super) fn key(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        if self.peek() != Some(b'"') {
+            return Err(self.fault("a key"));
+        }
+        let start = self.at;
+        let escaped = self.string()?;
+        let quoted = &self.text[start..self.at];
+        let key = if escaped {
+            let decoded = serde_json::from_slice::<String>(quoted);
+            Cow::Owned(decoded.map_err(|_| Self::fault_at(start, "a key of whole characters"))?)
+        } else {
+            Cow::Borrowed(std::str::from_utf8(&quoted[1..quoted.len() - 1]).expect("checked with the string"))
+        };
+        self.expect(b':', "a colon")?;
+        Ok(key)
+    }
+
+    /// The text of one value of any kind, everything in it checked.
+    pub(super) fn value(&mut self) -> Result<&'a [u8], Malformed> {
+        self.peek();
+        let start = self.at;
+        let (mut nesting, mut depth): (Nesting, usize) = (0, 0);
+        loop {
+            let opened = match self.peek() {
+                Some(bracket @ (b'{' | b'[')) => {
+                    if self.around + depth == MAX_DEPTH {
+                        return Err(Malformed::new(Fault::TooDeep { offset: self.at }));
+                    }
+                    self.at += 1;
+                    depth += 1;
+                    nesting = (nesting << 1) | Nesting::from(bracket == b'{');
+                    true
+                }
+                _ => self.scalar().map(|()| false)?,
+            };
+            if !self.close(opened, &mut nesting, &mut depth)? {
+                return Ok(&self.text[start..self.at]);
+            }
+        }
+    }
+
+    /// Takes what lies between one value and the next, brackets that end among it; `false` if the outermost value is
+    /// complete.
+    fn close(&mut self, mut opened: bool, nesting: &mut Nesting, depth: &mut usize) -> Result<bool, Malformed> {
+        while *depth > 0 {
+            let object = *nesting & 1 == 1;
+            if self.take(if object { b'}' } else { b']' }) {
+                (*nesting, *depth, opened) = (*nesting >> 1, *depth - 1, false);
+                continue;
+            }
+            if !opened {
+                self.expect(b',', "a comma or a closing bracket")?;
+            }
+            if object {
+                self.member_name()?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// A key that nobody reads, and its colon.
+    fn member_name(&mut self) -> Result<(), Malformed> {
+        if self.peek() != Some(b'"') {
+            return Err(self.fault("a key"));
+        }
+        self.string()?;
+        self.expect(b':', "a colon")
+    }
+
+    fn scalar(&mut self) -> Result<(), Malformed> {
+        match self.text.get(self.at) {
+            Some(b'"') => self.string().map(drop),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            _ => Err(self.fault("a value")),
+        }
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Malformed> {
+        if !self.text[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.fault(word));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Malformed> {
+        self.at += usize::from(self.text[self.at] == b'-');
+        // A zero is alone: what follows it is no part of the number.
+        if self.text.get(self.at) == Some(&b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.text.get(self.at), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.fault("a digit")) } else { Ok(()) }
+    }
+
+    /// A string from its quote to its quote; says whether it holds escapes.
+    fn string(&mut self) -> Result<bool, Malformed> {
+        let start = self.at;
+        self.at += 1;
+        let (mut escaped, mut ascii) = (false, true);
+        loop {
+            let (plain, only_ascii) = plain(&self.text[self.at..]);
+            self.at += plain;
+            ascii &= only_ascii;
+            match self.text.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(self.fault("no control character in a string")),
+                None => return Err(self.fault("the end of a string")),
+            }
+            escaped = true;
+        }
+        self.at += 1;
+        if !ascii {
+            std::str::from_utf8(&self.text[start..self.at])
+                .map_err(|error| Malformed::new(Fault::Utf8 { offset: start + error.valid_up_to() }))?;
+        }
+        Ok(escaped)
+    }
+
+    fn escape(&mut self) -> Result<(), Malformed> {
+        let width = match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+            Some(b'u')
+                if self.text.get(self.at + 2..self.at + 6).is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit)) =>
+            {
+                6
+            }
+            _ => return Err(self.fault("an escape of JSON")),
+        };
+        self.at += width;
+        Ok(())
+    }
+
+    pub(super) fn fault(&self, expected: &'static str) -> Malformed {
+        Self::fault_at(self.at, expected)
+    }
+
+    fn fault_at(offset: usize, expected: &'static str) -> Malformed {
+        Malformed::new(Fault::Text { offset, expected })
+    }
+}
+
+/// How many bytes stand before the first quote, backslash or control character, and whether all of them are ASCII.
+fn plain(text: &[u8]) -> (usize, bool) {
+    const WIDTH: usize = 32;
+    let (mut at, mut seen) = (0, 0u8);
+    // Blocks of one width become vector instructions; most strings end within the first.
+    while let Some(block) = text.get(at..at + WIDTH) {
+        let (mut special, mut bits) = (false, 0u8);
+        for &byte in block {
+            special |= is_special(byte);
+            bits |= byte;
+        }
+        if special {
+            break;
+        }
+        seen |= bits;
+        at += WIDTH;
+    }
+    for &byte in &text[at..] {
+        if is_special(byte) {
+            break;
+        }
+        seen |= byte;
+        at += 1;
+    }
+    (at, seen.is_ascii())
+}
+
+fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, value::RawValue};
+
+    fn check(text: &[u8]) -> Result<(), Malformed> {
+        let mut scanner = Scanner::new(text);
+        scanner.value()?;
+        scanner.end()
+    }
+
+    #[test]
+    fn what_serde_refuses_is_refused() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "[",
+            "]",
+            "{]",
+            "[}",
+            "[1,]",
+            "[,1]",
+            "{,}",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{a:1}",
+            "[1 2]",
+            "01",
+            "-",
+            "-a",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "+1",
+            "nul",
+            "truefalse",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"a\nb\"",
+            "NaN",
+            "Infinity",
+            "{\"a\":}",
+            "'a'",
+        ] {
+            assert!(serde_json::from_str::<&RawValue>(text).is_err(), "{text}");
+            assert!(check(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn invalid_utf8_is_found_wherever_it_stands() {
+        for lead in 0..80 {
+            let text = [b"\"", "a".repeat(lead).as_bytes(), b"\xff\""].concat();
+            assert!(matches!(check(&text).unwrap_err().fault(), Fault::Utf8 { offset } if *offset == lead + 1));
+        }
+        assert!(check(b"\"a\"\xff").is_err());
+        assert!(check("\"\u{10348}é\"".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_fault_says_where_it_is_and_what_should_stand_there() {
+        let fault = |text: &str| check(text.as_bytes()).unwrap_err().to_string();
+        assert_eq!(fault("{\"a\" 1}"), "expected a colon at byte 5");
+        assert_eq!(fault("[1"), "expected a comma or a closing bracket at byte 2");
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,40}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(".{0,6}", inner, 0..6).prop_map(|m| Value::Object(m.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_serde_about_texts_with_one_byte_changed(value in json(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut text = serde_json::to_vec_pretty(&value).unwrap();
+            prop_assert!(check(&text).is_ok());
+            let at = at.index(text.len());
+            text[at] = byte;
+            let theirs = std::str::from_utf8(&text).is_ok_and(|text| serde_json::from_str::<&RawValue>(text).is_ok());
+            prop_assert_eq!(check(&text).is_ok(), theirs);
+        }
+    }
+}
