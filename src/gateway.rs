@@ -1,5 +1,6 @@
 use crate::{
     BoxError,
+    auth::{Auth, AuthLayer},
     catalog::{Catalog, CatalogLayer},
     config::{Config, Limits},
     edge::{Body, Edge, EdgeLayer},
@@ -30,7 +31,7 @@ use tower::{
 };
 
 /// The edge stack, as `ServiceBuilder` infers it from the layers of [`Gateway::new`].
-pub type Stack = Origin<Edge<Calls>>;
+pub type Stack = Origin<Auth<Edge<Calls>>>;
 
 /// What is behind the edge.
 type Calls = Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>;
@@ -114,6 +115,7 @@ impl Gateway {
         let (registry, driver) = builder.build_with(servers)?;
         let origin = origin(config.host);
         let gateway = Self::with_limits(registry, origin, config.request_timeout, &config.limits);
+        let gateway = gateway.auth(config.auth.unwrap_or(AuthLayer::none()));
         Ok((Self { config: Some(kept), ..gateway }, driver))
     }
 
@@ -141,7 +143,7 @@ impl Gateway {
         let edge = edge.max_sessions(limits.max_sessions).session_idle_timeout(limits.idle_timeout);
         // What clients carry outlives this process if the keys do.
         #[cfg(feature = "legacy")]
-        let edge = edge.keys(registry.settings().keys.clone());
+        let edge = edge.keys(registry.settings().keys.clone()).mount(registry.name());
         let edge = tower::ServiceBuilder::new()
             .layer(edge)
             .layer(CatalogLayer::new(tables))
@@ -149,7 +151,30 @@ impl Gateway {
             .layer(LoadShedLayer::new())
             .service(calls.clone());
         let drain_timeout = limits.drain_timeout;
-        Self { stack: origin.layer(edge), registry, calls, listening, cut, drain_timeout, config: None }
+        let stack = origin.layer(AuthLayer::none().layer(edge));
+        Self { stack, registry, calls, listening, cut, drain_timeout, config: None }
+    }
+
+    /// Lets in only whom `layer` knows; without it nobody is asked who it is.
+    ///
+    /// It concerns HTTP: the client at the other end of [pipes](Self::serve_stdio) is whoever launched the program.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_mcp_gateway::{Gateway, auth::{AuthLayer, Token}, origin::OriginLayer, registry::Registry};
+    ///
+    /// let (registry, driver) = Registry::builder().build();
+    /// let token = Token::new("ci", &Token::generate()?)?;
+    /// let gateway = Gateway::new(registry, OriginLayer::no_pages(), Duration::from_secs(30))
+    ///     .auth(AuthLayer::required().token(token));
+    /// # drop((gateway, driver));
+    /// # Ok::<(), tower_mcp_gateway::BoxError>(())
+    /// ```
+    #[must_use]
+    pub fn auth(mut self, layer: AuthLayer) -> Self {
+        let auth = self.stack.get_mut();
+        *auth = layer.layer(auth.get_ref().clone());
+        self
     }
 
     /// The servers behind it.
@@ -171,7 +196,7 @@ impl Gateway {
         R: tokio::io::AsyncRead + Unpin,
         W: tokio::io::AsyncWrite + Unpin,
     {
-        self.stack.get_ref().serve_stdio(input, output, self.listening.cancelled()).await
+        self.edge().serve_stdio(input, output, self.listening.cancelled()).await
     }
 
     /// Ends the gateway in order, in bounded time.
@@ -229,7 +254,12 @@ impl Gateway {
 
     fn close_sessions(&self) {
         #[cfg(feature = "legacy")]
-        self.stack.get_ref().close_sessions();
+        self.edge().close_sessions();
+    }
+
+    #[cfg(any(feature = "legacy", feature = "stdio"))]
+    fn edge(&self) -> &Edge<Calls> {
+        self.stack.get_ref().get_ref()
     }
 }
 

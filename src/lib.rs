@@ -98,6 +98,7 @@
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+pub mod auth;
 pub mod balance;
 mod call;
 pub mod catalog;

@@ -39,10 +39,20 @@ impl Args {
     }
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve the configured servers (the default)
     Serve,
+    /// Make a bearer token for a client, with the entry of `auth.tokens` that lets it in
+    Token {
+        /// Whose token it is
+        #[arg(long, default_value = "client", value_name = "NAME")]
+        name: String,
+
+        /// Print the entry of a token that exists, which is read from stdin
+        #[arg(long)]
+        stdin: bool,
+    },
 }
 
 const AFTER: &str = "\

@@ -14,8 +14,13 @@ mod report;
 pub mod routes;
 mod serve;
 mod signal;
+mod token;
 
-use self::{args::Args, reload::Source, serve::Faces};
+use self::{
+    args::{Args, Command},
+    reload::Source,
+    serve::Faces,
+};
 use crate::config::Config;
 use clap::Parser;
 use std::{
@@ -35,6 +40,12 @@ const FAILURE: u8 = 1;
 /// configuration. What goes wrong is said on stderr.
 pub fn run() -> ExitCode {
     let args = Args::parse();
+    if let Some(Command::Token { name, stdin }) = &args.command {
+        return match token::run(name, *stdin) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => fail(USAGE, &reason),
+        };
+    }
     log();
     let file = match file(&args) {
         Ok(file) => file,
@@ -74,10 +85,26 @@ fn configure(args: &Args, file: &Path) -> Result<Config, String> {
     let mut config = Config::from_file(file).map_err(|error| error.to_string())?;
     config.host = args.host.unwrap_or(config.host);
     config.port = args.port.unwrap_or(config.port);
+    if args.listens() {
+        guarded(&config)?;
+    }
     if config.keys.is_none() {
         keep_keys(&mut config);
     }
     Ok(config)
+}
+
+/// Nobody opens a gateway to a network by forgetting something.
+fn guarded(config: &Config) -> Result<(), String> {
+    if config.host.is_loopback() || config.auth.is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} can be reached from other machines, and nothing says who may come in: name the clients in `auth` \
+         (`tower-mcp-gateway token` makes a token and its entry), or write `\"auth\": \"none\"` if something in front of \
+         the gateway lets in only whom it should",
+        config.host
+    ))
 }
 
 /// Takes the keys of the user's state folder. Without them the gateway serves as well, but what its clients carry does

@@ -42,6 +42,7 @@
 //! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
 //! | `limits` | what bounds the gateway, see below | |
 //! | `admin` | `port`: where on 127.0.0.1 servers and health are shown as JSON; 0 for nowhere | 4001, if it is free |
+//! | `auth` | who may come in, see below; `"none"` for everybody | nobody is asked, and only a loopback address is listened on |
 //! | `keys` | secrets of 32 characters or more: the first seals what clients carry (session ids), all open it | made once by the command, per process in a library |
 //! | `servers` | a list of server entries | none |
 //! | `mcpServers` | the map that Claude, Cursor and others keep | none |
@@ -51,6 +52,12 @@
 //! `http`), `connection` (whose `type` repeats the transport; then `command`, `args`, `cwd`, `env`, or `url`,
 //! `headers`), and perhaps `metadata` (free; `metadata.weight` is 1 to 1000) and `sessions` (`shared` or `per-client`).
 //! `tools`, `status` and `lastHealthCheck`, which the gateway finds out itself, are taken and ignored with a note.
+//!
+//! # Who may come in
+//!
+//! `auth` is `"none"`, or an object with a list `tokens` of bearer tokens, each with the `name` of its principal and one of
+//! `sha256` (64 hexadecimal digits), `token` (`"${CI_TOKEN}"`, from the environment) or `file` (whose content is the
+//! token). `tower-mcp-gateway token` makes one. Only digests are kept.
 //!
 //! # Limits
 //!
@@ -87,6 +94,7 @@
 //! none. `$${` writes a plain `${`. What a variable holds is not looked into again. A missing variable is an error. A
 //! number may be written as a string that is a variable: `"port": "${PORT}"`. What is ignored is not looked into at all.
 
+mod auth;
 mod error;
 mod expand;
 mod jsonc;
@@ -103,7 +111,7 @@ pub use self::{
     limits::Limits,
 };
 
-use crate::{balance::policy::Strategy, catalog::Naming, registry::Server, seal::Keys};
+use crate::{auth::AuthLayer, balance::policy::Strategy, catalog::Naming, registry::Server, seal::Keys};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
@@ -153,6 +161,9 @@ pub struct Config {
     /// The port on 127.0.0.1 that shows servers and health, 0 for none; [`ADMIN_PORT`](Self::ADMIN_PORT) if unset and
     /// free. For the program: a library user mounts [`Admin`](crate::cli::admin::Admin) where it likes.
     pub admin_port: Option<u16>,
+    /// Who may come in. `None` where nothing is said: then nobody is asked, and the program listens on a loopback address
+    /// only.
+    pub auth: Option<AuthLayer>,
     /// The names under which clients see the tools of several servers.
     pub naming: Naming,
     /// What seals session ids and other tokens that clients carry; `None` for keys of this process alone, with which
@@ -178,6 +189,7 @@ impl Default for Config {
             start_patience: Duration::from_secs(5),
             limits: Limits::default(),
             admin_port: None,
+            auth: None,
             naming: Naming::Auto,
             keys: None,
             servers: Vec::new(),
@@ -201,6 +213,10 @@ impl Config {
             (Some(own), Some(others)) => own.is_same(others),
             (own, others) => own.is_none() && others.is_none(),
         };
+        let auth = match (&self.auth, &other.auth) {
+            (Some(own), Some(others)) => own.is_same(others),
+            (own, others) => own.is_none() && others.is_none(),
+        };
         let same = [
             ("name", self.name == other.name),
             ("host", self.host == other.host),
@@ -214,6 +230,7 @@ impl Config {
             ("startPatience", self.start_patience == other.start_patience),
             ("limits", self.limits == other.limits),
             ("admin", self.admin_port == other.admin_port),
+            ("auth", auth),
             ("keys", keys),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()

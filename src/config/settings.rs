@@ -1,5 +1,5 @@
 use super::{
-    Config, ConfigError,
+    Config, ConfigError, auth,
     error::Mistake,
     jsonc, limits,
     node::Node,
@@ -30,6 +30,7 @@ const FIELDS: &[&str] = &[
     "startPatience",
     "limits",
     "admin",
+    "auth",
     "keys",
     "servers",
     "mcpServers",
@@ -72,6 +73,7 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         if let Some(field) = object.get("admin") {
             config.admin_port = admin(&mut reader, field);
         }
+        config.auth = object.get("auth").and_then(|field| auth::read(&mut reader, field));
         config.servers = servers::read(&mut reader, &object);
     }
     if !reader.mistakes.is_empty() {

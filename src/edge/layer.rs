@@ -34,6 +34,8 @@ pub(super) struct Settings {
     pub(super) messages_path: Option<Arc<str>>,
     #[cfg(feature = "legacy")]
     pub(super) keys: Option<Keys>,
+    #[cfg(feature = "legacy")]
+    pub(super) mount: Box<str>,
 }
 
 impl Default for Settings {
@@ -49,6 +51,8 @@ impl Default for Settings {
             messages_path: None,
             #[cfg(feature = "legacy")]
             keys: None,
+            #[cfg(feature = "legacy")]
+            mount: Box::default(),
         }
     }
 }
@@ -128,6 +132,16 @@ impl EdgeLayer {
     #[must_use]
     pub fn keys(mut self, keys: Keys) -> Self {
         self.settings.keys = Some(keys);
+        self
+    }
+
+    /// Tells this edge from others with the same keys: a session that was opened elsewhere does not exist here.
+    ///
+    /// Replicas of one gateway have the same name, [`Gateway`](crate::Gateway) takes its own; two gateways that share keys
+    /// and not their servers should not.
+    #[must_use]
+    pub fn mount(mut self, name: impl Into<Box<str>>) -> Self {
+        self.settings.mount = name.into();
         self
     }
 

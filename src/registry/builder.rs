@@ -183,6 +183,7 @@ impl<C, E> Builder<C, E> {
     {
         let (tables, board) = (Tables::new(Table::default()), Board::new(self.thresholds));
         let shared = Arc::new(Shared {
+            name: self.name.as_str().into(),
             members: watch::Sender::new(Members::default()),
             changes: watch::Sender::new(0),
             hub: Hub::new(tables.clone(), board.subscribe()),

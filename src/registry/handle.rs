@@ -37,6 +37,7 @@ pub struct Registry {
 
 /// What handle and driver share.
 pub(super) struct Shared {
+    pub(super) name: Box<str>,
     pub(super) members: watch::Sender<Members>,
     pub(super) changes: watch::Sender<u64>,
     pub(super) tables: Arc<Tables<Table>>,
@@ -133,6 +134,11 @@ impl Registry {
     /// Begins a registry; see [`Builder`].
     pub fn builder() -> Builder {
         Builder::new()
+    }
+
+    /// The gateway's name, as clients are told it.
+    pub fn name(&self) -> &str {
+        &self.shared.name
     }
 
     /// Adds a server; it is reached in the background.

@@ -3,7 +3,7 @@
 /// The operating system gave no random bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gave no random bytes: {0}")]
-pub struct NoRandomness(pub(super) getrandom::Error);
+pub struct NoRandomness(pub(crate) getrandom::Error);
 
 /// A list of secrets that cannot be keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -30,7 +30,7 @@ pub enum Purpose {
 impl Purpose {
     const fn tag(self) -> &'static [u8] {
         match self {
-            Purpose::Session => b"tower-mcp-gateway session 1",
+            Purpose::Session => b"tower-mcp-gateway session 2",
             Purpose::RequestState => b"tower-mcp-gateway request state 1",
             Purpose::Cursor => b"tower-mcp-gateway cursor 1",
         }

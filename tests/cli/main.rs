@@ -1,6 +1,7 @@
 //! The command as a user meets it: what it prints and how it ends.
 #![cfg(feature = "cli")]
 
+mod auth;
 mod reload;
 mod running;
 mod serving;
@@ -45,7 +46,12 @@ fn ends(output: &Output, code: i32, stdout: &[&str], stderr: &[&str]) {
 fn help_and_version() {
     let folder = folder("help");
     let help = command(&folder).arg("--help").output().unwrap();
-    ends(&help, 0, &["--config", "--host", "--port", "serve", "mcpServers", "/readyz", "RUST_LOG", "Exit codes"], &[]);
+    ends(
+        &help,
+        0,
+        &["--config", "--host", "--port", "serve", "token", "mcpServers", "/readyz", "RUST_LOG", "Exit codes"],
+        &[],
+    );
     let version = command(&folder).arg("--version").output().unwrap();
     ends(&version, 0, &[concat!("tower-mcp-gateway ", env!("CARGO_PKG_VERSION"))], &[]);
 }

@@ -5,6 +5,7 @@ mod mistakes;
 
 use std::time::Duration;
 use tower_mcp_gateway::{
+    auth::AuthLayer,
     balance::policy::Strategy,
     catalog::Naming,
     config::{Config, ConfigError},
@@ -60,6 +61,11 @@ fn every_documented_field_is_read() {
                 "maxRequestBytes": 8192, "maxMessageBytes": 9216, "maxTotal": 10, "askTimeout": 11, "idleTimeout": 12,
                 "stopGrace": 13, "killGrace": 14, "drainTimeout": "${PORT}",
             },
+            "auth": {"tokens": [
+                {"name": "a", "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+                {"name": "b", "token": "${TOKEN}-and-enough-more-to-be-a-secret"},
+                
+            ]},
             "keys": ["${TOKEN}-and-enough-more-to-be-a-secret", "0123456789abcdef0123456789abcdef"],
             "servers": [
                 {"id": "s-1", "name": "s", "transport": "sse", "sessions": "shared",
@@ -86,6 +92,11 @@ fn every_documented_field_is_read() {
     let times = [limits.max_total, limits.ask_timeout, limits.idle_timeout, limits.stop_grace, limits.kill_grace];
     assert_eq!(times.map(|time| time.as_millis()), [10, 11, 12, 13, 14]);
     assert_eq!(limits.drain_timeout.as_millis(), config.port.into());
+    assert!(config.auth.as_ref().is_some_and(AuthLayer::is_required));
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("hunter2-and") && !shown.contains("9f86d0"), "{shown}");
+    assert!(!parse("{\"auth\": \"none\"}").unwrap().auth.unwrap().is_required());
+    assert!(parse("{}").unwrap().auth.is_none());
     assert_eq!(format!("{:?}", config.keys), "Some(2 keys)");
     let [sse, http, child] = &config.servers[..] else { panic!("{:?}", config.servers) };
     let Connection::Sse { url, headers } = sse.connection() else { panic!("{sse:?}") };

@@ -74,6 +74,34 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "{\"keys\": [\"${UNSET}\"]}",
         "`keys[0]` at line 1: the environment variable `UNSET` is not set: set it, or give a default as in `${UNSET:-…}`",
     ),
+    ("{\"auth\": \"off\"}", "`auth` at line 1: unknown value `off`: must be one of `none`"),
+    ("{\"auth\": true}", "`auth` at line 1: must be an object in `{ }`, not a boolean"),
+    ("{\"auth\": {}}", "`auth` at line 1: lets nobody in: add `tokens`, or write `\"none\"` to let everybody in"),
+    ("{\"auth\": {\"token\": []}}", "unknown field `auth.token` at line 1: did you mean `tokens`?"),
+    (
+        "{\"auth\": {\"tokens\": []}}",
+        "`auth.tokens` at line 1: is empty: `tower-mcp-gateway token --name ci` prints an entry",
+    ),
+    (
+        "{\"auth\": {\"tokens\": [{\"name\": \"ci\"}]}}",
+        "`auth.tokens[0].sha256` at line 1: is missing: write exactly one of `sha256`, `token` and `file`",
+    ),
+    (
+        "{\"auth\": {\"tokens\": [{\"sha256\": \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"}]}}",
+        "`auth.tokens[0].name` at line 1: is missing: whose token it is",
+    ),
+    (
+        "{\"auth\": {\"tokens\": [{\"name\": \"ci\", \"token\": \"${TOKEN}\"}]}}",
+        "`auth.tokens[0].token` at line 1: must have at least 32 characters: `tower-mcp-gateway token` prints a good one",
+    ),
+    (
+        "{\"auth\": {\"tokens\": [{\"name\": \"ci\", \"sha256\": \"${TOKEN}\"}]}}",
+        "`auth.tokens[0].sha256` at line 1: a SHA-256 digest is written as 64 hexadecimal digits",
+    ),
+    (
+        "{\"auth\": {\"tokens\": [{\"name\": \"ci\", \"file\": \"nowhere\"}]}}",
+        "`auth.tokens[0].file` at line 1: cannot be read: No such file or directory (os error 2)",
+    ),
     ("{\"servers\": 1}", "`servers` at line 1: must be a list in `[ ]`, not a number"),
     ("{\"mcpServers\": []}", "`mcpServers` at line 1: must be an object in `{ }`, not a list"),
     ("", "line 1: the file is empty: the least it needs is `{ }`"),

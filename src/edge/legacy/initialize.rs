@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     BoxError, Method, Revision,
+    auth::Principal,
     edge::{
         Body,
         answer::json,
@@ -33,10 +34,10 @@ impl Legacy {
         params: Params,
     ) -> Result<Response<Body>, Refusal> {
         self.sessions.room().map_err(|full| full.with_id(&id))?;
-        let stamp = self.sessions.stamp()?;
+        let (stamp, owner) = (self.sessions.stamp()?, Principal::mark_in(&parts.extensions));
         let greeted = match greeting(&params) {
             Ok(told) => {
-                let session = Token::seal(self.sessions.keys(), &told, stamp);
+                let session = Token::seal(self.sessions.keys(), &told, stamp, self.sessions.bound(&owner));
                 introduce(inner, Client::new(&session, told), parts.extensions).await
             }
             Err(problem) => Err(problem.into()),
@@ -56,7 +57,7 @@ impl Legacy {
         let mut response = json(status, message);
         if let Some(client) = client {
             let name = HeaderValue::from_str(client.session().id()).expect("a token is visible ASCII");
-            let entry = Entry::sealed(client, stamp, self.sessions.budget().clone());
+            let entry = Entry::sealed(client, owner, stamp, self.sessions.budget().clone());
             self.sessions.insert(Arc::new(entry)).map_err(|full| full.with_id(&id))?;
             response.headers_mut().insert(headers::SESSION_ID, name);
         }

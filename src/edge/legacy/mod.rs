@@ -35,8 +35,8 @@ use super::{
     layer::Settings,
     running::Inner,
 };
-use crate::{Revision, error::Problem, seal::Keys};
-use http::{HeaderMap, Response, StatusCode, request::Parts};
+use crate::{Revision, auth::Principal, error::Problem, seal::Keys};
+use http::{Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
 /// The initialize-era side of an edge.
@@ -52,7 +52,8 @@ impl Legacy {
     pub(super) fn new(settings: Arc<Settings>) -> Self {
         let generate = || Keys::generate().expect("the operating system gives random bytes");
         let keys = settings.keys.clone().unwrap_or_else(generate);
-        let sessions = Arc::new(Sessions::new(settings.max_sessions, settings.session_idle, keys));
+        let sessions =
+            Arc::new(Sessions::new(settings.max_sessions, settings.session_idle, keys, settings.mount.clone()));
         Self { settings, sessions }
     }
 
@@ -85,17 +86,18 @@ impl Legacy {
 
     /// Ends a session and everything in it.
     pub(super) fn delete(&self, parts: &Parts) -> Result<Response<Body>, Refusal> {
-        let entry = self.session(&parts.headers)?.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
+        let entry = self.session(parts)?.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
         self.sessions.revoke(&entry);
         Ok(bare(StatusCode::NO_CONTENT))
     }
 
-    /// The session a request names, if it names one, with the header of its revision checked.
-    fn session(&self, headers: &HeaderMap) -> Result<Option<Arc<Entry>>, Refusal> {
+    /// The session a request names, if it names one of its sender's, with the header of its revision checked.
+    fn session(&self, parts: &Parts) -> Result<Option<Arc<Entry>>, Refusal> {
+        let headers = &parts.headers;
         let id = single(headers, &headers::SESSION_ID).map_err(|_| Refusal::invalid("more than one Mcp-Session-Id"))?;
         let Some(id) = id else { return Ok(None) };
         // The id of an HTTP+SSE session travels in URLs, so it is none here.
-        let entry = self.sessions.find(id)?;
+        let entry = self.sessions.find(id, &Principal::mark_in(&parts.extensions))?;
         if entry.queue().is_some() {
             return Err(no_session());
         }

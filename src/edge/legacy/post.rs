@@ -38,7 +38,7 @@ impl Legacy {
         };
         let id = incoming.id().cloned();
         let named = |refusal: Refusal| id.iter().fold(refusal, Refusal::with_id);
-        let entry = self.session(&parts.headers).map_err(named)?;
+        let entry = self.session(&parts).map_err(named)?;
         let entry = entry.ok_or_else(|| named(Refusal::invalid("the header Mcp-Session-Id is missing")))?;
         match incoming {
             Incoming::Request { id, method, params } => {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     Call, Method, Revision,
+    auth::Mark,
     edge::error::Refusal,
     error::Problem,
     json::{Id, Params},
@@ -32,6 +33,8 @@ pub(in crate::edge) struct Entry {
     id: Box<str>,
     /// Of a session whose id can open it again.
     stamp: Option<Stamp>,
+    /// Whose it is; to everybody else it does not exist.
+    owner: Mark,
     /// Set by `initialize`; from the start for Streamable HTTP, where the session is its result.
     client: OnceLock<Client>,
     /// The stream of an HTTP+SSE client, which is that client's session.
@@ -52,33 +55,34 @@ impl Entry {
     const MAX_CALLS: usize = 256;
 
     /// The session that is the one stream of a client of HTTP+SSE, or the pipe of one of stdio.
-    pub(in crate::edge) fn streaming(id: Box<str>, queue: mpsc::Sender<Bytes>) -> Self {
-        let mut entry = Self::new(id, None, Arc::default(), 0);
+    pub(in crate::edge) fn streaming(id: Box<str>, owner: Mark, queue: mpsc::Sender<Bytes>) -> Self {
+        let mut entry = Self::new(id, owner, None, Arc::default(), 0);
         entry.queue = Some(queue);
         entry
     }
 
     /// A session of Streamable HTTP, which the client's id can open again.
-    pub(super) fn sealed(client: Client, stamp: Stamp, budget: Arc<Budget>) -> Self {
-        let entry = Self::new(client.session().id().into(), Some(stamp), budget, 0);
+    pub(super) fn sealed(client: Client, owner: Mark, stamp: Stamp, budget: Arc<Budget>) -> Self {
+        let entry = Self::new(client.session().id().into(), owner, Some(stamp), budget, 0);
         entry.introduce(client);
         entry
     }
 
     /// A session of which nothing but its id is left.
-    pub(super) fn revived(id: Box<str>, token: Token, budget: Arc<Budget>) -> Self {
+    pub(super) fn revived(id: Box<str>, owner: Mark, token: Token, budget: Arc<Budget>) -> Self {
         let client = Client::new(&id, token.told);
         // Ids of questions and events that were given before must not be given again.
         let base = u64::from(fastrand::u32(1..)) << 16;
-        let entry = Self::new(id, Some(token.stamp), budget, base);
+        let entry = Self::new(id, owner, Some(token.stamp), budget, base);
         entry.introduce(client);
         entry
     }
 
-    fn new(id: Box<str>, stamp: Option<Stamp>, budget: Arc<Budget>, base: u64) -> Self {
+    fn new(id: Box<str>, owner: Mark, stamp: Option<Stamp>, budget: Arc<Budget>, base: u64) -> Self {
         Self {
             id,
             stamp,
+            owner,
             client: OnceLock::new(),
             queue: None,
             ended: CancellationToken::new(),
@@ -94,6 +98,10 @@ impl Entry {
 
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    pub(super) fn is_of(&self, owner: &Mark) -> bool {
+        self.owner == *owner
     }
 
     pub(super) fn stamp(&self) -> Option<&Stamp> {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Method, Revision,
+    auth::Principal,
     edge::{
         Body,
         answer::{deliver, event_stream, frame},
@@ -71,7 +72,11 @@ impl Legacy {
             return Err(not_acceptable());
         }
         let (sender, queue) = mpsc::channel(QUEUE);
-        let entry = self.sessions.insert(Arc::new(Entry::streaming(store::mint()?, sender)))?;
+        let entry = self.sessions.insert(Arc::new(Entry::streaming(
+            store::mint()?,
+            Principal::mark_in(&parts.extensions),
+            sender,
+        )))?;
         let open = Open { entry, queue, sessions: self.sessions.clone() };
         let path = self.settings.messages_path.as_deref().map_or_else(|| messages_path(parts.uri.path()), String::from);
         let endpoint = format!("{path}?{PARAMETER}{}", open.entry.id());
@@ -92,7 +97,8 @@ impl Legacy {
         incoming: Incoming,
     ) -> Result<Response<Body>, Refusal> {
         let named = |refusal: Refusal| incoming.id().into_iter().fold(refusal, Refusal::with_id);
-        let entry = self.sessions.known(&id).filter(|entry| entry.queue().is_some());
+        let entry =
+            self.sessions.known(&id, &Principal::mark_in(&parts.extensions)).filter(|entry| entry.queue().is_some());
         let entry = entry.ok_or_else(|| named(super::no_session()))?;
         match incoming {
             Incoming::Batch(elements) => {

@@ -3,7 +3,8 @@ use super::{
     session::{Entry, lock},
     token::{Clock, Stamp, Token},
 };
-use crate::{edge::error::Refusal, error::Problem, seal::Keys};
+use crate::{auth::Mark, edge::error::Refusal, error::Problem, seal::Keys};
+use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeSet, HashMap},
     fmt::Write,
@@ -21,6 +22,8 @@ pub(super) struct Sessions {
     max: usize,
     idle: Duration,
     keys: Keys,
+    /// What tells this edge from others with the same keys.
+    mount: Box<str>,
     clock: Clock,
     budget: Arc<Budget>,
 }
@@ -40,13 +43,19 @@ impl Sessions {
     /// ids would open again for what is left of their day.
     const MAX_REVOKED: usize = 1 << 16;
 
-    pub(super) fn new(max: usize, idle: Duration, keys: Keys) -> Self {
+    pub(super) fn new(max: usize, idle: Duration, keys: Keys, mount: Box<str>) -> Self {
         let store = Store { entries: HashMap::new(), revoked: BTreeSet::new(), swept: Instant::now() };
-        Self { store: Mutex::new(store), max, idle, keys, clock: Clock::new(), budget: Arc::default() }
+        Self { store: Mutex::new(store), max, idle, keys, mount, clock: Clock::new(), budget: Arc::default() }
     }
 
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// The owner as it is sealed: of this mount.
+    pub(super) fn bound(&self, owner: &Mark) -> Mark {
+        let digest = Sha256::new().chain_update(owner).chain_update(&*self.mount).finalize();
+        digest[..16].try_into().expect("16 bytes of 32")
     }
 
     pub(super) fn budget(&self) -> &Arc<Budget> {
@@ -89,29 +98,28 @@ impl Sessions {
         if is_full() { Err(full()) } else { Ok(()) }
     }
 
-    /// The session with this id, which is in use from now. One that is not known any more, or was never known here, is
+    /// The session of `owner` with this id, which is in use from now. One that is not known any more, or was never known here, is
     /// opened again from what its id holds.
     ///
     /// # Errors
     ///
     /// 404, the same for every reason; 503 if there is no room to open it again.
-    pub(super) fn find(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
-        let known = self.known(id);
-        if let Some(entry) = known {
+    pub(super) fn find(&self, id: &str, owner: &Mark) -> Result<Arc<Entry>, Refusal> {
+        if let Some(entry) = self.known(id, owner) {
             return Ok(entry);
         }
         let token = Token::open(&self.keys, id).ok_or_else(super::no_session)?;
         let revoked = lock(&self.store).revoked.contains(&token.stamp);
-        if revoked || token.stamp.expires <= self.clock.now() {
+        if revoked || token.stamp.expires <= self.clock.now() || token.owner != self.bound(owner) {
             return Err(super::no_session());
         }
-        self.insert(Arc::new(Entry::revived(id.into(), token, self.budget.clone())))
+        self.insert(Arc::new(Entry::revived(id.into(), *owner, token, self.budget.clone())))
     }
 
-    /// The session with this id where it is in memory, which is in use from now.
-    pub(super) fn known(&self, id: &str) -> Option<Arc<Entry>> {
+    /// The session of `owner` with this id where it is in memory, which is in use from now.
+    pub(super) fn known(&self, id: &str, owner: &Mark) -> Option<Arc<Entry>> {
         self.sweep(self.idle / 4);
-        let entry = lock(&self.store).entries.get(id).cloned()?;
+        let entry = lock(&self.store).entries.get(id).filter(|entry| entry.is_of(owner)).cloned()?;
         if entry.is_over(self.clock.now(), self.idle) {
             self.remove(id);
             return None;

@@ -1,6 +1,7 @@
 use super::client::Told;
 use crate::{
     Revision,
+    auth::Mark,
     json::{Json, object::push_member},
     seal::{Keys, Purpose},
 };
@@ -12,6 +13,8 @@ use tokio::time::Instant;
 pub(super) struct Token {
     pub(super) told: Told,
     pub(super) stamp: Stamp,
+    /// Whose it is, and of which mount.
+    pub(super) owner: Mark,
 }
 
 /// Which session it is, and the second it ends at the latest.
@@ -30,9 +33,9 @@ impl Token {
     const MAX_CONTENT: usize = (Self::MAX_BYTES - 54) / 4 * 3;
 
     /// The id of the session. Of a client that told a lot about itself it holds only what matters.
-    pub(super) fn seal(keys: &Keys, told: &Told, stamp: Stamp) -> String {
+    pub(super) fn seal(keys: &Keys, told: &Told, stamp: Stamp, owner: Mark) -> String {
         let (info, capabilities) = (&told.info, &told.capabilities);
-        let with = |info: &Json, capabilities: &Json| content(told.revision, stamp, info, capabilities);
+        let with = |info: &Json, capabilities: &Json| content(told.revision, (stamp, owner), info, capabilities);
         let fits = |content: &Vec<u8>| content.len() <= Self::MAX_CONTENT;
         let brief = brief(info);
         let content = Some(with(info, capabilities)).filter(fits);
@@ -50,25 +53,26 @@ impl Token {
         let content = keys.open(Purpose::Session, id)?;
         let (head, rest) = content.split_at_checked(HEAD)?;
         let expires = u64::from_be_bytes(head[1..9].try_into().ok()?);
-        let id = head[9..25].try_into().ok()?;
-        let (info, capabilities) = rest.split_at_checked(u16::from_be_bytes([head[25], head[26]]).into())?;
+        let (id, owner) = (head[9..25].try_into().ok()?, head[25..41].try_into().ok()?);
+        let (info, capabilities) = rest.split_at_checked(u16::from_be_bytes([head[41], head[42]]).into())?;
         let json = |bytes: &[u8]| Json::parse(bytes.to_vec()).ok();
         let revision = *Revision::ALL.get(usize::from(head[0]))?;
         let told = Told { revision, info: json(info)?, capabilities: json(capabilities)? };
-        Some(Self { told, stamp: Stamp { expires, id } })
+        Some(Self { told, stamp: Stamp { expires, id }, owner })
     }
 }
 
-/// Revision, expiry, id, length of the client's name.
-const HEAD: usize = 1 + 8 + 16 + 2;
+/// Revision, expiry, id, owner, length of the client's name.
+const HEAD: usize = 1 + 8 + 16 + 16 + 2;
 
-fn content(revision: Revision, stamp: Stamp, info: &Json, capabilities: &Json) -> Vec<u8> {
+fn content(revision: Revision, (stamp, owner): (Stamp, Mark), info: &Json, capabilities: &Json) -> Vec<u8> {
     let (info, capabilities) = (info.as_bytes(), capabilities.as_bytes());
     let place = Revision::ALL.iter().position(|known| *known == revision).unwrap_or_default();
     let mut out = Vec::with_capacity(HEAD + info.len() + capabilities.len());
     out.push(place as u8);
     out.extend_from_slice(&stamp.expires.to_be_bytes());
     out.extend_from_slice(&stamp.id);
+    out.extend_from_slice(&owner);
     out.extend_from_slice(&(info.len() as u16).to_be_bytes());
     out.extend_from_slice(info);
     out.extend_from_slice(capabilities);

@@ -1,5 +1,6 @@
 use crate::{
     Method, Revision,
+    auth::Mark,
     edge::{
         error::Refusal,
         legacy::{post, session::Entry, sse, store},
@@ -24,7 +25,7 @@ pub(super) struct Legacy<S> {
 
 impl<S: Inner> Legacy<S> {
     pub(super) fn new(inner: S, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> Result<Self, Refusal> {
-        let entry = Arc::new(Entry::streaming(store::mint()?, queue));
+        let entry = Arc::new(Entry::streaming(store::mint()?, Mark::default(), queue));
         Ok(Self { inner, entry, over })
     }
 

@@ -1,5 +1,9 @@
 use super::{abilities::Abilities, lane::Lane};
-use crate::{Call, Session, json::Json};
+use crate::{
+    Call, Session,
+    auth::{Mark, Principal},
+    json::Json,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,8 +20,10 @@ pub(super) const IDLE: Duration = Duration::from_secs(600);
 /// Who shares a session at a server: a server is told once per session what can be asked of its client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// The client's session; empty for those that have none, and are all the same to a server.
+    /// The client's session; empty for those that have none.
     client: Box<str>,
+    /// Who the client is: without sessions, all clients of one principal are the same to a server.
+    principal: Mark,
     /// The capabilities declared at the server.
     pub(super) declaration: Box<str>,
 }
@@ -25,7 +31,8 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn of(call: &Call) -> Self {
         let client = call.session.as_ref().map_or("", |session| session.id());
-        Self { client: client.into(), declaration: Abilities::of(call).declaration() }
+        let principal = Principal::mark_in(&call.extensions);
+        Self { client: client.into(), principal, declaration: Abilities::of(call).declaration() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use std::time::Duration;
-use tower_mcp_gateway::{edge::EdgeLayer, seal::Keys};
+use tower_mcp_gateway::{auth::Principal, edge::EdgeLayer, seal::Keys};
 
 fn keys() -> Keys {
     Keys::from_secrets(&["a secret of at least thirty-two characters"]).unwrap()
@@ -146,4 +146,36 @@ async fn of_a_talkative_client_the_id_holds_what_servers_ask_by() {
         assert_eq!(serde_json::from_str::<Value>(told.capabilities().as_str()).unwrap(), kept);
         assert!(told.client_info().member("name").is_some());
     }
+}
+
+/// A gateway that was restarted knows of a session nothing but its id, and that says whose it is, and where.
+#[tokio::test]
+async fn a_session_of_another_principal_or_mount_is_none_after_a_restart_either() {
+    let by = |mut request: Post, name: &str| {
+        request.extensions_mut().insert(Principal::new(name));
+        request
+    };
+    let at = |mount: &str| edge_with(EdgeLayer::new().keys(keys()).mount(mount));
+    let (before, mut behind) = at("a");
+    let opening = by(initialize("2025-11-25", json!({})), "alice");
+    let (_, response) = through(&before, &mut behind, opening, discovered()).await;
+    let session = header_of(&response, "mcp-session-id").unwrap().to_owned();
+    let mut bodies = Vec::new();
+    for (edge, request) in [
+        (&before, by(ping(&session), "bob")),
+        (&before, ping(&session)),
+        (&at("a").0, by(ping(&session), "bob")),
+        (&at("a").0, ping(&session)),
+        (&at("b").0, by(ping(&session), "alice")),
+        (&at("").0, by(ping(&session), "alice")),
+        (&at("a").0, by(ping(&"a".repeat(99)), "alice")),
+    ] {
+        let response = ask(edge, request).await;
+        assert_eq!(response.status(), 404);
+        bodies.push(text(response).await);
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(ask(&at("a").0, by(ping(&session), "alice")).await.status(), 200);
+    assert_eq!(ask(&before, by(ping(&session), "alice")).await.status(), 200);
 }

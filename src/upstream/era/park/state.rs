@@ -1,5 +1,6 @@
 use crate::{
     Call, EndpointId,
+    auth::Principal,
     json::{Json, Params, object::Edit},
     meta,
     seal::{Keys, Purpose},
@@ -22,7 +23,7 @@ pub(super) struct State {
     pub(super) parked: Option<u128>,
     /// Seconds of the Unix epoch.
     expires: u64,
-    /// Of what was called, so that the state of one call does for no other.
+    /// Of what was called and by whom, so that the state of one call does for no other.
     digest: String,
 }
 
@@ -73,12 +74,13 @@ fn open(keys: &Keys, call: &Call) -> Option<State> {
     serde_json::from_slice(&keys.open(Purpose::RequestState, &token)?).ok()
 }
 
-/// Of method and parameters, however their JSON is written; a client may write it anew for the retry.
+/// Of principal, method and parameters, however their JSON is written; a client may write it anew for the retry.
 fn digest(call: &Call) -> String {
     let params = bare(&call.params);
     let canonical = Json::from(&params).read::<serde_json::Value>().map(|value| value.to_string());
     let text = canonical.unwrap_or_else(|_| params.as_str().to_owned());
-    let digest = Sha256::new().chain_update(call.method.as_str()).chain_update([0]).chain_update(text).finalize();
+    let digest = Sha256::new().chain_update(Principal::mark_in(&call.extensions));
+    let digest = digest.chain_update(call.method.as_str()).chain_update([0]).chain_update(text).finalize();
     STANDARD_NO_PAD.encode(digest)
 }
 
@@ -121,6 +123,9 @@ mod tests {
         assert!(State::of(&retry, &here, &Keys::generate().unwrap()).is_err());
         let other = carries(&call(serde_json::json!({"name": "u", "arguments": {"b": 1, "a": [2.5]}})), &token);
         assert!(State::of(&other, &here, &keys).is_err(), "of another call");
+        let mut foreign = retry.clone();
+        foreign.extensions.insert(Principal::new("somebody else"));
+        assert!(State::of(&foreign, &here, &keys).is_err(), "of another principal");
         assert!(State::of(&Call { method: Method::PROMPTS_GET, ..retry.clone() }, &here, &keys).is_err());
         let late = State::new(&here, None, &first, Duration::ZERO).seal(&keys);
         assert!(State::of(&carries(&first, &late), &here, &keys).is_err());

@@ -1,0 +1,124 @@
+use super::{Auth, Principal, Token, challenge::Challenge, error::Denied};
+use http::{HeaderMap, header};
+use std::sync::Arc;
+use tower::Layer;
+
+/// Lets requests in by their bearer token and says whose they are; answers the others 401 or 403.
+///
+/// ```
+/// use tower_mcp_gateway::auth::{AuthLayer, Token};
+///
+/// let digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+/// let layer = AuthLayer::required().token(Token::from_sha256("ci", digest)?);
+/// # drop(layer);
+/// # Ok::<(), tower_mcp_gateway::auth::error::InvalidToken>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AuthLayer {
+    rules: Option<Arc<Rules>>,
+}
+
+/// Who is let in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    tokens: Vec<Token>,
+    pub(super) challenge: Challenge,
+}
+
+/// What is known of a request at once.
+pub(super) enum Check {
+    Known(Principal),
+    Denied(Denied),
+}
+
+impl AuthLayer {
+    /// The most static tokens: each request's is compared with all of them, which takes 10 µs then.
+    pub const MAX_TOKENS: usize = 1024;
+
+    /// Nobody is asked who it is. For a gateway that only programs of its own machine can reach, or behind something that
+    /// authenticates for it.
+    pub const fn none() -> Self {
+        Self { rules: None }
+    }
+
+    /// Nobody is let in but by what is added to this.
+    pub fn required() -> Self {
+        Self { rules: Some(Arc::default()) }
+    }
+
+    /// Lets in who has this token.
+    ///
+    /// # Panics
+    ///
+    /// If there are [`MAX_TOKENS`](Self::MAX_TOKENS) already.
+    #[must_use]
+    pub fn token(self, token: Token) -> Self {
+        self.with(|rules| {
+            assert!(rules.tokens.len() < Self::MAX_TOKENS, "at most {} static tokens", Self::MAX_TOKENS);
+            rules.tokens.push(token);
+        })
+    }
+
+    /// Whether clients must say who they are.
+    pub fn is_required(&self) -> bool {
+        self.rules.is_some()
+    }
+
+    /// Changes the rules; [`none`](Self::none) becomes [`required`](Self::required) by the first.
+    fn with(mut self, change: impl FnOnce(&mut Rules)) -> Self {
+        change(Arc::make_mut(self.rules.get_or_insert_default()));
+        self
+    }
+
+    pub(super) fn rules(&self) -> Option<&Arc<Rules>> {
+        self.rules.as_ref()
+    }
+
+    /// Whether both let in the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.rules, &other.rules) {
+            (Some(own), Some(others)) => own.tokens == others.tokens,
+            (own, others) => own.is_none() && others.is_none(),
+        }
+    }
+}
+
+impl Rules {
+    pub(super) fn check(&self, headers: &HeaderMap) -> Check {
+        let secret = match bearer(headers) {
+            Ok(secret) => secret,
+            Err(denied) => return Check::Denied(denied),
+        };
+        match Token::find(&self.tokens, secret) {
+            Some(principal) => Check::Known(principal.clone()),
+            None => Check::Denied(Denied::Invalid("it is unknown")),
+        }
+    }
+}
+
+/// The one bearer token of a request.
+fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(one) = all.next() else { return Err(Denied::Missing) };
+    if all.next().is_some() {
+        return Err(Denied::Malformed);
+    }
+    let text = one.to_str().map_err(|_| Denied::Malformed)?;
+    let (scheme, secret) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Denied::Missing);
+    }
+    match secret.trim() {
+        "" => Err(Denied::Malformed),
+        secret if secret.len() > Token::MAX_BYTES => Err(Denied::Invalid("it is too long")),
+        secret => Ok(secret),
+    }
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = Auth<S>;
+
+    fn layer(&self, inner: S) -> Auth<S> {
+        Auth::new(inner, self.clone())
+    }
+}

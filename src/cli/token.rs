@@ -1,0 +1,24 @@
+use crate::auth::Token;
+use std::io::{self, Read, Write};
+
+/// Prints a bearer token for a client and the entry of `auth.tokens` that lets it in; of a token that is read from stdin
+/// only the entry.
+pub(super) fn run(name: &str, from_stdin: bool) -> Result<(), String> {
+    let secret = if from_stdin { read()? } else { Token::generate().map_err(|error| error.to_string())? };
+    let token =
+        Token::new(name, &secret).map_err(|invalid| format!("{invalid}: leave --stdin out to get a new one"))?;
+    let entry = serde_json::json!({"name": name, "sha256": token.sha256()});
+    let mut out = String::new();
+    if !from_stdin {
+        out += &format!("The client's token, shown this once:  {secret}\n");
+    }
+    out += &format!("Its entry in `auth.tokens`:           {entry}\n");
+    io::stdout().write_all(out.as_bytes()).map_err(|error| format!("stdout: {error}"))
+}
+
+fn read() -> Result<String, String> {
+    let mut secret = String::new();
+    let read = io::stdin().take(Token::MAX_BYTES as u64).read_to_string(&mut secret);
+    read.map_err(|error| format!("stdin: {error}"))?;
+    Ok(secret)
+}

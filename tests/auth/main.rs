@@ -1,0 +1,10 @@
+//! Who is let in, and what a principal may do.
+#![cfg(all(feature = "http", feature = "sse", feature = "stdio", feature = "legacy"))]
+
+mod front;
+mod layer;
+#[path = "../support/mod.rs"]
+mod support;
+mod upstream;
+#[path = "../support/wire.rs"]
+mod wire;
