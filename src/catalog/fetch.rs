@@ -111,6 +111,7 @@ where
         server_info: server_info.or_else(|| found.member("serverInfo")),
         freshness: Some(Freshness::of(&found)),
         capabilities: found.member("capabilities"),
+        revision: revision(&found),
         ..Listing::default()
     };
     for kind in Kind::ALL {
@@ -130,13 +131,18 @@ where
         };
         listing.lists[kind as usize] = list;
     }
-    Ok(if terms.http && is_modern(&found) { listing.without_invalid_headers() } else { listing })
+    Ok(if terms.http && is_modern(&listing) { listing.without_invalid_headers() } else { listing })
 }
 
-/// Whether a server speaks 2026-07-28; one that does not say so in its answer to `server/discover` does.
-fn is_modern(found: &Json) -> bool {
+/// The revision a server is spoken to in; one that does not say so in its answer to `server/discover` is modern.
+fn revision(found: &Json) -> Option<Revision> {
     let versions = found.member("supportedVersions").and_then(|versions| versions.read::<Vec<String>>().ok());
-    versions.is_none_or(|versions| versions.iter().any(|version| version == Revision::LATEST_MODERN.as_str()))
+    let Some(versions) = versions else { return Some(Revision::LATEST_MODERN) };
+    versions.iter().filter_map(|version| version.parse().ok()).max()
+}
+
+fn is_modern(listing: &Listing) -> bool {
+    listing.revision.is_some_and(Revision::is_modern)
 }
 
 fn is_no_method(error: &(dyn std::error::Error + 'static)) -> bool {

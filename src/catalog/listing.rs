@@ -1,6 +1,6 @@
 use super::headers;
 use crate::{
-    Method,
+    Method, Revision,
     json::{Json, elements},
     route::Mirror,
 };
@@ -182,6 +182,8 @@ pub struct Listing {
     pub instructions: Option<Box<str>>,
     /// Its `serverInfo`: for display, never for decisions.
     pub server_info: Option<Json>,
+    /// The revision it speaks: the newest it lists that is known here.
+    pub revision: Option<Revision>,
     /// How long its `server/discover` is good for.
     pub freshness: Option<Freshness>,
     /// The lists that could not be fetched, and show what was known before.

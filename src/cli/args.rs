@@ -1,6 +1,10 @@
+use super::{call, check, token};
 use crate::config::address;
-use clap::{Parser, Subcommand};
-use std::{net::IpAddr, path::PathBuf};
+use clap::{Args as Group, Parser, Subcommand};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 /// Many MCP servers behind one endpoint.
 ///
@@ -9,41 +13,99 @@ use std::{net::IpAddr, path::PathBuf};
 #[derive(Debug, Parser)]
 #[command(version, name = "tower-mcp-gateway", after_help = AFTER)]
 pub(super) struct Args {
-    /// What to do; `serve` if nothing is said.
+    /// What to do; `serve` if nothing is said
     #[command(subcommand)]
-    pub(super) command: Option<Command>,
+    command: Option<Command>,
 
+    #[command(flatten)]
+    pub(super) common: Common,
+
+    #[command(flatten)]
+    serve: Serve,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Group)]
+pub(super) struct Common {
     /// The configuration file [default: ./tower-mcp-gateway.json, then the one in the user's config folder]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// The address to listen on, instead of the one in the file
-    #[arg(long, global = true, value_name = "ADDRESS", value_parser = address)]
-    pub(super) host: Option<IpAddr>,
-
-    /// The port to listen on, instead of the one in the file; 0 takes a free one
-    #[arg(short, long, global = true, value_name = "PORT")]
-    pub(super) port: Option<u16>,
-
-    /// Serve the one client at stdin and stdout, as desktop clients launch servers; HTTP as well only if --port or
-    /// --host is given
+    /// Print JSON for programs in place of lines for people
     #[arg(long, global = true)]
+    pub(super) json: bool,
+
+    /// What is logged to stderr, such as `info` or `warn,tower_mcp_gateway::health=debug` [default: $RUST_LOG, then
+    /// `warn`]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(super) log: Option<String>,
+}
+
+/// Where the gateway serves.
+#[derive(Clone, Debug, Default, Group)]
+pub(super) struct Serve {
+    /// Where to listen, instead of the address and port in the file: `:4100`, `0.0.0.0:4000`, `[::1]:4000`; port 0
+    /// takes a free one
+    #[arg(short, long, value_name = "ADDRESS", value_parser = listen, conflicts_with_all = ["host", "port"])]
+    listen: Option<Listen>,
+
+    /// The address to listen on, without its port
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    host: Option<IpAddr>,
+
+    /// The port to listen on
+    #[arg(short, long, value_name = "PORT")]
+    port: Option<u16>,
+
+    /// Serve the one client at stdin and stdout, as desktop clients launch servers; HTTP as well only if --listen,
+    /// --port or --host is given
+    #[arg(long)]
     pub(super) stdio: bool,
 }
 
-impl Args {
+impl Serve {
+    pub(super) fn host(&self) -> Option<IpAddr> {
+        self.listen.and_then(|listen| listen.host).or(self.host)
+    }
+
+    pub(super) fn port(&self) -> Option<u16> {
+        self.listen.and_then(|listen| listen.port).or(self.port)
+    }
+
     /// Whether to listen on a port.
     pub(super) fn listens(&self) -> bool {
         // Each client launches a gateway of its own, and they would all want the one port of the file.
-        !self.stdio || self.port.is_some() || self.host.is_some()
+        !self.stdio || self.port().is_some() || self.host().is_some()
+    }
+
+    /// What was said before and after the word `serve`.
+    fn or(self, other: Self) -> Self {
+        let listen = self.listen.or(other.listen);
+        let (host, port) = (self.host.or(other.host), self.port.or(other.port));
+        Self { listen, host, port, stdio: self.stdio || other.stdio }
+    }
+
+    fn is_said(&self) -> bool {
+        self.stdio || self.port().is_some() || self.host().is_some()
     }
 }
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve the configured servers (the default)
-    Serve,
+    #[command(after_help = SERVE)]
+    Serve(Serve),
+    /// Validate the configuration, contact every server, and say what is wrong and what to do about it
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Check),
+    /// List the tools that clients see
+    #[command(after_help = call::LIST_EXAMPLES)]
+    Tools(call::Tools),
+    /// Call a tool as a client does
+    #[command(after_help = call::CALL_EXAMPLES)]
+    Call(call::Call),
     /// Make a bearer token for a client, with the entry of `auth.tokens` that lets it in
+    #[command(after_help = token::EXAMPLES)]
     Token {
         /// Whose token it is
         #[arg(long, default_value = "client", value_name = "NAME")]
@@ -53,20 +115,92 @@ pub(super) enum Command {
         #[arg(long)]
         stdin: bool,
     },
+    /// Print a completion script for a shell
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Args {
+    /// The command, with what was said before its name.
+    pub(super) fn chosen(self) -> Result<Command, clap::Error> {
+        match self.command {
+            None => Ok(Command::Serve(self.serve)),
+            Some(Command::Serve(serve)) => Ok(Command::Serve(serve.or(self.serve))),
+            Some(_) if self.serve.is_said() => {
+                use clap::{CommandFactory, error::ErrorKind};
+                let reason = "--listen, --host, --port and --stdio belong to `serve`";
+                Err(Self::command().error(ErrorKind::ArgumentConflict, reason))
+            }
+            Some(command) => Ok(command),
+        }
+    }
+}
+
+/// An address, a port, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listen {
+    host: Option<IpAddr>,
+    port: Option<u16>,
+}
+
+fn listen(text: &str) -> Result<Listen, &'static str> {
+    const REMEDY: &str = "write an address, a port or both: 127.0.0.1:4000, :4000, 0.0.0.0, [::1]:4000";
+    let port = |digits: &str| digits.parse::<u16>().map_err(|_| REMEDY);
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if let Ok(host) = address(bare) {
+        return Ok(Listen { host: Some(host), port: None });
+    }
+    if let Ok(both) = text.parse::<SocketAddr>() {
+        return Ok(Listen { host: Some(both.ip()), port: Some(both.port()) });
+    }
+    Ok(match text.rsplit_once(':') {
+        None | Some(("", _)) => Listen { host: None, port: Some(port(text.trim_start_matches(':'))?) },
+        Some((host, digits)) => Listen { host: Some(address(host).map_err(|_| REMEDY)?), port: Some(port(digits)?) },
+    })
 }
 
 const AFTER: &str = "\
-Example of a configuration file:
+Examples:
+  tower-mcp-gateway --config mcp.json                    serve
+  tower-mcp-gateway check                                which servers answer, and what to do about the others
+  tower-mcp-gateway call echo '{ \"message\": \"hello\" }'   call a tool as a client does
+
+A configuration file by hand:
   { \"mcpServers\": { \"files\": { \"command\": \"npx\", \"args\": [\"-y\", \"@modelcontextprotocol/server-filesystem\", \".\"] } } }
 
+Exit codes: 0 done, or stopped as asked; 1 it could not be done, or a server failed its check; 2 wrong command line or
+configuration; 3 a tool that was called says that it failed.";
+
+const SERVE: &str = "\
+Examples:
+  tower-mcp-gateway --config mcp.json
+  tower-mcp-gateway serve --listen :8080 --log info
+  tower-mcp-gateway serve --stdio --config mcp.json   as desktop clients launch it
+
 GET /healthz answers 200 while the process lives, GET /readyz once every server has connected or failed once.
-A changed file, or SIGHUP, reloads the servers in it while calls go on.
-RUST_LOG sets what is logged to stderr (default: warn).
+A changed file, or SIGHUP, reloads the servers in it while calls go on. With --json every line is an object with an
+`event`: listening, server, note, reload, stopping.
 Exit codes: 0 stopped as asked, 1 could not start or go on, 2 wrong command line or configuration.";
+
+const COMPLETIONS: &str = "\
+Examples:
+  tower-mcp-gateway completions bash > ~/.local/share/bash-completion/completions/tower-mcp-gateway
+  tower-mcp-gateway completions zsh > ~/.zfunc/_tower-mcp-gateway
+  tower-mcp-gateway completions fish > ~/.config/fish/completions/tower-mcp-gateway.fish";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn serve(line: &str) -> (Common, Serve) {
+        let args = Args::try_parse_from(line.split(' ')).unwrap();
+        let common = args.common.clone();
+        let Command::Serve(serve) = args.chosen().unwrap() else { panic!("{line}") };
+        (common, serve)
+    }
 
     #[test]
     fn options_stand_before_and_after_the_command() {
@@ -75,14 +209,35 @@ mod tests {
         for line in
             ["x --config a --port 0 --host localhost", "x serve --config a --port 0", "x --config a serve --port 0"]
         {
-            let args = Args::try_parse_from(line.split(' ')).unwrap();
-            assert_eq!((args.config, args.port), (Some("a".into()), Some(0)), "{line}");
+            let (common, serve) = serve(line);
+            assert_eq!((common.config, serve.port()), (Some("a".into()), Some(0)), "{line}");
         }
-        for (line, listens) in [("x", true), ("x serve --stdio", false), ("x --stdio serve --port 0", true)] {
-            assert_eq!(Args::try_parse_from(line.split(' ')).unwrap().listens(), listens, "{line}");
+        for (line, listens) in [("x", true), ("x serve --stdio", false), ("x --stdio serve --listen :0", true)] {
+            assert_eq!(serve(line).1.listens(), listens, "{line}");
         }
-        for line in ["x --port 65536", "x --host nowhere", "x fly", "x --config"] {
+        for line in ["x --port 65536", "x --host nowhere", "x fly", "x --config", "x --listen :1 --port 2"] {
             assert_eq!(Args::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
+        }
+        let stray = Args::try_parse_from(["x", "--stdio", "check"]).unwrap().chosen().unwrap_err();
+        assert!(stray.exit_code() == 2 && stray.to_string().contains("belong to `serve`"), "{stray}");
+    }
+
+    #[test]
+    fn an_address_to_listen_on_may_lack_either_half() {
+        for (text, host, port) in [
+            (":4100", None, Some(4100)),
+            ("4100", None, Some(4100)),
+            ("0.0.0.0", Some("0.0.0.0"), None),
+            ("localhost:0", Some("127.0.0.1"), Some(0)),
+            ("[::1]:80", Some("::1"), Some(80)),
+            ("[::1]", Some("::1"), None),
+            ("::1", Some("::1"), None),
+        ] {
+            let host = host.map(|host| host.parse().unwrap());
+            assert_eq!(listen(text), Ok(Listen { host, port }), "{text}");
+        }
+        for text in ["", "nowhere", "nowhere:80", ":65536", "127.0.0.1:http", "-1", "::4000:"] {
+            assert!(listen(text).unwrap_err().contains("127.0.0.1:4000"), "{text}");
         }
     }
 }

@@ -6,7 +6,11 @@
 pub mod accept;
 pub mod admin;
 mod args;
+mod call;
+mod check;
+mod client;
 mod console;
+mod error;
 mod find;
 mod keys;
 mod reload;
@@ -14,84 +18,135 @@ mod report;
 pub mod routes;
 mod serve;
 mod signal;
+mod table;
 mod token;
 
 use self::{
-    args::{Args, Command},
+    args::{Args, Command, Common, Serve},
+    error::Failure,
     reload::Source,
     serve::Faces,
 };
 use crate::config::Config;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::{
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-/// The configuration or the command line cannot be used.
-const USAGE: u8 = 2;
-
-/// The gateway could not start or go on.
-const FAILURE: u8 = 1;
-
-/// Runs the command: reads its arguments, serves until it is told to stop, and answers with its exit code.
+/// Runs the command: reads its arguments, does what they say, and answers with its exit code.
 ///
-/// 0 after a stop that was asked for, 1 if the gateway could not start or go on, 2 for a wrong command line or a wrong
-/// configuration. What goes wrong is said on stderr.
+/// 0 if it is done, or after a stop that was asked for; 1 if it could not be done; 2 for a wrong command line or a wrong
+/// configuration; 3 if a tool that was called says that it failed. What goes wrong is said on stderr.
 pub fn run() -> ExitCode {
     let args = Args::parse();
-    if let Some(Command::Token { name, stdin }) = &args.command {
-        return match token::run(name, *stdin) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(reason) => fail(USAGE, &reason),
-        };
-    }
-    log();
-    let file = match file(&args) {
-        Ok(file) => file,
-        Err(reason) => return fail(USAGE, &reason),
+    let common = args.common.clone();
+    let command = match args.chosen() {
+        Ok(command) => command,
+        Err(error) => error.exit(),
     };
-    let faces = Faces { http: args.listens(), stdio: args.stdio };
-    let read = {
-        let file = file.clone();
-        move || configure(&args, &file)
-    };
-    let config = match read() {
-        Ok(config) => config,
-        Err(reason) => return fail(USAGE, &reason),
-    };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(FAILURE, &format!("no runtime could be started: {error}")),
-    };
-    let served = runtime.block_on(async { serve::serve(config, faces, Source::new(file, read)?).await });
-    // A thread that waits for stdin cannot be told to stop; it ends with the process.
-    runtime.shutdown_background();
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => fail(FAILURE, &reason.to_string()),
+    match start(command, common) {
+        Ok(code) => code,
+        Err(failure) => {
+            // Nobody can be told that stderr is closed.
+            let _ = writeln!(io::stderr(), "{failure}");
+            ExitCode::from(failure.code)
+        }
     }
 }
 
-fn file(args: &Args) -> Result<PathBuf, String> {
-    match &args.config {
-        Some(file) => Ok(file.clone()),
-        None => find::file(|variable| std::env::var_os(variable)).map_err(|absent| absent.to_string()),
+fn start(command: Command, common: Common) -> Result<ExitCode, Failure> {
+    // What a command that ends by itself has to say, it prints.
+    let quiet = if matches!(command, Command::Serve(_)) { "warn" } else { "error" };
+    log(common.log.as_deref(), quiet)?;
+    match command {
+        Command::Serve(serve) => serve_until_stopped(serve, &common),
+        Command::Check(check) => in_runtime(check::run(check, configured(&common)?, common.json)),
+        Command::Tools(tools) => in_runtime(call::list(tools, common)),
+        Command::Call(call) => in_runtime(call::call(call, common)),
+        Command::Token { name, stdin } => {
+            token::run(&name, stdin, common.json).map(|()| ExitCode::SUCCESS).map_err(Failure::usage)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "tower-mcp-gateway", &mut script);
+            print(&script)
+        }
     }
+}
+
+/// Writes to stdout; a reader that has gone, as in `… | head`, is no failure.
+fn print(text: &[u8]) -> Result<ExitCode, Failure> {
+    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(format!("stdout: {error}"))),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn in_runtime(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime could be started: {error}")))?;
+    let done = runtime.block_on(work);
+    // A thread that waits for stdin cannot be told to stop; it ends with the process.
+    runtime.shutdown_background();
+    done
+}
+
+fn serve_until_stopped(serve: Serve, common: &Common) -> Result<ExitCode, Failure> {
+    let file = file(common)?;
+    let faces = Faces { http: serve.listens(), stdio: serve.stdio };
+    let json = common.json;
+    let read = {
+        let file = file.clone();
+        move || configure(&serve, &file)
+    };
+    let config = read().map_err(Failure::usage)?;
+    in_runtime(async move {
+        let source = Source::new(file, read).map_err(|error| Failure::failed(error.to_string()))?;
+        let served = serve::serve(config, faces, source, json).await;
+        served.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::failed(error.to_string()))
+    })
+}
+
+/// The configuration file that is named, or the one that is found.
+fn file(common: &Common) -> Result<PathBuf, Failure> {
+    match &common.config {
+        Some(file) => Ok(file.clone()),
+        None => find::file(|variable| std::env::var_os(variable)).map_err(|absent| Failure::usage(absent.to_string())),
+    }
+}
+
+/// The configuration as it stands in the file.
+fn configured(common: &Common) -> Result<Config, Failure> {
+    Config::from_file(file(common)?).map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// The configuration of the file, overridden by the command line.
-fn configure(args: &Args, file: &Path) -> Result<Config, String> {
+fn configure(serve: &Serve, file: &Path) -> Result<Config, String> {
     let mut config = Config::from_file(file).map_err(|error| error.to_string())?;
-    config.host = args.host.unwrap_or(config.host);
-    config.port = args.port.unwrap_or(config.port);
-    if args.listens() {
+    config.host = serve.host().unwrap_or(config.host);
+    config.port = serve.port().unwrap_or(config.port);
+    if serve.listens() {
         guarded(&config)?;
     }
     if config.keys.is_none() {
         keep_keys(&mut config);
     }
     Ok(config)
+}
+
+/// Nobody opens a gateway to a network by forgetting something.
+fn guarded(config: &Config) -> Result<(), String> {
+    if config.host.is_loopback() || config.auth.is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} can be reached from other machines, and nothing says who may come in: name the clients in `auth` \
+         (`tower-mcp-gateway token` makes a token and its entry), or write `\"auth\": \"none\"` if something in front of \
+         the gateway lets in only whom it should",
+        config.host
+    ))
 }
 
 /// Nobody opens a gateway to a network by forgetting something.
@@ -124,18 +179,18 @@ fn keep_keys(config: &mut Config) {
     }
 }
 
-fn log() {
-    use std::io::{IsTerminal, stderr};
+fn log(filter: Option<&str>, default: &str) -> Result<(), Failure> {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(stderr().is_terminal());
+    let filter = match filter {
+        Some(said) => EnvFilter::try_new(said).map_err(|error| {
+            Failure::usage(format!(
+                "--log: {error}: write a level (error, warn, info, debug, trace) or `module=level,…`"
+            ))
+        })?,
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default)),
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stderr().is_terminal());
     // Fails only if a subscriber is there already, which then is the one to use.
-    let _ = subscriber.with_writer(stderr).try_init();
-}
-
-fn fail(code: u8, reason: &str) -> ExitCode {
-    use std::io::Write;
-    // Nobody can be told that stderr is closed.
-    let _ = writeln!(std::io::stderr(), "{reason}");
-    ExitCode::from(code)
+    let _ = subscriber.with_writer(io::stderr).try_init();
+    Ok(())
 }

@@ -54,7 +54,7 @@ impl Source {
                 }
             }
             applied = self.stamp();
-            console.say(self.reload(gateway));
+            console.note("reload", self.reload(gateway));
         }
     }
 

@@ -1,7 +1,9 @@
+use serde::{Serialize, Serializer};
 use std::{collections::HashMap, fmt, time::Duration};
 
 /// What is printed of one server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Row {
     pub(super) id: String,
     pub(super) name: String,
@@ -9,8 +11,13 @@ pub(super) struct Row {
     pub(super) status: String,
     /// How many tools it has, once they have been listed.
     pub(super) tools: Option<usize>,
+    #[serde(rename = "latencyMs", serialize_with = "ms")]
     pub(super) latency: Option<Duration>,
     pub(super) error: Option<String>,
+}
+
+fn ms<S: Serializer>(latency: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    latency.map(|latency| latency.as_millis()).serialize(serializer)
 }
 
 impl Row {

@@ -13,6 +13,7 @@ use crate::{
     origin::OriginLayer,
     registry::{Entry, Registry},
 };
+use serde_json::json;
 use std::{
     error::Error,
     io,
@@ -40,15 +41,15 @@ pub(super) struct Faces {
 }
 
 /// Serves until a signal asks to stop, or the client at stdin leaves, and everything has ended.
-pub(super) async fn serve(config: Config, faces: Faces, source: Source) -> Result<(), Box<dyn Error>> {
+pub(super) async fn serve(config: Config, faces: Faces, source: Source, json: bool) -> Result<(), Box<dyn Error>> {
     // Before anything is printed: whoever reads the first line may send a signal at once.
     let stop = Stop::listen()?;
     let listener = match faces.http {
-        true => Some(bind((config.host, config.port).into(), "--port or `port`").await?),
+        true => Some(bind((config.host, config.port).into(), "--listen or `port`").await?),
         false => None,
     };
     // Beside messages nothing may be on stdout.
-    let console = if faces.stdio { Console::open(io::stderr())? } else { Console::open(io::stdout())? };
+    let console = if faces.stdio { Console::open(io::stderr(), json)? } else { Console::open(io::stdout(), json)? };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     greet(&console, &config, address);
     let admin = admin(config.admin_port, faces).await?;
@@ -133,7 +134,7 @@ async fn end(
     console: &Console,
 ) {
     tokio::select! {
-        _ = stop.next() => console.say("stopping: calls in flight may finish; a second signal ends at once"),
+        _ = stop.next() => console.note("stopping", "stopping: calls in flight may finish; a second signal ends at once"),
         () = left => {}
     }
     draining.store(true, Ordering::Relaxed);
@@ -189,10 +190,10 @@ async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String>
 
 fn greet(console: &Console, config: &Config, address: Option<SocketAddr>) {
     for note in &config.notes {
-        console.say(format!("note: {note}"));
+        console.say("note", format!("note: {note}"), json!({ "message": note }));
     }
     let Some(address) = address else {
-        return console.say(format!("{} serves stdin and stdout", config.name));
+        return console.note("listening", format!("{} serves stdin and stdout", config.name));
     };
     // "Every address" is none a client could be given.
     let host = match address.ip() {
@@ -200,7 +201,8 @@ fn greet(console: &Console, config: &Config, address: Option<SocketAddr>) {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    console.say(format!("{} listens on http://{}/mcp", config.name, SocketAddr::new(host, address.port())));
+    let url = format!("http://{}/mcp", SocketAddr::new(host, address.port()));
+    console.say("listening", format!("{} listens on {url}", config.name), json!({ "name": config.name, "url": url }));
 }
 
 /// Prints a line for each server whose fate becomes known, and whenever it changes.
@@ -210,7 +212,7 @@ async fn announce(registry: &Registry, console: &Console) -> std::convert::Infal
     loop {
         changes.borrow_and_update();
         for row in report.news(registry.list().iter().map(row).collect()) {
-            console.say(row.to_string());
+            console.say("server", row.to_string(), json!(row));
         }
         if changes.changed().await.is_err() {
             // The registry is gone, and no news will come of it.

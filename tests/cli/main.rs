@@ -2,6 +2,8 @@
 #![cfg(feature = "cli")]
 
 mod auth;
+mod call;
+mod check;
 mod reload;
 mod running;
 mod serving;
@@ -46,12 +48,11 @@ fn ends(output: &Output, code: i32, stdout: &[&str], stderr: &[&str]) {
 fn help_and_version() {
     let folder = folder("help");
     let help = command(&folder).arg("--help").output().unwrap();
-    ends(
-        &help,
-        0,
-        &["--config", "--host", "--port", "serve", "token", "mcpServers", "/readyz", "RUST_LOG", "Exit codes"],
-        &[],
-    );
+    ends(&help, 0, &["--config", "--listen", "--port", "serve", "check", "mcpServers", "RUST_LOG", "Exit codes"], &[]);
+    for command in ["serve", "check", "tools", "call", "token", "completions"] {
+        let help = crate::command(&folder).args([command, "--help"]).output().unwrap();
+        ends(&help, 0, &["Examples:", &format!("tower-mcp-gateway {command}")], &[]);
+    }
     let version = command(&folder).arg("--version").output().unwrap();
     ends(&version, 0, &[concat!("tower-mcp-gateway ", env!("CARGO_PKG_VERSION"))], &[]);
 }
@@ -97,5 +98,24 @@ fn a_port_in_use_is_named_with_the_remedy() {
     let port = taken.local_addr().unwrap().port().to_string();
     std::fs::write(folder.join("tower-mcp-gateway.json"), "{}").unwrap();
     let output = command(&folder).args(["--port", &port]).output().unwrap();
-    ends(&output, 1, &[], &[&format!("port {port} on 127.0.0.1 is in use"), "--port"]);
+    ends(&output, 1, &[], &[&format!("port {port} on 127.0.0.1 is in use"), "--listen"]);
+}
+
+#[test]
+fn every_shell_gets_its_completions() {
+    let folder = folder("completions");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = command(&folder).args(["completions", shell]).output().unwrap();
+        ends(&output, 0, &["tower-mcp-gateway", "check", "listen"], &[]);
+    }
+    ends(&command(&folder).args(["completions", "csh"]).output().unwrap(), 2, &[], &["possible values"]);
+}
+
+#[test]
+fn a_typing_error_is_understood() {
+    let folder = folder("typo");
+    ends(&command(&folder).arg("chekc").output().unwrap(), 2, &[], &["'check'"]);
+    ends(&command(&folder).args(["--stdio", "check"]).output().unwrap(), 2, &[], &["belong to `serve`"]);
+    ends(&command(&folder).args(["check", "--log", "a=b=c"]).output().unwrap(), 2, &[], &["--log: "]);
+    ends(&command(&folder).args(["--listen", "nowhere"]).output().unwrap(), 2, &[], &["127.0.0.1:4000"]);
 }

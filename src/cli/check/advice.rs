@@ -1,0 +1,86 @@
+use crate::registry::Connection;
+
+/// What an operator can do about a failure, by the words the gateway has for it.
+pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
+    let has = |phrase: &str| what.contains(phrase);
+    if let Some(Connection::Stdio { command, .. }) = connection {
+        return child(what, command);
+    }
+    let plain = if has("Connection refused") {
+        "start the server, or correct the host and port in `url`"
+    } else if has("host name was not found") {
+        "correct the host name in `url`"
+    } else if has("401") || has("403") {
+        "the server wants credentials, or others: write them in `headers`, such as \"Authorization\": \"Bearer ${TOKEN}\""
+    } else if has("404") || has("405") {
+        "the server is there, but not at this path: correct it in `url` (often /mcp; /sse with \"type\": \"sse\")"
+    } else if has("HTTP status 5") {
+        "the server itself is in trouble: read its log"
+    } else if has("certificate") || has("TLS") {
+        "the server's certificate is not accepted: correct the host name in `url`, or have the certificate renewed"
+    } else if has("broke the protocol") || has("refused the handshake") {
+        "whatever answers there speaks no MCP that is known here: correct `url`, or `type` (\"http\", \"sse\")"
+    } else if has("did not start") || has("no answer within") || has("not answer") || has("timed out") {
+        "the server takes the connection and says nothing, or a firewall swallows it: look at the server, or correct `url`"
+    } else {
+        "run `tower-mcp-gateway check --log debug` to see what was sent and answered"
+    };
+    plain.into()
+}
+
+fn child(what: &str, command: &str) -> String {
+    let has = |phrase: &str| what.contains(phrase);
+    if has("command was not found") {
+        return format!(
+            "install {command:?}, or write its full path in `command` (`which {command}` prints it): PATH is that of the \
+             gateway, not that of your shell"
+        );
+    }
+    let plain = if has("cannot start") {
+        "correct `command` and `cwd`: the program must be there and executable"
+    } else if has("did not start") || has("no answer within") {
+        "run the command in a terminal to see what it waits for; if it only needs longer, raise `startTimeout`"
+    } else if has("went away") || has("ended") || has("exited") {
+        "run the command in a terminal, or `tower-mcp-gateway check --log info`, to see what it says before it ends"
+    } else if has("broke the protocol") || has("refused the handshake") {
+        "the program is no MCP server on stdin and stdout, or prints other lines there: look at `args`"
+    } else {
+        "run `tower-mcp-gateway check --log debug` to see what it says"
+    };
+    plain.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        error::causes,
+        registry::Server,
+        upstream::error::{Closed, Connect, NotStarted, Protocol, Status},
+    };
+    use std::{error::Error, time::Duration};
+
+    #[test]
+    fn every_failure_has_a_remedy_of_its_own() {
+        let web = Server::http("a", "a", "http://localhost/mcp").unwrap();
+        let child = Server::stdio("a", "a", "npx");
+        let told = |error: &(dyn Error + 'static), server: &Server| remedy(&causes(error), Some(server.connection()));
+        let status = |code| Status(http::StatusCode::from_u16(code).unwrap());
+        let refused = Connect(std::io::Error::from_raw_os_error(111).into());
+        let absent = Connect("cannot start \"npx\": the command was not found".into());
+        let all = [
+            (told(&refused, &web), "start the server"),
+            (told(&status(401), &web), "Authorization"),
+            (told(&status(404), &web), "path"),
+            (told(&status(503), &web), "read its log"),
+            (told(&Protocol("no JSON".into()), &web), "no MCP"),
+            (told(&absent, &child), "which npx"),
+            (told(&NotStarted(Duration::from_secs(1)), &child), "startTimeout"),
+            (told(&Closed { sent: true }, &child), "before it ends"),
+            (told(&Protocol("no JSON".into()), &child), "args"),
+        ];
+        for (remedy, expected) in all {
+            assert!(remedy.contains(expected), "{expected}: {remedy}");
+        }
+    }
+}

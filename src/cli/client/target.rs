@@ -1,0 +1,134 @@
+use super::{Client, hasty};
+use crate::{
+    cli::{args::Common, error::Failure, find},
+    config::Config,
+    registry::{Entry, Server, Status},
+};
+use clap::Args;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+use tokio::{net::TcpStream, time::timeout};
+
+/// How long a gateway of this machine may take to accept a connection.
+const KNOCK: Duration = Duration::from_millis(500);
+
+/// Which gateway is asked.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct Target {
+    /// The gateway to ask, such as http://localhost:4000/mcp [default: the one that runs with this configuration; if
+    /// none does, its servers are started for this one command]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+
+    /// A header for that gateway, such as 'Authorization: Bearer …'; may be given several times
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+
+    /// Start the servers of the configuration even if a gateway runs
+    #[arg(long, conflicts_with = "url")]
+    local: bool,
+}
+
+fn header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once(':').ok_or("write `Name: value`")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl Target {
+    /// Opens a client of the gateway that is meant, and of the servers themselves where none runs.
+    pub(in crate::cli) async fn open(&self, common: &Common) -> Result<Client, Failure> {
+        if let Some(url) = &self.url {
+            let (client, entry) = self.reach(url).await?;
+            return match entry.status {
+                Status::Connected => Ok(client),
+                _ => Err(Failure::failed(self.unreached(url, &entry))),
+            };
+        }
+        let config = match &common.config {
+            Some(file) => Ok(file.clone()),
+            None => find::file(|variable| std::env::var_os(variable)),
+        };
+        let config = match config {
+            Ok(file) => Config::from_file(file).map_err(|error| Failure::usage(error.to_string()))?,
+            Err(absent) => match self.running(&Config::default()).await? {
+                Some(client) => return Ok(client),
+                None => return Err(Failure::usage(absent.to_string())),
+            },
+        };
+        if !self.local
+            && let Some(client) = self.running(&config).await?
+        {
+            return Ok(client);
+        }
+        Client::start(hasty(config)).map_err(Failure::usage)
+    }
+
+    /// A client of the gateway that runs with `config`, if one does. Another program may have its port: a gateway is known
+    /// by the name it says.
+    async fn running(&self, config: &Config) -> Result<Option<Client>, Failure> {
+        let address = SocketAddr::new(reachable(config.host), config.port);
+        if config.port == 0 || !matches!(timeout(KNOCK, TcpStream::connect(address)).await, Ok(Ok(_))) {
+            return Ok(None);
+        }
+        let url = format!("http://{address}/mcp");
+        let (client, entry) = self.reach(&url).await?;
+        let named =
+            entry.listing.as_ref().and_then(|listing| listing.server_info.as_ref()?.member("name")?.read().ok());
+        if named.is_some_and(|name: String| name == config.name) {
+            return Ok(Some(client));
+        }
+        let locked = entry.error.as_deref().is_some_and(|error| error.contains("401") || error.contains("403"));
+        client.close().await;
+        if locked {
+            return Err(Failure::failed(self.unreached(&url, &entry)));
+        }
+        Ok(None)
+    }
+
+    /// A gateway that has the one at `url` for its only server, and what has become of that.
+    async fn reach(&self, url: &str) -> Result<(Client, Entry), Failure> {
+        let mut config = Config::default();
+        let invalid = |error: crate::registry::InvalidServer| Failure::usage(error.to_string());
+        let mut server = Server::http("gateway", "gateway", url).map_err(invalid)?;
+        for (name, value) in &self.headers {
+            server = server.header(name, value).map_err(invalid)?;
+        }
+        config.servers.push(server);
+        let client = Client::start(hasty(config)).map_err(Failure::usage)?;
+        let registry = client.gateway.registry().clone();
+        let mut changes = registry.changes();
+        loop {
+            changes.borrow_and_update();
+            let entry = registry.list().into_iter().next();
+            let entry = entry.ok_or_else(|| Failure::failed("the gateway ended"))?;
+            if crate::cli::check::is_known(&entry) {
+                return Ok((client, entry));
+            }
+            changes.changed().await.map_err(|_| Failure::failed("the gateway ended"))?;
+        }
+    }
+
+    fn unreached(&self, url: &str, entry: &Entry) -> String {
+        let error = entry.error.as_deref().unwrap_or("no answer");
+        let remedy = match error {
+            _ if (error.contains("401") || error.contains("403")) && self.headers.is_empty() => {
+                "it wants credentials: give them with --header 'Authorization: Bearer …'"
+            }
+            _ if error.contains("401") || error.contains("403") => "it refuses these credentials",
+            _ if error.contains("refused") => "does a gateway run there?",
+            _ => "is this the address of a gateway, with its path (/mcp)?",
+        };
+        format!("{url}: {error}\n{remedy}")
+    }
+}
+
+/// "Every address" is none a client could connect to.
+fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
