@@ -149,19 +149,6 @@ fn guarded(config: &Config) -> Result<(), String> {
     ))
 }
 
-/// Nobody opens a gateway to a network by forgetting something.
-fn guarded(config: &Config) -> Result<(), String> {
-    if config.host.is_loopback() || config.auth.is_some() {
-        return Ok(());
-    }
-    Err(format!(
-        "{} can be reached from other machines, and nothing says who may come in: name the clients in `auth` \
-         (`tower-mcp-gateway token` makes a token and its entry), or write `\"auth\": \"none\"` if something in front of \
-         the gateway lets in only whom it should",
-        config.host
-    ))
-}
-
 /// Takes the keys of the user's state folder. Without them the gateway serves as well, but what its clients carry does
 /// not outlive it.
 fn keep_keys(config: &mut Config) {
