@@ -1,6 +1,6 @@
 //! The upstream `subscriptions/listen` of one endpoint.
 
-use super::Terms;
+use super::{Kind, Terms};
 use crate::{
     BoxError, Call, Method, Reply,
     json::object::Edit,
@@ -11,15 +11,19 @@ use tower::{Service, ServiceExt};
 
 const FILTER: &[u8] = br#"{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}"#;
 
-const CHANGES: [Method; 3] = [Method::TOOLS_LIST_CHANGED, Method::PROMPTS_LIST_CHANGED, Method::RESOURCES_LIST_CHANGED];
+const CHANGES: [(Method, Kind); 3] = [
+    (Method::TOOLS_LIST_CHANGED, Kind::Tools),
+    (Method::PROMPTS_LIST_CHANGED, Kind::Prompts),
+    (Method::RESOURCES_LIST_CHANGED, Kind::Resources),
+];
 
 /// What a server says of its lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// It will tell; changes up to here were not told.
     Acknowledged,
-    /// A list changed.
-    Changed,
+    /// This list changed.
+    Changed(Kind),
     /// It stopped telling.
     Ended,
     /// It never tells.
@@ -57,8 +61,11 @@ impl Ear {
                         *acknowledged = true;
                         return Heard::Acknowledged;
                     }
-                    Some(Ok(Event::Note(note))) if CHANGES.contains(&note.method) => return Heard::Changed,
-                    Some(Ok(Event::Note(_))) => {}
+                    Some(Ok(Event::Note(note))) => {
+                        if let Some((_, kind)) = CHANGES.iter().find(|(method, _)| *method == note.method) {
+                            return Heard::Changed(*kind);
+                        }
+                    }
                     Some(Ok(Event::Done(Outcome::Error(_)))) if !*acknowledged => {
                         return self.deafen(Heard::Refused);
                     }

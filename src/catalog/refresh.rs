@@ -1,5 +1,5 @@
 use super::{
-    Listing, Terms, fetch,
+    Kind, Listing, Terms, fetch,
     listen::{Ear, Heard},
 };
 use crate::{BoxError, Call, EndpointId, Reply};
@@ -32,6 +32,8 @@ pub struct Update {
     pub endpoint: EndpointId,
     /// All that it offers; a failure leaves standing what it offered before.
     pub result: Result<Arc<Listing>, BoxError>,
+    /// The lists of which it said that they changed, since the last update without a failure.
+    pub told: Vec<Kind>,
 }
 
 /// Keeps the listing of one endpoint up to date: a future that ends when nobody takes its updates any more.
@@ -70,6 +72,8 @@ pub struct Refresh<S> {
     updates: mpsc::Sender<Update>,
     wake: Arc<Notify>,
     last: Option<Arc<Listing>>,
+    /// What is to be told with the next listing.
+    told: Vec<Kind>,
     listed_at: Instant,
     backoff: Duration,
 }
@@ -101,6 +105,7 @@ where
             updates,
             wake: Arc::new(Notify::new()),
             last: None,
+            told: Vec::new(),
             listed_at: Instant::now(),
             backoff: MIN_BACKOFF,
         }
@@ -164,12 +169,13 @@ where
             match heard.take() {
                 Some(Heard::Ended) => return Stopped::Ended,
                 Some(Heard::Refused) => due = due.or_else(|| Some(Instant::now() + jittered(SLOW_INTERVAL))),
-                Some(Heard::Changed | Heard::Acknowledged) | None => {}
+                Some(Heard::Changed(kind)) => self.remember(kind),
+                Some(Heard::Acknowledged) | None => {}
             }
             tokio::select! {
                 news = ear.hear() => {
                     heard = Some(news);
-                    if matches!(news, Heard::Changed | Heard::Acknowledged) {
+                    if matches!(news, Heard::Changed(_) | Heard::Acknowledged) {
                         due = Some(self.soon(due));
                     }
                 }
@@ -184,6 +190,12 @@ where
                 }
                 () = self.updates.closed() => return Stopped::Unwanted,
             }
+        }
+    }
+
+    fn remember(&mut self, kind: Kind) {
+        if !self.told.contains(&kind) {
+            self.told.push(kind);
         }
     }
 
@@ -205,7 +217,8 @@ where
         if let Ok(listing) = &result {
             self.last = Some(listing.clone());
         }
-        let update = Update { endpoint: self.endpoint.clone(), result };
+        let told = if result.is_ok() { std::mem::take(&mut self.told) } else { Vec::new() };
+        let update = Update { endpoint: self.endpoint.clone(), result, told };
         self.updates.send(update).await.map_err(|_| Stopped::Unwanted)?;
         Ok(stale?.then(|| Instant::now() + self.pause()))
     }

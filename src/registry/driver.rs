@@ -9,7 +9,7 @@ use super::{
 use crate::{
     BoxError, Call, Reply, ServerName,
     balance::policy::Strategy,
-    catalog::{Merge, Naming, Part, Update},
+    catalog::{Kind, Merge, Naming, Part, Update},
     error::causes,
     health::Verdict,
 };
@@ -107,6 +107,8 @@ struct State<S> {
     running: Vec<Running>,
     work: JoinSet<Done>,
     settled: bool,
+    /// Lists that servers said have changed, until the next table tells of it.
+    told: Vec<Kind>,
 }
 
 impl Drop for Driver {
@@ -132,7 +134,7 @@ where
         let keys = driver.shared.settings.keys.clone();
         let pools = Pools::new(strategy, wrap, driver.shared.board.clone(), keys);
         let (running, work) = (Vec::new(), JoinSet::new());
-        Self { driver, updates, pools, running, work, settled: false }
+        Self { driver, updates, pools, running, work, settled: false, told: Vec::new() }
     }
 
     fn is_finished(&self) -> bool {
@@ -242,6 +244,7 @@ where
             tracing::debug!(server = %update.endpoint, error = %causes(&**error), "not listed");
         }
         member.offered(update.result);
+        self.told.extend(update.told);
         self.driver.shared.changed();
     }
 
@@ -255,7 +258,8 @@ where
         self.settled |= self.has_settled();
         let parts = self.parts();
         let previous = tables.load_full();
-        tables.replace(self.driver.merge.table(&parts, Some(&previous)), self.settled);
+        let table = self.driver.merge.table(&parts, Some(&previous));
+        tables.replace_and_tell(table, self.settled, &std::mem::take(&mut self.told));
         self.driver.shared.hub.review();
         self.mark();
     }

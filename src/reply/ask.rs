@@ -32,6 +32,9 @@ pub struct Ask {
     pub method: Method,
     /// Its parameters, as the server sent them.
     pub params: Params,
+    /// It came on a channel that calls share, and belongs to this call only because no other could be meant: it may be
+    /// one that the server asks outside of all calls.
+    pub(crate) inferred: bool,
     answer: oneshot::Sender<Result<Json, Json>>,
     /// Dropped with the question, answered or not.
     held: Vec<Box<dyn Any + Send>>,
@@ -46,7 +49,13 @@ impl Ask {
     /// A question, and the future of its answer.
     pub fn new(method: Method, params: Params) -> (Self, Answer) {
         let (answer, answered) = oneshot::channel();
-        (Self { method, params, answer, held: Vec::new() }, Answer(answered))
+        (Self { method, params, inferred: false, answer, held: Vec::new() }, Answer(answered))
+    }
+
+    /// Says that it came on a channel that calls share.
+    pub(crate) fn inferred(mut self) -> Self {
+        self.inferred = true;
+        self
     }
 
     /// Keeps `guard` until the question is answered or dropped.

@@ -98,7 +98,21 @@ impl<S> Tables<Table<S>> {
     /// assert!(versions.settled && versions.tools == 0);
     /// ```
     pub fn replace(&self, table: Table<S>, settled: bool) {
-        let mut versions = self.versions.borrow().after(self.load().rendered(), table.rendered());
+        self.replace_and_tell(table, settled, &[]);
+    }
+
+    /// Does the same, and tells of these lists even if they do not differ: their server has said that they changed, and
+    /// may mean what only its own clients see.
+    pub fn replace_and_tell(&self, table: Table<S>, settled: bool, told: &[Kind]) {
+        let before = *self.versions.borrow();
+        let mut versions = before.after(self.load().rendered(), table.rendered());
+        for kind in told {
+            match kind {
+                Kind::Tools => versions.tools = before.tools + 1,
+                Kind::Prompts => versions.prompts = before.prompts + 1,
+                Kind::Resources | Kind::Templates => versions.resources = before.resources + 1,
+            }
+        }
         versions.settled |= settled;
         self.publish(table, versions);
     }

@@ -83,7 +83,7 @@ class Client:
             )
         except subprocess.TimeoutExpired:
             return None, f"no end in {CLIENT_TIMEOUT} s"
-        report = [line for line in done.stdout.splitlines() if line.startswith('{"tools"')]
+        report = [line for line in done.stdout.splitlines() if line.startswith(('{"tools"', '{"steps"'))]
         if not report or done.returncode != 0:
             return None, f"exit {done.returncode}: " + (done.stderr.strip()[-1500:] or "no report")
         return json.loads(report[0]), done.stderr

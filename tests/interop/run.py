@@ -3,6 +3,7 @@
 
     tests/interop/run.py            the gateway in front of all servers, every client in front of the gateway
     tests/interop/run.py --direct   every client at every server it can talk to by itself, without the gateway
+    tests/interop/run.py --walk     only the walks: each feature that crosses between the eras, one server at a time
 
 The gateway is the program in GATEWAY_BIN, or else the one that cargo built last. Prints a table and the failures, and ends
 with `N passed, N failed`; the exit code is 1 if anything failed.
@@ -11,6 +12,7 @@ with `N passed, N failed`; the exit code is 1 if anything failed.
 import sys
 
 import setup
+import walking
 from gateway import Gateway
 from peers import Client, Server, clients, servers
 from processes import alive
@@ -97,6 +99,10 @@ def visit(client: Client, port: int, behind: list[Server], report: Report) -> No
 def main() -> int:
     setup.install()
     behind, report = servers(), Report()
+    if "--direct" not in sys.argv[1:]:
+        walking.walk(report)
+    if "--walk" in sys.argv[1:]:
+        return report.print()
     try:
         for server in behind:
             server.start()

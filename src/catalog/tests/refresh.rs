@@ -4,6 +4,7 @@ use crate::{
     catalog::{Kind, Refresh, Update},
     json::{Json, Params},
     reply::{Event, Note, Outcome},
+    route::{Pool, Table, Tables},
     upstream::error::Connect,
 };
 use futures_util::{StreamExt, stream};
@@ -78,6 +79,23 @@ async fn name(arriving: &mut mpsc::Receiver<Update>) -> String {
     let update = arriving.recv().await.unwrap();
     assert_eq!(update.endpoint.as_str(), "e-1");
     update.result.unwrap().list(Kind::Tools).items[0].key.to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_says_has_changed_is_told_whatever_its_list_shows() {
+    let server = Server::default();
+    let tell = server.telling();
+    let (mut arriving, _) = server.run();
+    assert_eq!(arriving.recv().await.unwrap().told, []);
+    for method in [Method::RESOURCES_LIST_CHANGED, Method::TOOLS_LIST_CHANGED, Method::RESOURCES_LIST_CHANGED] {
+        tell.send(note(method)).unwrap();
+    }
+    assert_eq!(arriving.recv().await.unwrap().told, [Kind::Resources, Kind::Tools]);
+
+    let (tables, table) = (Tables::new(Table::<Pool>::default()), Table::default);
+    tables.replace_and_tell(table(), true, &[Kind::Resources, Kind::Resources]);
+    let versions = *tables.versions().borrow();
+    assert_eq!((versions.tools, versions.prompts, versions.resources), (0, 0, 1));
 }
 
 #[tokio::test(start_paused = true)]

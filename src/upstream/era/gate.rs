@@ -152,6 +152,8 @@ impl Gate {
             (Whose::Session, Some(_)) => refuse(ask),
             (Whose::Modern, _) if !may_require_input(&self.call.method) => refuse(ask),
             (Whose::Modern, None) => parked.ask(ask),
+            // Servers want to know the roots whenever they like, which must not fail a call that does without.
+            (Whose::Modern, Some(_)) if ask.inferred && ask.method == Method::ROOTS_LIST => refuse(ask),
             (Whose::Modern, Some(lack)) => {
                 let outcome = missing(lack);
                 refuse(ask);

@@ -32,7 +32,9 @@
 //!
 //! A question of the server goes to the one client's call in flight. Where there are several, or none, nothing says whose
 //! it is, and it is refused: showing one client what another's call wants to know would be worse. For the same reason
-//! nobody is asked for [`QUIET`] after a call was cancelled, which may have asked before it heard of that.
+//! no other client is asked for [`QUIET`] after a call was cancelled, which may have asked before it heard of that, or
+//! for a fifth of it once the server has shown, by answering another request, that it did hear. Where clients cannot be told
+//! apart, nobody is until then.
 //! Log messages go the same way.
 //!
 //! # Connections
@@ -53,7 +55,10 @@ pub use self::questions::QUIET;
 pub use self::slot::{MAX_NOTE_BYTES, MAX_NOTES};
 pub use self::ticket::Ticket;
 
-use self::slot::{Kind, Slot};
+use self::{
+    questions::Quiet,
+    slot::{Kind, Slot},
+};
 use super::{
     Hop, Outbound, ask,
     error::{Closed, Replaced},
@@ -75,7 +80,7 @@ use std::{
         },
     },
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 use tower::load_shed::error::Overloaded;
 
 /// Calls open at once; far above every limit on calls in flight, so that only a leak would reach it.
@@ -108,8 +113,8 @@ struct State {
     last_id: u64,
     slots: HashMap<u64, Slot>,
     listeners: Vec<u64>,
-    /// Until when a question may be of a call that was cancelled.
-    quiet_until: Option<Instant>,
+    /// Whose cancelled call a question may be of.
+    quiet: Option<Quiet>,
     outgoing: VecDeque<Bytes>,
     dropped: u64,
 }
@@ -203,7 +208,7 @@ impl Mux {
         let mut state = self.lock();
         self.shared.epoch.store(0, Release);
         state.outgoing.clear();
-        state.quiet_until = None;
+        state.quiet = None;
         let closed = |slot: &mut Slot| {
             slot.questions.forget();
             slot.end(Err(Closed { sent: slot.begun }.into()))
@@ -268,7 +273,7 @@ impl Mux {
             let params = format!("{{\"requestId\":{id},\"reason\":\"the caller is gone\"}}");
             state.push_outgoing(write::notification(&Method::CANCELLED, params.as_bytes()));
             if slot.of_client {
-                state.quiet_until = Some(Instant::now() + QUIET);
+                state.hush(slot.whose.clone(), slot.modern);
             }
         }
         // Unlocked first: with its waker the slot may hold the last reference to a task that owns another ticket.

@@ -61,6 +61,7 @@ impl Mux {
             Some(id) => id.as_u64(),
             None => state.only_call(),
         };
+        slot.into_iter().for_each(|id| state.heard(id));
         let slot = slot.and_then(|id| state.slots.get_mut(&id));
         let waker = slot.filter(|slot| slot.kind != Kind::Listener).and_then(|slot| slot.end(Ok(outcome)));
         drop(state);

@@ -1,4 +1,4 @@
-use super::questions::Questions;
+use super::questions::{Questions, Whose};
 use crate::{
     BoxError, Method,
     json::Json,
@@ -46,6 +46,9 @@ pub(super) struct Slot {
     pub(super) token: Option<Json>,
     /// What the server asks and logs may be meant for whoever made the call.
     pub(super) of_client: bool,
+    pub(super) whose: Whose,
+    /// The server is of 2026-07-28.
+    pub(super) modern: bool,
     pub(super) questions: Questions,
     pub(super) notes: VecDeque<Note>,
     bytes: usize,
@@ -58,8 +61,21 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new(kind: Kind, token: Option<Json>) -> Self {
         let (notes, begun) = (VecDeque::new(), kind == Kind::Listener);
-        let (of_client, questions) = (false, Questions::default());
-        Self { kind, begun, token, of_client, questions, notes, bytes: 0, outcome: None, over: false, waker: None }
+        let (of_client, whose, questions) = (false, Whose::Sessionless, Questions::default());
+        Self {
+            kind,
+            begun,
+            token,
+            of_client,
+            whose,
+            modern: false,
+            questions,
+            notes,
+            bytes: 0,
+            outcome: None,
+            over: false,
+            waker: None,
+        }
     }
 
     /// The slot of this call. A modern server logs for calls that ask for it, and asks nothing.
@@ -68,6 +84,11 @@ impl Slot {
             true => call.params.meta_member(meta::LOG_LEVEL).is_some(),
             false => self.kind == Kind::Call && call.extensions.get::<OfClient>().is_some(),
         };
+        self.whose = match &call.session {
+            Some(session) => Whose::Session(session.clone()),
+            None => Whose::Sessionless,
+        };
+        self.modern = hop.is_modern();
         self
     }
 

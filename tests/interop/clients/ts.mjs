@@ -1,41 +1,9 @@
 // One session of a TypeScript client. Takes its errand as JSON in the first argument and says on stdout how it went:
 //   { client: 'v1' | 'v2', mode, url | command + args, transport, calls: [{ tool, arguments, text, progress }] }
+import { open } from './open.mjs';
+
 const errand = JSON.parse(process.argv[2]);
 const TIMEOUT = 30_000;
-
-async function open() {
-  const info = { name: `interop-${errand.client}`, version: '1.0.0' };
-  if (errand.client === 'v1') {
-    const { Client } = await import('@modelcontextprotocol/sdk/client/index.js');
-    const client = new Client(info);
-    await client.connect(await v1Transport());
-    return client;
-  }
-  const { Client, SSEClientTransport, StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client');
-  const modes = { legacy: undefined, auto: { mode: 'auto' }, modern: { mode: { pin: '2026-07-28' } } };
-  const client = new Client(info, { versionNegotiation: modes[errand.mode] });
-  if (errand.transport === 'stdio') {
-    const { StdioClientTransport } = await import('@modelcontextprotocol/client/stdio');
-    await client.connect(new StdioClientTransport({ command: errand.command, args: errand.args, stderr: 'ignore' }));
-  } else {
-    const Transport = errand.transport === 'sse' ? SSEClientTransport : StreamableHTTPClientTransport;
-    await client.connect(new Transport(new URL(errand.url)));
-  }
-  return client;
-}
-
-async function v1Transport() {
-  if (errand.transport === 'stdio') {
-    const { StdioClientTransport } = await import('@modelcontextprotocol/sdk/client/stdio.js');
-    return new StdioClientTransport({ command: errand.command, args: errand.args, stderr: 'ignore' });
-  }
-  if (errand.transport === 'sse') {
-    const { SSEClientTransport } = await import('@modelcontextprotocol/sdk/client/sse.js');
-    return new SSEClientTransport(new URL(errand.url));
-  }
-  const { StreamableHTTPClientTransport } = await import('@modelcontextprotocol/sdk/client/streamableHttp.js');
-  return new StreamableHTTPClientTransport(new URL(errand.url));
-}
 
 async function listed(client) {
   const names = [];
@@ -58,7 +26,8 @@ async function called(client, { tool, arguments: args }) {
   return { tool, text: result.content[0]?.text, isError: result.isError ?? false, progress };
 }
 
-const client = await open();
+const { client, connect } = await open(errand);
+await connect();
 const tools = await listed(client);
 const calls = [];
 for (const call of errand.calls) {

@@ -290,6 +290,17 @@ async fn what_a_modern_client_has_not_declared_fails_its_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_wants_the_roots_at_any_time_fails_no_call_that_does_without() {
+    let mut scene = Scene::new();
+    let (mut events, server) = scene.open(modern(r#"{"elicitation":{}}"#)).await;
+    let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+    server.send(Ok(Event::Ask(ask.inferred()))).unwrap();
+    ends(&server);
+    assert_eq!(done(events.next().await), json!({"content": []}));
+    assert!(answer.await.unwrap().is_err(), "the server is told that nobody can say");
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_methods_cannot_ask_and_go_on() {
     let mut scene = Scene::new();
     let mut call = modern(BOTH);

@@ -91,7 +91,9 @@ impl Told {
 
     fn heard(&mut self, heard: Heard) -> Option<Event> {
         match heard {
-            Heard::Ask(id, method, params) => self.questions.asked(id, method, params).map(Event::Ask),
+            Heard::Ask(id, method, params) => {
+                self.questions.asked(id, method, params).map(|ask| Event::Ask(ask.inferred()))
+            }
             Heard::Note(note) if note.method == Method::PROGRESS => {
                 let token = self.token.as_ref()?;
                 let params = note.params.edit(&[Edit::Set(meta::PROGRESS_TOKEN, token.as_bytes())]);

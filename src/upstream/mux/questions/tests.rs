@@ -1,6 +1,6 @@
-use super::QUIET;
+use super::{NOTICED, QUIET};
 use crate::{
-    Method,
+    Method, Revision, Session,
     json::Json,
     reply::{Ask, Event, Events},
     upstream::{
@@ -13,14 +13,30 @@ use crate::{
     },
 };
 use futures_util::{FutureExt, StreamExt};
+use std::{sync::Arc, time::Duration};
 
 /// A client's call that was opened and sent.
 fn of_client(mux: &Mux) -> Ticket {
+    of(mux, None)
+}
+
+/// A call of the client with this session.
+fn of(mux: &Mux, session: Option<&Arc<Session>>) -> Ticket {
     let mut outbound = outbound(mux, Method::TOOLS_CALL, "{}");
     outbound.call.extensions.insert(OfClient::default());
+    outbound.call.session = session.cloned();
     let (_, ticket) = mux.open(&outbound).unwrap();
     assert!(mux.begin(ticket.id()));
     ticket
+}
+
+fn session(id: &str) -> Arc<Session> {
+    Session::new(id, Revision::V2025_11_25, Json::from_static("{}"), Json::from_static("{}")).into()
+}
+
+fn pong(mux: &Mux, ping: &str) {
+    let id = &serde_json::from_str::<serde_json::Value>(ping).unwrap()["id"];
+    deliver(mux, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
 }
 
 fn asks(mux: &Mux, id: &str) {
@@ -85,13 +101,55 @@ async fn a_question_that_may_be_of_either_call_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_may_still_ask_and_nobody_else_is_shown_that() {
+    let (one, other) = (session("one"), session("other"));
+    for (cancelled, next) in [(Some(&one), Some(&other)), (Some(&one), None), (None, Some(&one))] {
+        for (answered, pause) in [(false, QUIET), (true, NOTICED)] {
+            let mux = connected();
+            drop(of(&mux, cancelled));
+            assert!(outgoing(&mux).unwrap().contains("notifications/cancelled"));
+            let ping = outgoing(&mux).unwrap();
+            if answered {
+                pong(&mux, &ping);
+            }
+            let next = of(&mux, next);
+            tokio::time::advance(pause - Duration::from_millis(1)).await;
+            asks(&mux, "1");
+            assert_eq!(code(&outgoing(&mux).unwrap()), -32603);
+            tokio::time::advance(Duration::from_millis(1)).await;
+            asks(&mux, "2");
+            assert_eq!(asked(&mut events(next)).method, Method::ELICIT);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cancelled_a_call_may_be_asked_at_once_for_the_next() {
+    let (mux, one) = (connected(), session("one"));
+    drop(of(&mux, Some(&one)));
+    let next = of(&mux, Some(&one));
+    asks(&mux, "1");
+    assert_eq!(asked(&mut events(next)).method, Method::ELICIT);
+    // After another client has cancelled as well, the question may be that one's.
+    let mux = connected();
+    drop(of(&mux, Some(&session("other"))));
+    drop(of(&mux, Some(&one)));
+    let _next = of(&mux, Some(&one));
+    let frames = [(); 4].map(|()| outgoing(&mux).unwrap());
+    assert!(frames[0].contains("cancelled") && frames[1].contains("ping") && frames[2].contains("cancelled"));
+    asks(&mux, "1");
+    assert_eq!(code(&outgoing(&mux).unwrap()), -32603);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_clients_look_alike_nobody_is_asked_until_the_server_has_read_the_cancellation() {
     let mux = connected();
     drop(of_client(&mux));
-    assert!(outgoing(&mux).unwrap().contains("notifications/cancelled"));
+    let [cancelled, ping] = [outgoing(&mux).unwrap(), outgoing(&mux).unwrap()];
+    assert!(cancelled.contains("notifications/cancelled") && ping.contains("\"ping\""), "{ping}");
     let next = of_client(&mux);
     asks(&mux, "1");
     assert_eq!(code(&outgoing(&mux).unwrap()), -32603);
-    tokio::time::advance(QUIET).await;
+    pong(&mux, &ping);
     asks(&mux, "2");
     assert_eq!(asked(&mut events(next)).method, Method::ELICIT);
 }
@@ -108,6 +166,7 @@ async fn the_end_of_a_call_refuses_what_is_open_unless_nobody_is_there_to_hear()
     assert!(held.is_moot());
     assert_eq!([outgoing(&mux), outgoing(&mux)].map(|frame| code(&frame.unwrap())), [-32603; 2]);
     assert!(outgoing(&mux).unwrap().contains("notifications/cancelled"));
+    assert!(outgoing(&mux).unwrap().contains("\"ping\""));
 
     tokio::time::advance(QUIET).await;
     let ticket = of_client(&mux);
