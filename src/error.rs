@@ -54,6 +54,7 @@ pub struct Problem {
     pub data: Option<Json>,
     /// When to come again, in whole seconds on the wire.
     pub retry_after: Option<Duration>,
+    reason: Option<&'static str>,
 }
 
 impl Problem {
@@ -67,6 +68,7 @@ impl Problem {
         let mut problem = Self::rpc(status, status.into(), message);
         let data = serde_json::json!({"source": "gateway", "reason": reason});
         problem.data = Json::from_value(&data).ok();
+        problem.reason = Some(reason);
         problem
     }
 
@@ -77,7 +79,12 @@ impl Problem {
     /// If `status` is no HTTP status.
     pub fn rpc(status: u16, code: i64, message: impl Into<Cow<'static, str>>) -> Self {
         let status = StatusCode::from_u16(status).expect("a valid HTTP status");
-        Self { status, code, message: message.into(), data: None, retry_after: None }
+        Self { status, code, message: message.into(), data: None, retry_after: None, reason: None }
+    }
+
+    /// The word that [`new`](Self::new) was given, by which problems are [counted](crate::metrics::Count).
+    pub const fn reason(&self) -> Option<&'static str> {
+        self.reason
     }
 
     /// With this `data`.

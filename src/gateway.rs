@@ -5,6 +5,7 @@ use crate::{
     config::{Config, Limits},
     edge::{Body, Edge, EdgeLayer},
     limit::{Limit, LimitLayer},
+    metrics::{Metrics, Tally, TallyLayer},
     origin::{Origin, OriginLayer},
     registry::{Changes, RegisterError, Registry, Server},
     route::Route,
@@ -31,7 +32,7 @@ use tower::{
 };
 
 /// The edge stack, as `ServiceBuilder` infers it from the layers of [`Gateway::new`].
-pub type Stack = Origin<Auth<Edge<Calls>>>;
+pub type Stack = Origin<Auth<Edge<Tally<Calls>>>>;
 
 /// What is behind the edge.
 type Calls = Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>;
@@ -133,12 +134,17 @@ impl Gateway {
     pub fn with_limits(registry: Registry, origin: OriginLayer, silence: Duration, limits: &Limits) -> Self {
         let (listening, cut) = (CancellationToken::new(), CancellationToken::new());
         let tables = registry.tables();
+        let metrics = registry.settings().metrics.clone();
         let timeout = TimeoutLayer::new(silence, limits.max_total).ask_timeout(limits.ask_timeout).cut(cut.clone());
         // Kept apart, because the end of all calls is seen here.
         let calls = LimitLayer::new(limits.max_in_flight).layer(timeout.layer(Route::new(tables.clone())));
         let subscribe = SubscribeLayer::new(tables.versions());
-        let subscribe = subscribe.resources(registry.hub()).max_streams(limits.max_streams).shutdown(listening.clone());
-        let edge = EdgeLayer::new().max_request_bytes(limits.max_request_bytes);
+        let subscribe = subscribe
+            .resources(registry.hub())
+            .metrics(metrics.clone())
+            .max_streams(limits.max_streams)
+            .shutdown(listening.clone());
+        let edge = EdgeLayer::new().max_request_bytes(limits.max_request_bytes).metrics(metrics.clone());
         #[cfg(feature = "legacy")]
         let edge = edge.max_sessions(limits.max_sessions).session_idle_timeout(limits.idle_timeout);
         // What clients carry outlives this process if the keys do.
@@ -146,12 +152,13 @@ impl Gateway {
         let edge = edge.keys(registry.settings().keys.clone()).mount(registry.name());
         let edge = tower::ServiceBuilder::new()
             .layer(edge)
+            .layer(TallyLayer::new(metrics.clone()))
             .layer(CatalogLayer::new(tables))
             .layer(subscribe)
             .layer(LoadShedLayer::new())
             .service(calls.clone());
         let drain_timeout = limits.drain_timeout;
-        let stack = origin.layer(AuthLayer::none().layer(edge));
+        let stack = origin.metrics(metrics).layer(AuthLayer::none().layer(edge));
         Self { stack, registry, calls, listening, cut, drain_timeout, config: None }
     }
 
@@ -180,6 +187,11 @@ impl Gateway {
     /// The servers behind it.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// What it counts; the same handle as in its registry's [`Settings`](upstream::Settings::metrics).
+    pub fn metrics(&self) -> &Metrics {
+        &self.registry.settings().metrics
     }
 
     /// Serves the client at the other end of two pipes, such as the program's stdin and stdout, until it closes
@@ -258,7 +270,7 @@ impl Gateway {
     }
 
     #[cfg(any(feature = "legacy", feature = "stdio"))]
-    fn edge(&self) -> &Edge<Calls> {
+    fn edge(&self) -> &Edge<Tally<Calls>> {
         self.stack.get_ref().get_ref()
     }
 }

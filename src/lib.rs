@@ -91,6 +91,7 @@
 //! | `http` | Streamable HTTP servers |
 //! | `legacy` | clients that open with `initialize` |
 //! | `tls` | `https://` servers |
+//! | `metrics` | what the gateway counts, as Prometheus text |
 //! | `cli` | the `tower-mcp-gateway` command |
 
 /// The examples of the README compile.
@@ -114,6 +115,7 @@ pub mod limit;
 pub mod load;
 pub mod meta;
 mod method;
+pub mod metrics;
 mod nearest;
 pub mod origin;
 mod param_headers;

@@ -1,4 +1,4 @@
-//! What an operator's programs ask a gateway: which servers there are, and how they are.
+//! What an operator's programs ask a gateway: which servers there are, how they are, and what was counted.
 
 use crate::registry::Registry;
 use bytes::Bytes;
@@ -13,12 +13,13 @@ use std::{
 };
 use tower::Service;
 
-/// Shows a registry as JSON; it changes nothing.
+/// Shows a registry as JSON, and what is counted as Prometheus text; it changes nothing.
 ///
 /// | path | answer |
 /// |---|---|
 /// | `GET /servers` | every server with status, tools, latest health check and the reason of an error |
 /// | `GET /health` | the latest health check of every server |
+/// | `GET /metrics` | what [`Exposition`](crate::metrics::Exposition) writes; only with the feature `metrics` |
 /// | `GET /healthz` | 200 while the process lives |
 /// | `GET /readyz` | 200 while the gateway is ready, otherwise 503 |
 ///
@@ -75,11 +76,13 @@ where
         ready(Ok(match (path, request.method()) {
             ("/servers", &Method::GET | &Method::HEAD) => json(StatusCode::OK, &self.registry.list()),
             ("/health", &Method::GET | &Method::HEAD) => json(StatusCode::OK, &self.registry.health()),
+            #[cfg(feature = "metrics")]
+            ("/metrics", &Method::GET | &Method::HEAD) => metrics(&self.registry),
             ("/healthz", &Method::GET | &Method::HEAD) => told(StatusCode::OK, "ok"),
             ("/readyz", &Method::GET | &Method::HEAD) if (self.ready)() => told(StatusCode::OK, "ready"),
             ("/readyz", &Method::GET | &Method::HEAD) => told(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-            ("/servers" | "/health" | "/healthz" | "/readyz", _) => not_allowed(),
-            _ => told(StatusCode::NOT_FOUND, "ask for /servers, /health, /healthz or /readyz"),
+            ("/servers" | "/health" | "/metrics" | "/healthz" | "/readyz", _) => not_allowed(),
+            _ => told(StatusCode::NOT_FOUND, "ask for /servers, /health, /metrics, /healthz or /readyz"),
         }))
     }
 }
@@ -102,10 +105,21 @@ fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Full<Bytes>> {
             (StatusCode::INTERNAL_SERVER_ERROR, b"{\"status\":\"internal error\"}".to_vec())
         }
     };
-    let mut response = Response::new(Full::new(body.into()));
+    written(status, "application/json", body.into())
+}
+
+#[cfg(feature = "metrics")]
+fn metrics(registry: &Registry) -> Response<Full<Bytes>> {
+    use crate::metrics::Exposition;
+    let text = Exposition::new(registry.clone()).to_text();
+    written(StatusCode::OK, Exposition::CONTENT_TYPE, text.into())
+}
+
+fn written(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

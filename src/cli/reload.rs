@@ -1,5 +1,5 @@
 use super::console::Console;
-use crate::{Gateway, config::Config};
+use crate::{Gateway, config::Config, metrics::Count};
 use std::{convert::Infallible, io, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -64,6 +64,7 @@ impl Source {
             let reloaded = gateway.reload(config).map_err(|error| error.to_string())?;
             Ok(format!("reloaded: {reloaded}{notes}"))
         });
+        gateway.metrics().count(if reloaded.is_ok() { Count::Reloaded } else { Count::NotReloaded });
         // One line, however many mistakes there are.
         let refused = |reason: String| {
             format!("not reloaded, everything stays as it was: {}", reason.trim_end().replace('\n', "; "))

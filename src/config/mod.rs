@@ -41,7 +41,7 @@
 //! | `startTimeout` | ms to the first answer of a child process | 60000 |
 //! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
 //! | `limits` | what bounds the gateway, see below | |
-//! | `admin` | `port`: where on 127.0.0.1 servers and health are shown as JSON; 0 for nowhere | 4001, if it is free |
+//! | `admin` | `port`: where on 127.0.0.1 servers, health and counts are shown; 0 for nowhere | 4001, if it is free |
 //! | `auth` | who may come in, see below; `"none"` for everybody | nobody is asked, and only a loopback address is listened on |
 //! | `keys` | secrets of 32 characters or more: the first seals what clients carry (session ids), all open it | made once by the command, per process in a library |
 //! | `servers` | a list of server entries | none |

@@ -2,6 +2,7 @@ use super::Body;
 use crate::{
     error::Problem,
     json::{Id, Malformed, write},
+    metrics::{Count, Metrics},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -35,6 +36,10 @@ impl Refusal {
     pub(super) fn with_id(mut self, id: &Id) -> Self {
         self.id = Some(id.clone());
         self
+    }
+
+    pub(super) fn count(&self, metrics: &Metrics) {
+        metrics.count(Count::of_problem(&self.problem));
     }
 
     /// The JSON-RPC message.

@@ -1,4 +1,5 @@
 use super::Edge;
+use crate::metrics::Metrics;
 #[cfg(feature = "legacy")]
 use crate::seal::Keys;
 use std::{sync::Arc, time::Duration};
@@ -26,6 +27,7 @@ pub struct EdgeLayer {
 pub(super) struct Settings {
     pub(super) max_request_bytes: usize,
     pub(super) keep_alive: Duration,
+    pub(super) metrics: Metrics,
     #[cfg(feature = "legacy")]
     pub(super) max_sessions: usize,
     #[cfg(feature = "legacy")]
@@ -43,6 +45,7 @@ impl Default for Settings {
         Self {
             max_request_bytes: EdgeLayer::MAX_REQUEST_BYTES,
             keep_alive: EdgeLayer::KEEP_ALIVE,
+            metrics: Metrics::default(),
             #[cfg(feature = "legacy")]
             max_sessions: EdgeLayer::MAX_SESSIONS,
             #[cfg(feature = "legacy")]
@@ -72,6 +75,14 @@ impl EdgeLayer {
     #[must_use]
     pub fn max_request_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_request_bytes = bytes;
+        self
+    }
+
+    /// Counts the requests it refuses itself, and its sessions. Calls that fail behind it are counted by a
+    /// [`TallyLayer`](crate::metrics::TallyLayer).
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.settings.metrics = metrics;
         self
     }
 

@@ -106,7 +106,13 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let edge = self.clone();
-        ResponseFuture::new(async move { answer(edge, request).await.unwrap_or_else(Refusal::into_response) })
+        ResponseFuture::new(async move {
+            let settings = Arc::clone(&edge.settings);
+            answer(edge, request).await.unwrap_or_else(|refusal| {
+                refusal.count(&settings.metrics);
+                refusal.into_response()
+            })
+        })
     }
 }
 

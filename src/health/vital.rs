@@ -37,6 +37,7 @@ struct Inner {
     well: AtomicBool,
     quiet: AtomicBool,
     epoch: AtomicU64,
+    opened: AtomicU64,
     share: Share,
     state: Mutex<State>,
     wake: Notify,
@@ -94,6 +95,7 @@ impl Vital {
             well: AtomicBool::new(false),
             quiet: AtomicBool::new(true),
             epoch: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
             share: Share::new(),
             state: Mutex::new(state),
             wake: Notify::new(),
@@ -122,6 +124,11 @@ impl Vital {
     /// grows. Then it takes 20 turns a second, and its share of the others by chance.
     pub fn takes_turn(&self) -> bool {
         self.0.share.takes_turn()
+    }
+
+    /// How often calls in a row failed until its breaker opened.
+    pub fn breaker_opened(&self) -> u64 {
+        self.0.opened.load(Ordering::Relaxed)
     }
 
     /// The verdict the board shows.
@@ -227,7 +234,7 @@ impl Vital {
     /// The call failed, though its connection did not.
     pub(super) fn failed(&self, admission: Admission) {
         self.0.change(|state| {
-            if self.counts(admission) && state.breaker.failed(Instant::now(), &self.0.peers) {
+            if self.counts(admission) && self.0.breaks(state) {
                 self.0.next_epoch();
                 // The probe keeps the breaker's time.
                 self.0.wake.notify_one();
@@ -240,7 +247,7 @@ impl Vital {
         self.0.change(|state| {
             if self.counts(admission) {
                 // Counted too: a server that dies of every call comes back for each probe.
-                state.breaker.failed(Instant::now(), &self.0.peers);
+                self.0.breaks(state);
                 state.probed = Probed::Down(reason.into());
                 state.contrary = 0;
                 self.0.next_epoch();
@@ -306,6 +313,13 @@ impl Inner {
             self.board.send_if_modified(|verdicts| verdicts.set(&self.id, &verdict));
         }
         out
+    }
+
+    /// Counts a failure; tells whether that opened the breaker.
+    fn breaks(&self, state: &mut State) -> bool {
+        let opened = state.breaker.failed(Instant::now(), &self.peers);
+        self.opened.fetch_add(opened.into(), Ordering::Relaxed);
+        opened
     }
 
     fn next_epoch(&self) {

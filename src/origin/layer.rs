@@ -3,6 +3,7 @@ use super::{
     authority::{HostPort, Page},
     error::Forbidden,
 };
+use crate::metrics::{Count, Metrics};
 use http::{HeaderMap, Uri, header};
 use std::sync::Arc;
 use tower::Layer;
@@ -11,6 +12,7 @@ use tower::Layer;
 #[derive(Clone, Debug)]
 pub struct OriginLayer {
     rules: Option<Arc<Rules>>,
+    metrics: Metrics,
 }
 
 /// What is let in.
@@ -26,7 +28,7 @@ impl OriginLayer {
     /// Only this machine: `Origin` absent or a loopback page, `Host` one of `localhost`, `127.0.0.1`, `[::1]`, with any
     /// port. What a gateway that listens on 127.0.0.1 wants.
     pub fn localhost() -> Self {
-        Self { rules: Some(Arc::new(Rules { loopback: true, ..Rules::default() })) }
+        Self::ruled(Some(Rules { loopback: true, ..Rules::default() }))
     }
 
     /// Only pages of these origins (`https://app.example.com`), and requests without `Origin`, sent to the hosts of
@@ -43,7 +45,7 @@ impl OriginLayer {
     ///
     /// If one is not `scheme://host[:port]`.
     pub fn allow<'a>(origins: impl IntoIterator<Item = &'a str>) -> Self {
-        let layer = Self { rules: Some(Arc::default()) };
+        let layer = Self::ruled(Some(Rules::default()));
         origins.into_iter().fold(layer, OriginLayer::allow_origin)
     }
 
@@ -51,13 +53,24 @@ impl OriginLayer {
     /// [allowed](OriginLayer::allow_origin), the `Host` is not looked at. What a gateway wants that listens on an address
     /// whose names it cannot know.
     pub fn no_pages() -> Self {
-        Self { rules: Some(Arc::new(Rules { any_host: true, ..Rules::default() })) }
+        Self::ruled(Some(Rules { any_host: true, ..Rules::default() }))
     }
 
     /// No check at all. A gateway behind a proxy that makes these checks itself has no use for them; any other that
     /// takes them off can be read by every web page its user visits.
-    pub const fn any() -> Self {
-        Self { rules: None }
+    pub fn any() -> Self {
+        Self::ruled(None)
+    }
+
+    fn ruled(rules: Option<Rules>) -> Self {
+        Self { rules: rules.map(Arc::new), metrics: Metrics::default() }
+    }
+
+    /// Counts the requests that are refused, as [`Count::Origin`] and [`Count::Host`].
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Lets pages of one more origin in, and requests to that origin's host.
@@ -91,10 +104,13 @@ impl OriginLayer {
     }
 
     pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Forbidden> {
-        match &self.rules {
-            Some(rules) => rules.check(uri, headers),
-            None => Ok(()),
-        }
+        let Some(rules) = &self.rules else { return Ok(()) };
+        rules.check(uri, headers).inspect_err(|forbidden| {
+            self.metrics.count(match forbidden {
+                Forbidden::Origin => Count::Origin,
+                Forbidden::Host | Forbidden::HostCount => Count::Host,
+            });
+        })
     }
 }
 

@@ -131,8 +131,7 @@ where
 {
     fn new(driver: Driver, updates: Updates) -> Self {
         let (strategy, wrap) = driver.pooling.clone();
-        let keys = driver.shared.settings.keys.clone();
-        let pools = Pools::new(strategy, wrap, driver.shared.board.clone(), keys);
+        let pools = Pools::new(strategy, wrap, driver.shared.board.clone(), &driver.shared.settings);
         let (running, work) = (Vec::new(), JoinSet::new());
         Self { driver, updates, pools, running, work, settled: false, told: Vec::new() }
     }

@@ -63,7 +63,8 @@ impl Running {
     {
         let server = &member.server;
         let meter = Meter::of_endpoint(server.weight_of(), vital.clone(), server.tasks().clone());
-        let stack = ObserveLayer::new(vital.clone()).layer(LoadShedLayer::new().layer(Caught(service)));
+        let observe = ObserveLayer::new(vital.clone()).calls(server.calls().clone());
+        let stack = observe.layer(LoadShedLayer::new().layer(Caught(service)));
 
         let wake = Arc::new(Notify::new());
         let probe = {
@@ -84,7 +85,7 @@ impl Running {
         };
         let loops = [work.spawn(steadily(probe)), work.spawn(steadily(refresh)), work.spawn(steadily(feed))];
 
-        member.begin(vital);
+        member.begin(vital, meter.clone());
         (Self { member, wake, ill: false, loops }, Metered::new(stack, meter))
     }
 

@@ -1,4 +1,4 @@
-use super::{Builder, Changes, Entry, RegisterError, Server, member::Member};
+use super::{Builder, Changes, Entry, Measured, RegisterError, Server, member::Member};
 use crate::{
     EndpointId,
     health::{Board, HealthCheck},
@@ -239,6 +239,14 @@ impl Registry {
         let members = self.shared.members.borrow();
         let active = members.active.iter().map(|member| member.entry(false));
         active.chain(members.stopping.iter().map(|member| member.entry(true))).collect()
+    }
+
+    /// What is counted of every server, in the order of [`list`](Self::list). Numbers go with the registration: a server
+    /// that is replaced begins anew.
+    pub fn measured(&self) -> Vec<Measured> {
+        let members = self.shared.members.borrow();
+        let active = members.active.iter().map(|member| member.measured(false));
+        active.chain(members.stopping.iter().map(|member| member.measured(true))).collect()
     }
 
     /// The latest health check of every registered server that has had one, in the order of [`list`](Self::list).

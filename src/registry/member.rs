@@ -1,10 +1,11 @@
-use super::{Entry, Resend, Server, Status};
+use super::{Entry, Measured, Resend, Server, Status};
 use crate::{
     BoxError,
     catalog::{Kind, Listing},
     error::causes,
     health::{Verdict, Vital},
     json::Json,
+    load::Meter,
     upstream,
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,7 +18,7 @@ pub(super) struct Member {
     /// Takes over from another of its id.
     pub(super) succeeds: bool,
     /// Set when the driver begins with it. Not looked up by id: a later registration may have the same one.
-    vital: OnceLock<Vital>,
+    vital: OnceLock<(Vital, Meter)>,
     offer: Mutex<Offer>,
 }
 
@@ -41,14 +42,14 @@ impl Member {
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = offer;
     }
 
-    pub(super) fn begin(&self, vital: Vital) {
+    pub(super) fn begin(&self, vital: Vital, meter: Meter) {
         // The driver begins with a member once.
-        let _ = self.vital.set(vital);
+        let _ = self.vital.set((vital, meter));
     }
 
     /// Its health, once the driver has begun with it.
     pub(super) fn vital(&self) -> Option<&Vital> {
-        self.vital.get()
+        self.vital.get().map(|(vital, _)| vital)
     }
 
     /// The verdict on it, unknown before the driver has begun with it.
@@ -87,18 +88,32 @@ impl Member {
         tools.map(|tool| (tool.key.clone(), trusted && runs_twice(&tool.json))).collect()
     }
 
-    pub(super) fn entry(&self, stopping: bool) -> Entry {
-        let (verdict, offer) = (self.verdict(), self.offer());
-        let status = match (stopping, self.vital()) {
+    fn status(&self, stopping: bool, verdict: &Verdict) -> Status {
+        match (stopping, self.vital()) {
             (true, _) => Status::Stopped,
             (false, None) => Status::Registered,
-            (false, Some(_)) => Status::of(&verdict),
-        };
+            (false, Some(_)) => Status::of(verdict),
+        }
+    }
+
+    pub(super) fn measured(&self, stopping: bool) -> Measured {
+        Measured {
+            id: self.server.id().clone(),
+            name: self.server.name().clone(),
+            status: self.status(stopping, &self.verdict()),
+            calls: self.server.calls().clone(),
+            in_flight: self.vital.get().map_or(0, |(_, meter)| meter.in_flight()),
+            breaker_opened: self.vital().map_or(0, Vital::breaker_opened),
+        }
+    }
+
+    pub(super) fn entry(&self, stopping: bool) -> Entry {
+        let (verdict, offer) = (self.verdict(), self.offer());
         Entry {
             id: self.server.id().clone(),
             name: self.server.name().clone(),
             transport: self.server.connection().transport(),
-            status,
+            status: self.status(stopping, &verdict),
             error: match &verdict {
                 Verdict::Ill(reason) => Some(reason.to_string()),
                 _ => offer.error,

@@ -15,6 +15,7 @@ mod driver;
 mod endpoint;
 mod error;
 mod handle;
+mod measured;
 mod member;
 mod panic;
 mod pool;
@@ -26,6 +27,7 @@ pub use self::{
     changes::Changes,
     error::RegisterError,
     handle::Registry,
+    measured::Measured,
     server::{Connection, InvalidServer, Resend, Server, Sessions},
     status::{Entry, Status},
 };

@@ -5,15 +5,16 @@ use crate::{
     error::Problem,
     health::{Board, Healthy, Peers},
     load::Metered,
-    retry::{self, Marks},
+    metrics::Metrics,
+    retry::{Idempotent, Marks},
     route::Pool,
     seal::Keys,
-    upstream::era::endpoint_of,
+    upstream::{self, era::endpoint_of},
 };
 use futures_util::{StreamExt, stream};
 use std::{collections::HashMap, future::Future};
 use tokio::sync::mpsc;
-use tower::{Layer, Service, discover::Change, filter::Filter};
+use tower::{Layer, Service, discover::Change, filter::Filter, retry::RetryLayer};
 
 /// Changes of membership on their way to a pool's driver. It takes them as fast as they come, so a full channel only
 /// means that it has not been scheduled yet.
@@ -26,6 +27,7 @@ pub(super) struct Pools<S> {
     board: Board,
     /// Opens the states that clients bring back, which name the endpoint that can go on.
     keys: Keys,
+    metrics: Metrics,
     by_name: HashMap<ServerName, Entry<S>>,
 }
 
@@ -41,8 +43,9 @@ impl<S> Pools<S>
 where
     S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
 {
-    pub(super) fn new(strategy: Strategy, wrap: Wrap, board: Board, keys: Keys) -> Self {
-        Self { strategy, wrap, board, keys, by_name: HashMap::new() }
+    pub(super) fn new(strategy: Strategy, wrap: Wrap, board: Board, settings: &upstream::Settings) -> Self {
+        let (keys, metrics) = (settings.keys.clone(), settings.metrics.clone());
+        Self { strategy, wrap, board, keys, metrics, by_name: HashMap::new() }
     }
 
     /// The pool of `name`, while it has members.
@@ -108,7 +111,7 @@ where
         let (balance, driver) = balance(name.clone(), healthy, self.strategy, Patience::default());
         let keys = self.keys.clone();
         let marks = Marks::default();
-        let retry = retry::idempotent(marks.clone());
+        let retry = RetryLayer::new(Idempotent::counting(marks.clone(), self.metrics.clone()));
         let pinned = Filter::new(retry.layer(balance), move |call| pinned(call, &keys));
         let pool = (self.wrap)(name, Pool::new(pinned));
         (Entry { pool, changes, members: 0, peers, marks }, Box::pin(driver))

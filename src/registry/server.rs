@@ -1,4 +1,4 @@
-use crate::{EndpointId, ServerName, upstream};
+use crate::{EndpointId, ServerName, metrics::Calls, upstream};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -32,6 +32,7 @@ struct Ambient {
     tasks: TaskTracker,
     /// Cancelled when no time is left for a stop in order.
     hurry: CancellationToken,
+    calls: Calls,
 }
 
 /// How a server is reached.
@@ -299,14 +300,20 @@ impl Server {
 
     /// Whether `other` describes the same server, reached in the same way.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let own = (&self.id, &self.name, &self.connection, self.weight, self.sessions, &self.metadata);
-        own == (&other.id, &other.name, &other.connection, other.weight, other.sessions, &other.metadata)
+        let terms = |server: &Self| (server.weight, server.sessions, server.resend);
+        let own = (&self.id, &self.name, &self.connection, &self.metadata);
+        own == (&other.id, &other.name, &other.connection, &other.metadata) && terms(self) == terms(other)
     }
 
     /// Lends the registry's settings and tracker.
     pub(crate) fn attach(mut self, settings: Arc<upstream::Settings>, tasks: TaskTracker) -> Self {
-        self.ambient = Ambient { settings, tasks, hurry: CancellationToken::new() };
+        self.ambient = Ambient { settings, tasks, ..Ambient::default() };
         self
+    }
+
+    /// What is counted of it.
+    pub fn calls(&self) -> &Calls {
+        &self.ambient.calls
     }
 
     /// Cancelled when its process must go at once, whoever still uses it.

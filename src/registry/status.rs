@@ -28,6 +28,10 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Status; 5] =
+        [Status::Registered, Status::Connecting, Status::Connected, Status::Error, Status::Stopped];
+
     /// The status of a server that the driver has begun with.
     pub(super) fn of(verdict: &Verdict) -> Self {
         match verdict {

@@ -3,6 +3,7 @@ use crate::{
     BoxError, Call, Method, Reply,
     balance::{Tried, error::Failed},
     error::find,
+    metrics::{Count, Metrics},
     upstream::error::{Closed, Status},
 };
 use futures_util::future::Either;
@@ -43,22 +44,34 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Idempotent {
     never_sent: NeverSent,
-    marks: Marks,
-    budget: Arc<TpsBudget>,
+    shared: Arc<Shared>,
     // Of this call: tower clones the policy for each.
     counted: bool,
     resent: bool,
 }
 
+#[derive(Debug)]
+struct Shared {
+    marks: Marks,
+    budget: TpsBudget,
+    metrics: Metrics,
+}
+
 impl Idempotent {
     /// A policy for one pool; its clones share the budget.
     pub fn new(marks: Marks) -> Self {
-        let budget = Arc::new(TpsBudget::new(WINDOW, RESERVE, SHARE));
-        Self { never_sent: NeverSent::default(), marks, budget, counted: false, resent: false }
+        Self::counting(marks, Metrics::default())
+    }
+
+    /// [`new`](Self::new), which counts in `metrics` what it repeats.
+    pub fn counting(marks: Marks, metrics: Metrics) -> Self {
+        let budget = TpsBudget::new(WINDOW, RESERVE, SHARE);
+        let shared = Arc::new(Shared { marks, budget, metrics });
+        Self { never_sent: NeverSent::default(), shared, counted: false, resent: false }
     }
 
     fn may_run_twice(&self, call: &Call) -> bool {
-        let is_marked = || call.params.name().is_some_and(|tool| self.marks.contains(&tool));
+        let is_marked = || call.params.name().is_some_and(|tool| self.shared.marks.contains(&tool));
         call.method == Method::TOOLS_CALL && call.pin.is_none() && is_marked()
     }
 }
@@ -69,15 +82,21 @@ impl Policy<Call, Reply, BoxError> for Idempotent {
     fn retry(&mut self, call: &mut Call, result: &mut Result<Reply, BoxError>) -> Option<Self::Future> {
         if !self.counted {
             self.counted = true;
-            self.budget.deposit();
+            self.shared.budget.deposit();
         }
         if let Some(again) = self.never_sent.retry(call, result) {
+            self.shared.metrics.count(Count::Unsent);
             return Some(again);
         }
         let error = result.as_ref().err()?;
-        if self.resent || !is_transient(error) || !self.may_run_twice(call) || !self.budget.withdraw() {
+        if self.resent || !is_transient(error) || !self.may_run_twice(call) {
             return None;
         }
+        if !self.shared.budget.withdraw() {
+            self.shared.metrics.count(Count::OverBudget);
+            return None;
+        }
+        self.shared.metrics.count(Count::Idempotent);
         self.resent = true;
         if let Some(failed) = find::<Failed>(&**error) {
             tracing::debug!(endpoint = %failed.endpoint, "a call that may run twice is sent again");

@@ -1,5 +1,5 @@
 use super::{Hub, Subscribe};
-use crate::route::Versions;
+use crate::{metrics::Metrics, route::Versions};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,7 @@ pub struct SubscribeLayer {
     pub(super) places: Arc<Semaphore>,
     pub(super) shutdown: CancellationToken,
     pub(super) hub: Option<Hub>,
+    pub(super) metrics: Metrics,
 }
 
 impl SubscribeLayer {
@@ -47,7 +48,7 @@ impl SubscribeLayer {
     /// Tells of changes of `versions`: those of the [`Tables`](crate::route::Tables) that are listed from.
     pub fn new(versions: watch::Receiver<Versions>) -> Self {
         let places = Arc::new(Semaphore::new(Self::MAX_STREAMS));
-        Self { versions, places, shutdown: CancellationToken::new(), hub: None }
+        Self { versions, places, shutdown: CancellationToken::new(), hub: None, metrics: Metrics::default() }
     }
 
     /// Allows at most `limit` streams at once; one more is refused with 503.
@@ -62,6 +63,13 @@ impl SubscribeLayer {
     #[must_use]
     pub fn resources(mut self, hub: Hub) -> Self {
         self.hub = Some(hub);
+        self
+    }
+
+    /// Counts its streams.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
         self
     }
 

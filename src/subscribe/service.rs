@@ -1,5 +1,5 @@
 use super::{SubscribeLayer, future::ResponseFuture, stream::changes, wishes::Wishes};
-use crate::{BoxError, Call, Method, Reply, error::Problem, json::Params};
+use crate::{BoxError, Call, Method, Reply, error::Problem, json::Params, metrics::Gauge};
 use std::{
     task::{Context, Poll},
     time::Duration,
@@ -59,12 +59,13 @@ impl<S> Subscribe<S> {
         let wishes = wishes.ok_or_else(|| {
             Problem::rpc(200, -32602, "invalid params: \"notifications\" must be an object of wishes")
         })?;
-        let SubscribeLayer { versions, places, shutdown, hub } = self.layer.clone();
+        let SubscribeLayer { versions, places, shutdown, hub, metrics } = self.layer.clone();
         let place = places.try_acquire_owned().map_err(|_| {
             Problem::new(503, "too_many_streams", "too many clients are listening").with_retry_after(FULL_RETRY)
         })?;
         let resources = hub.filter(|_| !wishes.uris.is_empty()).map(|hub| hub.subscribe(wishes.uris));
-        Ok(Reply::stream(changes(wishes.lists, versions, resources, shutdown)).hold(place))
+        Ok(Reply::stream(changes(wishes.lists, versions, resources, shutdown))
+            .hold((place, metrics.hold(Gauge::Streams))))
     }
 }
 

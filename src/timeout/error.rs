@@ -5,7 +5,25 @@ use std::time::Duration;
 /// The server was silent for too long, or the call took too long in all.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {} ms", .0.as_millis())]
-pub struct Elapsed(pub(super) Duration);
+pub struct Elapsed(pub(super) Duration, pub(super) Limit);
+
+impl Elapsed {
+    /// Which of a call's deadlines it was.
+    pub const fn limit(&self) -> Limit {
+        self.1
+    }
+}
+
+/// The deadlines of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// The longest silence of a server.
+    Silence,
+    /// The longest time in all.
+    Total,
+    /// The longest wait for a person's answer to a server's question.
+    Ask,
+}
 
 /// The call was still running when the time that a gateway gives its calls at the end was over.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 use super::{
     Lapse,
-    error::{Elapsed, Stopping},
+    error::{Elapsed, Limit, Stopping},
     question::{Question, Questions},
 };
 use crate::BoxError;
@@ -45,15 +45,15 @@ impl Terms {
         Self { bounds, started: now, heard: now, asked: None, questions: Questions::default(), lapse }
     }
 
-    /// The next deadline, and the duration it stands for.
-    fn next(&self) -> (Instant, Duration) {
+    /// The next deadline, and what it stands for.
+    fn next(&self) -> (Instant, Elapsed) {
         let Bounds { idle, total, ask, .. } = self.bounds;
         if let Some(asked) = self.asked {
-            return (asked + ask.min(FAR), ask);
+            return (asked + ask.min(FAR), Elapsed(ask, Limit::Ask));
         }
         let silence = self.heard + idle.min(FAR);
         let end = self.started + total.min(FAR);
-        if end < silence { (end, total) } else { (silence, idle) }
+        if end < silence { (end, Elapsed(total, Limit::Total)) } else { (silence, Elapsed(idle, Limit::Silence)) }
     }
 
     /// A server that told something within the longest silence is alive: its call just took too long. One that waits
@@ -120,13 +120,13 @@ impl Watch {
         }
         loop {
             ready!(this.sleep.as_mut().poll(cx));
-            let (deadline, allowed) = this.terms.next();
+            let (deadline, elapsed) = this.terms.next();
             let now = Instant::now();
             if now >= deadline {
                 if this.terms.is_silence(now) {
                     this.terms.lapse.set();
                 }
-                return Poll::Ready(Elapsed(allowed).into());
+                return Poll::Ready(elapsed.into());
             }
             this.sleep.as_mut().reset(deadline);
         }

@@ -1,4 +1,4 @@
-use crate::{json::Json, seal::Keys};
+use crate::{json::Json, metrics::Metrics, seal::Keys};
 use std::time::Duration;
 
 /// How the gateway deals with every server; one value per registry.
@@ -24,6 +24,8 @@ pub struct Settings {
     pub keys: Keys,
     /// The `clientInfo` servers are told where no client's own is at hand.
     pub client_info: Json,
+    /// Where a gateway with this registry counts what it refuses, drops and repeats.
+    pub metrics: Metrics,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
                 env!("CARGO_PKG_VERSION"),
                 r#""}"#
             )),
+            metrics: Metrics::default(),
         }
     }
 }

@@ -16,8 +16,12 @@ async fn ask(request: http::request::Builder, ready: bool) -> (StatusCode, Value
     registry.register(Server::stdio("files-1", "files", "files-server").arg("hunter2").env("K", "hunter2")).unwrap();
     let admin = OriginLayer::localhost().layer(Admin::new(registry, move || ready));
     let (head, body) = admin.oneshot(request.body(()).unwrap()).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    if head.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8" {
+        return (head.status, String::from_utf8(body.to_vec()).unwrap().into());
+    }
     assert_eq!(head.headers["content-type"], "application/json");
-    (head.status, serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap())
+    (head.status, serde_json::from_slice(&body).unwrap())
 }
 
 fn get(path: &str) -> http::request::Builder {
@@ -38,7 +42,7 @@ async fn it_can_be_probed_and_nothing_can_be_changed() {
     assert_eq!(ask(get("/healthz"), false).await, (StatusCode::OK, json!({"status": "ok"})));
     assert_eq!(ask(get("/readyz"), true).await.0, StatusCode::OK);
     assert_eq!(ask(get("/readyz"), false).await.0, StatusCode::SERVICE_UNAVAILABLE);
-    for path in ["/servers", "/health", "/healthz", "/readyz"] {
+    for path in ["/servers", "/health", "/metrics", "/healthz", "/readyz"] {
         for method in [Method::POST, Method::PUT, Method::DELETE] {
             assert_eq!(ask(get(path).method(method), true).await.0, StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -47,8 +51,29 @@ async fn it_can_be_probed_and_nothing_can_be_changed() {
 }
 
 #[tokio::test]
+async fn what_is_counted_is_shown_as_prometheus_text() {
+    let (status, text) = ask(get("/metrics"), true).await;
+    let text = text.as_str().unwrap();
+    assert_eq!(status, StatusCode::OK);
+    for line in [
+        "# TYPE mcp_gateway_refused_total counter",
+        "mcp_gateway_refused_total{reason=\"overloaded\"} 0",
+        "# TYPE mcp_gateway_sessions gauge",
+        "mcp_gateway_server_status{server=\"files-1\",name=\"files\",status=\"registered\"} 1",
+        "mcp_gateway_server_status{server=\"files-1\",name=\"files\",status=\"connected\"} 0",
+        "mcp_gateway_server_starts_total{server=\"files-1\",name=\"files\"} 0",
+        "mcp_gateway_server_call_duration_seconds_bucket{server=\"search-1\",name=\"search\",le=\"+Inf\"} 0",
+    ] {
+        assert!(text.lines().any(|is| is == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("hunter2"));
+}
+
+#[tokio::test]
 async fn strange_names_and_pages_see_nothing() {
-    let rebound = Request::get("/servers").header("host", "rebound.example");
-    assert_eq!(ask(rebound, true).await.0, StatusCode::FORBIDDEN);
-    assert_eq!(ask(get("/servers").header("origin", "http://evil.example"), true).await.0, StatusCode::FORBIDDEN);
+    for path in ["/servers", "/health", "/metrics", "/healthz", "/readyz"] {
+        let rebound = Request::get(path).header("host", "rebound.example");
+        assert_eq!(ask(rebound, true).await.0, StatusCode::FORBIDDEN);
+        assert_eq!(ask(get(path).header("origin", "http://evil.example"), true).await.0, StatusCode::FORBIDDEN);
+    }
 }

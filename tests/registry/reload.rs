@@ -8,7 +8,7 @@ use crate::{
 use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::sleep;
-use tower_mcp_gateway::registry::{RegisterError, Status};
+use tower_mcp_gateway::registry::{RegisterError, Resend, Sessions, Status};
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_changes_serves_without_a_gap_and_one_that_does_not_keeps_its_connection() {
@@ -36,6 +36,27 @@ async fn a_server_that_changes_serves_without_a_gap_and_one_that_does_not_keeps_
     calls.await.unwrap();
     assert_eq!(fleet.peer("b").handles(), handles, "not connected anew");
     until(&registry, |list| list.len() == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_of_an_entry_is_another_is_taken_up() {
+    let fleet = Fleet::default();
+    let (registry, _driver) = start_with(&fleet, [server("a", "a")]);
+    listed(&registry, "a").await;
+    let metadata = serde_json::Map::from_iter([("site".into(), "b".into())]);
+    let others = [
+        server("a", "b"),
+        server("a", "a").weight(2).unwrap(),
+        server("a", "a").resend(Resend::Idempotent),
+        server("a", "a").sessions(Sessions::Shared),
+        server("a", "a").metadata(metadata),
+        server("a", "a").header("x-key", "b").unwrap(),
+    ];
+    for other in others {
+        assert_eq!(registry.reload([other]).unwrap().changed, ["a".into()]);
+        assert_eq!(registry.reload([server("a", "a")]).unwrap().changed, ["a".into()]);
+    }
+    assert_eq!(registry.reload([server("a", "a")]).unwrap().unchanged, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,8 +52,7 @@ impl Legacy {
     pub(super) fn new(settings: Arc<Settings>) -> Self {
         let generate = || Keys::generate().expect("the operating system gives random bytes");
         let keys = settings.keys.clone().unwrap_or_else(generate);
-        let sessions =
-            Arc::new(Sessions::new(settings.max_sessions, settings.session_idle, keys, settings.mount.clone()));
+        let sessions = Arc::new(Sessions::new(&settings, keys));
         Self { settings, sessions }
     }
 

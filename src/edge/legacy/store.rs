@@ -3,7 +3,13 @@ use super::{
     session::{Entry, lock},
     token::{Clock, Stamp, Token},
 };
-use crate::{auth::Mark, edge::error::Refusal, error::Problem, seal::Keys};
+use crate::{
+    auth::Mark,
+    edge::{error::Refusal, layer::Settings},
+    error::Problem,
+    metrics::{Gauge, Held, Metrics},
+    seal::Keys,
+};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -26,10 +32,12 @@ pub(super) struct Sessions {
     mount: Box<str>,
     clock: Clock,
     budget: Arc<Budget>,
+    metrics: Metrics,
 }
 
 struct Store {
-    entries: HashMap<Box<str>, Arc<Entry>>,
+    /// Each is counted while it is here.
+    entries: HashMap<Box<str>, (Arc<Entry>, Held)>,
     /// Sessions that were ended before their time; their ids still open.
     revoked: BTreeSet<Stamp>,
     swept: Instant,
@@ -43,9 +51,11 @@ impl Sessions {
     /// ids would open again for what is left of their day.
     const MAX_REVOKED: usize = 1 << 16;
 
-    pub(super) fn new(max: usize, idle: Duration, keys: Keys, mount: Box<str>) -> Self {
+    pub(super) fn new(settings: &Settings, keys: Keys) -> Self {
         let store = Store { entries: HashMap::new(), revoked: BTreeSet::new(), swept: Instant::now() };
-        Self { store: Mutex::new(store), max, idle, keys, mount, clock: Clock::new(), budget: Arc::default() }
+        let (max, idle, mount) = (settings.max_sessions, settings.session_idle, settings.mount.clone());
+        let (clock, budget, metrics) = (Clock::new(), Arc::default(), settings.metrics.clone());
+        Self { store: Mutex::new(store), max, idle, keys, mount, clock, budget, metrics }
     }
 
     pub(super) fn keys(&self) -> &Keys {
@@ -79,12 +89,12 @@ impl Sessions {
         if entry.stamp().is_some_and(|stamp| store.revoked.contains(stamp)) {
             return Err(super::no_session());
         }
-        if let Some(there) = store.entries.get(entry.id()) {
+        if let Some((there, _)) = store.entries.get(entry.id()) {
             return Ok(there.clone());
         }
         match store.entries.len() < self.max {
             true => {
-                store.entries.insert(entry.id().into(), entry.clone());
+                store.entries.insert(entry.id().into(), (entry.clone(), self.metrics.hold(Gauge::Sessions)));
                 Ok(entry)
             }
             false => Err(full()),
@@ -119,7 +129,8 @@ impl Sessions {
     /// The session of `owner` with this id where it is in memory, which is in use from now.
     pub(super) fn known(&self, id: &str, owner: &Mark) -> Option<Arc<Entry>> {
         self.sweep(self.idle / 4);
-        let entry = lock(&self.store).entries.get(id).filter(|entry| entry.is_of(owner)).cloned()?;
+        let is_theirs = |entry: &&Arc<Entry>| entry.is_of(owner);
+        let entry = lock(&self.store).entries.get(id).map(|(entry, _)| entry).filter(is_theirs).cloned()?;
         if entry.is_over(self.clock.now(), self.idle) {
             self.remove(id);
             return None;
@@ -146,7 +157,7 @@ impl Sessions {
     /// Takes the session with this id out of memory, with everything in it.
     pub(super) fn remove(&self, id: &str) {
         let entry = lock(&self.store).entries.remove(id);
-        if let Some(entry) = entry {
+        if let Some((entry, _)) = entry {
             entry.close();
         }
     }
@@ -154,7 +165,7 @@ impl Sessions {
     /// Takes all sessions out of memory.
     pub(super) fn close(&self) {
         let entries = std::mem::take(&mut lock(&self.store).entries);
-        entries.values().for_each(|entry| entry.close());
+        entries.values().for_each(|(entry, _)| entry.close());
     }
 
     pub(super) fn len(&self) -> usize {
@@ -171,7 +182,7 @@ impl Sessions {
             }
             store.swept = Instant::now();
             let now = self.clock.now();
-            store.entries.retain(|_, entry| {
+            store.entries.retain(|_, (entry, _)| {
                 let over = entry.is_over(now, self.idle);
                 if over {
                     expired.push(entry.clone());

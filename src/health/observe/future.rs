@@ -55,7 +55,7 @@ where
 fn observe(result: Result<Reply, BoxError>, mut witness: Witness) -> Result<Reply, BoxError> {
     match result.map(Reply::into_single) {
         Ok(Ok(outcome)) => {
-            witness.succeeded();
+            witness.succeeded(&outcome);
             Ok(Reply::single(outcome))
         }
         Ok(Err(events)) => {

@@ -1,5 +1,5 @@
 use super::Observe;
-use crate::health::Vital;
+use crate::{health::Vital, metrics::Calls};
 use tower::Layer;
 
 /// Reports how calls end to the endpoint's [`Vital`].
@@ -20,12 +20,20 @@ use tower::Layer;
 #[derive(Clone, Debug)]
 pub struct ObserveLayer {
     vital: Vital,
+    calls: Calls,
 }
 
 impl ObserveLayer {
     /// Reports to `vital`.
-    pub const fn new(vital: Vital) -> Self {
-        Self { vital }
+    pub fn new(vital: Vital) -> Self {
+        Self { vital, calls: Calls::default() }
+    }
+
+    /// Also counts them in `calls`.
+    #[must_use]
+    pub fn calls(mut self, calls: Calls) -> Self {
+        self.calls = calls;
+        self
     }
 }
 
@@ -33,6 +41,6 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Observe::new(inner, self.vital.clone())
+        Observe::new(inner, self.vital.clone(), self.calls.clone())
     }
 }

@@ -1,5 +1,5 @@
 use super::{future::ResponseFuture, witness::Witness};
-use crate::{BoxError, Call, Method, Reply, health::Vital};
+use crate::{BoxError, Call, Method, Reply, health::Vital, metrics::Calls};
 use std::task::{Context, Poll};
 use tower::Service;
 
@@ -21,12 +21,13 @@ use tower::Service;
 pub struct Observe<S> {
     inner: S,
     vital: Vital,
+    calls: Calls,
 }
 
 impl<S> Observe<S> {
-    /// Reports to `vital`.
-    pub const fn new(inner: S, vital: Vital) -> Self {
-        Self { inner, vital }
+    /// Reports to `vital`, and counts in `calls`.
+    pub const fn new(inner: S, vital: Vital, calls: Calls) -> Self {
+        Self { inner, vital, calls }
     }
 
     /// The wrapped service.
@@ -62,7 +63,7 @@ where
         if call.method == Method::PING {
             return ResponseFuture::new(self.inner.call(call), None);
         }
-        match Witness::admit(&self.vital, &call) {
+        match Witness::admit(&self.vital, &self.calls, &call) {
             Ok(witness) => ResponseFuture::new(self.inner.call(call), Some(witness)),
             Err(open) => ResponseFuture::refused(open),
         }

@@ -28,7 +28,7 @@ impl Stream for ObserveStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let event = ready!(Pin::new(&mut self.events).poll_next(cx));
         match &event {
-            Some(Ok(Event::Done(_))) => self.witness.succeeded(),
+            Some(Ok(Event::Done(outcome))) => self.witness.succeeded(outcome),
             Some(Err(error)) => self.witness.failed(error),
             Some(Ok(_)) | None => {}
         }

@@ -2,9 +2,13 @@ use crate::{
     BoxError, Call,
     error::{Problem, find, is_connection},
     health::{Vital, error::Open, reason::reason, vital::Admission},
+    metrics::{Calls, Kind, Outcome},
+    reply,
     timeout::Lapse,
     upstream::error::Replaced,
 };
+use std::time::Duration;
+use tokio::time::Instant;
 use tower::load_shed::error::Overloaded;
 
 /// One call being watched. It reports once: how the call ended, or, when dropped before, why.
@@ -14,12 +18,21 @@ pub(super) struct Witness {
     // None once the end has been reported.
     admission: Option<Admission>,
     lapse: Option<Lapse>,
+    calls: Calls,
+    kind: Kind,
+    began: Instant,
 }
 
 impl Witness {
-    pub(super) fn admit(vital: &Vital, call: &Call) -> Result<Self, Open> {
-        let admission = Some(vital.admit()?);
-        Ok(Self { vital: vital.clone(), admission, lapse: call.extensions.get().cloned() })
+    pub(super) fn admit(vital: &Vital, calls: &Calls, call: &Call) -> Result<Self, Open> {
+        let kind = Kind::of(&call.method);
+        let admission = vital.admit().inspect_err(|_| calls.ended(kind, Outcome::Refused, Duration::ZERO))?;
+        let (vital, lapse) = (vital.clone(), call.extensions.get().cloned());
+        Ok(Self { vital, admission: Some(admission), lapse, calls: calls.clone(), kind, began: Instant::now() })
+    }
+
+    fn ended(&self, outcome: Outcome) {
+        self.calls.ended(self.kind, outcome, self.began.elapsed());
     }
 
     /// The server said something, but not the last.
@@ -29,15 +42,21 @@ impl Witness {
         }
     }
 
-    pub(super) fn succeeded(&mut self) {
+    pub(super) fn succeeded(&mut self, outcome: &reply::Outcome) {
         if let Some(admission) = self.admission.take() {
             self.vital.succeeded(admission);
+            self.ended(match outcome {
+                reply::Outcome::Error(_) => Outcome::Error,
+                reply::Outcome::Result(_) | reply::Outcome::Accepted => Outcome::Result,
+            });
         }
     }
 
     pub(super) fn failed(&mut self, error: &BoxError) {
         let Some(admission) = self.admission.take() else { return };
-        if is_neutral(error) {
+        let neutral = is_neutral(error);
+        self.ended(if neutral { Outcome::Refused } else { Outcome::Failed });
+        if neutral {
             self.vital.released(admission);
         } else if is_connection(&**error) {
             self.vital.disconnected(admission, &reason(&**error));
@@ -51,8 +70,10 @@ impl Drop for Witness {
     fn drop(&mut self) {
         let Some(admission) = self.admission.take() else { return };
         if self.lapse.as_ref().is_some_and(Lapse::is_set) {
+            self.ended(Outcome::TimedOut);
             self.vital.failed(admission);
         } else {
+            self.ended(Outcome::Cancelled);
             self.vital.released(admission);
         }
     }

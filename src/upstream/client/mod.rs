@@ -14,7 +14,11 @@ use self::{
     fault::{Fault, describe},
 };
 use super::error::{Closed, Connect, TooLarge};
-use crate::{BoxError, registry::Server};
+use crate::{
+    BoxError,
+    metrics::{Count, Metrics},
+    registry::Server,
+};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
@@ -65,6 +69,7 @@ struct Inner {
     fault: Fault,
     tasks: TaskTracker,
     detached: Arc<Semaphore>,
+    metrics: Metrics,
 }
 
 impl Client {
@@ -92,6 +97,7 @@ impl Client {
             fault: Fault::default(),
             tasks: server.tasks().clone(),
             detached: Arc::new(Semaphore::new(MAX_DETACHED)),
+            metrics: settings.metrics.clone(),
         }))
     }
 
@@ -161,6 +167,7 @@ impl Client {
     pub(crate) fn finish(&self, exchange: impl Future<Output: Send> + Send + 'static) {
         let permit = self.0.detached.clone().try_acquire_owned();
         let (Ok(permit), Ok(runtime)) = (permit, Handle::try_current()) else {
+            self.count(Count::Message);
             tracing::debug!("a message to a server was left out: too many are under way");
             return;
         };
@@ -169,6 +176,11 @@ impl Client {
             drop(permit);
         };
         self.0.tasks.spawn_on(tokio::time::timeout(DETACHED, exchange), &runtime);
+    }
+
+    /// Counts something for the whole gateway.
+    pub(crate) fn count(&self, what: Count) {
+        self.0.metrics.count(what);
     }
 
     /// The largest message, in bytes.

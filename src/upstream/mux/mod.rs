@@ -67,6 +67,7 @@ use crate::{
     BoxError, Method, Reply,
     json::{Id, object::Edit, write},
     meta,
+    metrics::{Count, Metrics},
 };
 use bytes::Bytes;
 use std::{
@@ -117,12 +118,20 @@ struct State {
     quiet: Option<Quiet>,
     outgoing: VecDeque<Bytes>,
     dropped: u64,
+    metrics: Metrics,
 }
 
 impl Mux {
     /// A channel without a connection.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A channel without a connection, which also counts in `metrics` what it drops.
+    pub fn counting(metrics: Metrics) -> Self {
+        let mux = Self::default();
+        mux.lock().metrics = metrics;
+        mux
     }
 
     /// Begins a connection and says its number, from 1; ends the one before, if nobody did.
@@ -289,10 +298,15 @@ impl Mux {
 }
 
 impl State {
+    fn drop_one(&mut self, what: Count) {
+        self.dropped += 1;
+        self.metrics.count(what);
+    }
+
     /// Queues a frame nobody waits for. Whoever does so tells the writer once the lock is free.
     fn push_outgoing(&mut self, frame: Bytes) {
         if self.outgoing.len() >= MAX_OUTGOING {
-            self.dropped += 1;
+            self.drop_one(Count::Message);
         } else {
             self.outgoing.push_back(frame);
         }

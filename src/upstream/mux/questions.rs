@@ -2,6 +2,7 @@ use super::{Mux, State, slot::Slot};
 use crate::{
     Method, Session,
     json::{Id, Json, Params, write},
+    metrics::Count,
     reply::{Answer, Ask, Note},
     upstream::ask::{self, MAX_ASKS},
 };
@@ -138,6 +139,7 @@ impl Mux {
                 Some((true, waker)) => waker_of_call = waker,
                 _ => {
                     state.push_outgoing(ask::nobody(&id));
+                    state.metrics.count(Count::Question);
                     tracing::warn!(question = %method, "{UNATTRIBUTABLE}");
                 }
             }

@@ -3,6 +3,7 @@ use crate::{
     Method,
     json::{Id, Json, MAX_BATCH, Malformed, Message, Params, elements, object::Edit},
     meta,
+    metrics::Count,
     reply::{Note, Outcome},
     upstream::error::Protocol,
 };
@@ -123,7 +124,7 @@ impl State {
         match self.slots.get_mut(&id).map(|slot| slot.push(note)) {
             Some(Ok(waker)) => waker.into_iter().collect(),
             Some(Err(())) => {
-                self.dropped += 1;
+                self.drop_one(Count::Notification);
                 Vec::new()
             }
             None => Vec::new(),

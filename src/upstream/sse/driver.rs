@@ -1,6 +1,7 @@
 use super::{Channel, resolve};
 use crate::{
     BoxError,
+    metrics::Count,
     upstream::{
         backoff::Backoff,
         client::Events,
@@ -121,7 +122,10 @@ impl Driver {
         let reading = async {
             while let Ok(Some(event)) = events.next().await {
                 if event.is_message() && !event.data.is_empty() {
-                    let _ = channel.mux.deliver(event.data).inspect_err(|error| tracing::debug!(%error, "skipped"));
+                    let _ = channel.mux.deliver(event.data).inspect_err(|error| {
+                        channel.client.count(Count::Garbage);
+                        tracing::debug!(%error, "skipped");
+                    });
                 }
             }
         };

@@ -71,9 +71,9 @@ impl Output {
     }
 
     /// Reads and forgets stdout, logs stderr, to the end of both.
-    pub(super) async fn drain(&mut self, id: &EndpointId) {
+    pub(super) async fn drain(&mut self, id: &EndpointId, counters: &Counters) {
         let stdout = async { while let Ok(Some(_)) = self.stdout.next().await {} };
-        tokio::join!(stdout, log(id, &mut self.stderr));
+        tokio::join!(stdout, log(id, counters, &mut self.stderr));
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn run(exchange: Exchange<'_>, child: &mut Child, group: &mut G
     let Exchange { id, mux, epoch, queue, released, hurry, counters } = exchange;
     let mut reader = std::pin::pin!(read(id, mux, counters, &mut output.stdout));
     let mut logger = std::pin::pin!(async {
-        log(id, &mut output.stderr).await;
+        log(id, counters, &mut output.stderr).await;
         std::future::pending::<Infallible>().await
     });
     let mut writer = std::pin::pin!(write(mux, epoch, queue, stdin));
@@ -173,11 +173,14 @@ async fn read(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Line
 
 /// Logs stderr, at most [`STDERR_LINES`] a [`STDERR_SPAN`]. It is read to the end whatever it says, so that a child that
 /// complains is never held up.
-async fn log(id: &EndpointId, stderr: &mut Lines<ChildStderr>) {
+async fn log(id: &EndpointId, counters: &Counters, stderr: &mut Lines<ChildStderr>) {
     let mut quota = Quota::default();
     while let Ok(Some(line)) = stderr.next().await {
         match quota.take(time::Instant::now()) {
-            Take::Drop => continue,
+            Take::Drop => {
+                counters.unlogged();
+                continue;
+            }
             Take::Log { dropped: 0 } => {}
             Take::Log { dropped } => {
                 tracing::warn!(target: "mcp::stderr", server = %id, dropped, "lines of stderr were not logged");

@@ -78,7 +78,7 @@ impl Driver {
         // Before the child is stopped, which takes time: what is in flight has failed already.
         self.mux.fail_all();
         self.phase.send_replace(Phase::Down("the child is being stopped".into()));
-        let drained = output.drain(&self.id);
+        let drained = output.drain(&self.id, &self.counters);
         if matches!(end, End::Exited(_)) {
             let _ = time::timeout(LEFTOVER, drained).await;
             return end;

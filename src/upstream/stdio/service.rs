@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     BoxError, Method, Reply,
+    metrics::{Calls, Count, Metrics},
     registry::Server,
     reply::Outcome,
     upstream::{
@@ -98,7 +99,9 @@ impl Stdio {
         let recipe = Recipe::of(server)?;
         let (sender, queue) = mpsc::channel(QUEUE);
         let (phase, phases) = watch::channel(Phase::Starting);
-        let (mux, counters, released) = (Mux::new(), Arc::<Counters>::default(), CancellationToken::new());
+        let metrics = server.settings().metrics.clone();
+        let counters = Arc::new(Counters::new(server.calls().clone(), metrics.clone()));
+        let (mux, released) = (Mux::counting(metrics), CancellationToken::new());
         let driver = Driver {
             id: server.id().clone(),
             recipe,
@@ -231,8 +234,10 @@ pub struct Stats {
     pub dropped: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counters {
+    calls: Calls,
+    metrics: Metrics,
     starts: AtomicU64,
     skipped: AtomicU64,
     cut: AtomicU64,
@@ -241,17 +246,30 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    fn new(calls: Calls, metrics: Metrics) -> Self {
+        let zero = AtomicU64::default;
+        Self { calls, metrics, starts: zero(), skipped: zero(), cut: zero(), reported: AtomicBool::default() }
+    }
+
     pub(super) fn start(&self) {
         self.starts.fetch_add(1, Relaxed);
+        self.calls.started();
     }
 
     pub(super) fn cut(&self) {
         self.cut.fetch_add(1, Relaxed);
+        self.metrics.count(Count::Garbage);
+    }
+
+    /// Counts a line of stderr that is not logged.
+    pub(super) fn unlogged(&self) {
+        self.metrics.count(Count::LogLine);
     }
 
     /// Counts a line that is no message; `true` for the first one.
     pub(super) fn skip(&self) -> bool {
         self.skipped.fetch_add(1, Relaxed);
+        self.metrics.count(Count::Garbage);
         !self.reported.swap(true, Relaxed)
     }
 }

@@ -1,8 +1,9 @@
-use super::{Heard, Phase, Shared, State};
+use super::{Caller, Heard, Phase, Shared, State};
 use crate::{
     Method,
     json::{Id, Json, Message, Params},
     meta,
+    metrics::Count,
     reply::Note,
     upstream::{
         Hop, ask,
@@ -158,11 +159,11 @@ impl Reader {
             // Under a token of ours, which is the id of a call.
             let token = note.params.member(meta::PROGRESS_TOKEN).and_then(|token| Id::from_json(token).ok()?.as_u64());
             if let Some(call) = token.and_then(|id| state.calls.get(&id)) {
-                let _ = call.heard.try_send(Heard::Note(note));
+                self.hand(call, note);
             }
         } else if note.method == Method::MESSAGE || note.method.as_str() == ELICITED {
             if let Some(call) = state.addressee() {
-                let _ = call.heard.try_send(Heard::Note(note));
+                self.hand(call, note);
             }
         } else {
             drop(state);
@@ -170,10 +171,17 @@ impl Reader {
         }
     }
 
+    fn hand(&self, call: &Caller, note: Note) {
+        if call.heard.try_send(Heard::Note(note)).is_err() {
+            self.endpoint.client.count(Count::Notification);
+        }
+    }
+
     fn asked(&self, id: Id, method: Method, params: Json) {
         let frame = ask::at_once(&id, &method).or_else(|| match Params::parse(params) {
             Ok(params) if offer(&self.shared.lock(), &id, &method, &params) => None,
             _ => {
+                self.endpoint.client.count(Count::Question);
                 tracing::warn!(question = %method, "a question on the stream of a session belongs to no call for certain");
                 Some(ask::nobody(&id))
             }
