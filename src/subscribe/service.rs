@@ -1,5 +1,5 @@
 use super::{SubscribeLayer, future::ResponseFuture, stream::changes, wishes::Wishes};
-use crate::{BoxError, Call, Method, Reply, error::Problem, json::Params, metrics::Gauge};
+use crate::{BoxError, Call, Method, Reply, error::Problem, metrics::Gauge};
 use std::{
     task::{Context, Poll},
     time::Duration,
@@ -54,7 +54,8 @@ impl<S> Subscribe<S> {
         self.inner
     }
 
-    fn listen(&self, params: &Params) -> Result<Reply, Problem> {
+    fn listen(&self, call: &Call) -> Result<Reply, Problem> {
+        let params = &call.params;
         let wishes = params.member("notifications").as_ref().and_then(Wishes::parse);
         let wishes = wishes.ok_or_else(|| {
             Problem::rpc(200, -32602, "invalid params: \"notifications\" must be an object of wishes")
@@ -63,7 +64,7 @@ impl<S> Subscribe<S> {
         let place = places.try_acquire_owned().map_err(|_| {
             Problem::new(503, "too_many_streams", "too many clients are listening").with_retry_after(FULL_RETRY)
         })?;
-        let resources = hub.filter(|_| !wishes.uris.is_empty()).map(|hub| hub.subscribe(wishes.uris));
+        let resources = hub.filter(|_| !wishes.uris.is_empty()).map(|hub| hub.subscribe(wishes.uris, call));
         Ok(Reply::stream(changes(wishes.lists, versions, resources, shutdown))
             .hold((place, metrics.hold(Gauge::Streams))))
     }
@@ -84,7 +85,7 @@ where
 
     fn call(&mut self, call: Call) -> ResponseFuture<S::Future> {
         if call.method == Method::LISTEN {
-            ResponseFuture::ready(self.listen(&call.params))
+            ResponseFuture::ready(self.listen(&call))
         } else {
             ResponseFuture::inner(self.inner.call(call))
         }

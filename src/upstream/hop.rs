@@ -70,6 +70,11 @@ pub struct OfClient {
     pub hears: bool,
 }
 
+/// In the extensions of a [`Method::LISTEN`](crate::Method::LISTEN): it is of one client, and wants what a server says in
+/// the session that it keeps for that client. A server that keeps none accepts it without a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InSession;
+
 /// Carries calls to one server in one way; knows ids, framing and tokens, but no handshake.
 ///
 /// - `poll_ready` reserves a place for one message, `call` spends it.

@@ -19,7 +19,7 @@ pub mod sse;
 #[cfg(feature = "stdio")]
 pub mod stdio;
 
-pub(crate) use self::backoff::Backoff;
+pub(crate) use self::{backoff::Backoff, hop::InSession};
 pub use self::{
     connect::{Upstream, connect},
     hop::{Hop, OfClient, Outbound, Transport},

@@ -14,7 +14,7 @@ TS = [NODE, "clients/walk.mjs"]
 
 def servers() -> list[tuple[Server, list[Step]]]:
     found = []
-    for name, wire, path in [("everything-stdio", "stdio", ""), ("everything-sse", "sse", "/sse")]:
+    for name, wire, path in [("everything-stdio", "stdio", ""), ("everything-sse", "sse", "/sse"), ("everything-http", "http", "/mcp")]:
         word = {"http": "streamableHttp"}.get(wire, wire)
         found.append((Server(name, wire, set(), [NODE, *EVERYTHING, word], path, []), walks.EVERYTHING))
     kinds = [("stdio", "legacy"), ("stdio", "modern"), ("http", "both"), ("http", "modern"), ("http", "sessions")]

@@ -12,12 +12,13 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
+    task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tower::{Service, ServiceExt};
 
 /// The longest wait for an endpoint's acknowledgement. It costs nothing but the URIs' turn: the stream before it goes on.
-const ACKNOWLEDGE: Duration = Duration::from_secs(10);
+pub(super) const ACKNOWLEDGE: Duration = Duration::from_secs(10);
 /// How long the stream before is still read once another has taken its place: what the server said on it last may be on
 /// its way.
 const OVERLAP: Duration = Duration::from_secs(1);
@@ -39,16 +40,18 @@ pub struct Feed<S> {
     service: S,
     terms: Terms,
     backoff: Backoff,
+    /// Subscriptions that clients have in sessions of their own.
+    own: JoinSet<()>,
 }
 
 /// A stream that was acknowledged.
-struct Stream {
-    events: Events,
-    honoured: Uris,
+pub(super) struct Stream {
+    pub(super) events: Events,
+    pub(super) honoured: Uris,
 }
 
 /// Why there is no stream.
-enum Failed {
+pub(super) enum Failed {
     /// The server said no.
     Refused,
     /// Nobody said anything that makes sense.
@@ -65,7 +68,7 @@ impl<S> Feed<S> {
         service: S,
         terms: Terms,
     ) -> Self {
-        Self { hub, endpoint, number, changed, service, terms, backoff: Backoff::default() }
+        Self { hub, endpoint, number, changed, service, terms, backoff: Backoff::default(), own: JoinSet::new() }
     }
 }
 
@@ -100,6 +103,7 @@ where
         // While there is a stream, one that could not take its place is not tried again before this.
         let mut not_before = Instant::now();
         loop {
+            self.welcome();
             let wanted = self.hub.wanted(&self.endpoint);
             if wanted.is_empty() {
                 return Ok(());
@@ -138,16 +142,17 @@ where
         }
     }
 
+    /// Subscribes those who have come in sessions of their own, where the endpoint has such.
+    fn welcome(&mut self) {
+        while self.own.try_join_next().is_some() {}
+        for arrival in self.hub.arrivals(&self.endpoint) {
+            self.own.spawn(arrival.keep(self.service.clone()));
+        }
+    }
+
     /// Opens a stream for these URIs, up to its acknowledgement.
     fn open(&self, uris: Uris) -> Opening {
-        let mut filter = b"{\"resourceSubscriptions\":[".to_vec();
-        for (place, uri) in uris.iter().enumerate() {
-            if place > 0 {
-                filter.push(b',');
-            }
-            write::string(&mut filter, uri);
-        }
-        filter.extend_from_slice(b"]}");
+        let filter = listen(&uris);
         let call = Call::new(Method::LISTEN, self.terms.params(&[Edit::Set("notifications", &filter)]));
         let service = self.service.clone();
         async move {
@@ -174,7 +179,7 @@ where
     }
 }
 
-async fn acknowledged<S>(service: S, call: Call, asked: &Uris) -> Result<Stream, Failed>
+pub(super) async fn acknowledged<S>(service: S, call: Call, asked: &Uris) -> Result<Stream, Failed>
 where
     S: Service<Call, Response = Reply>,
     S::Error: Into<BoxError>,
@@ -188,10 +193,23 @@ where
                 return Ok(Stream { events, honoured });
             }
             Some(Ok(Event::Note(_) | Event::Ask(_))) => {}
-            Some(Ok(Event::Done(Outcome::Error(_)))) => return Err(Failed::Refused),
+            Some(Ok(Event::Done(Outcome::Error(_) | Outcome::Accepted))) => return Err(Failed::Refused),
             Some(Ok(Event::Done(_)) | Err(_)) | None => return Err(Failed::Lost),
         }
     }
+}
+
+/// The `notifications` that ask for these URIs.
+pub(super) fn listen(uris: &Uris) -> Vec<u8> {
+    let mut filter = b"{\"resourceSubscriptions\":[".to_vec();
+    for (place, uri) in uris.iter().enumerate() {
+        if place > 0 {
+            filter.push(b',');
+        }
+        write::string(&mut filter, uri);
+    }
+    filter.extend_from_slice(b"]}");
+    filter
 }
 
 /// Which of the URIs an acknowledgement names.

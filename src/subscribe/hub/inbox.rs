@@ -17,6 +17,8 @@ struct Marks {
     slots: Vec<Slot>,
     /// URIs with an update to be told, each at most once, the one that has waited longest first.
     due: VecDeque<usize>,
+    /// Endpoints that have not said yet whether they keep a session for the listener.
+    settling: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,11 +26,13 @@ struct Slot {
     /// Whether a server tells of changes; `None` while that is being found out.
     honoured: Option<bool>,
     due: bool,
+    /// Whether the listener hears of it in a session of its own.
+    own: bool,
 }
 
 impl Inbox {
     pub(super) fn new(uris: usize) -> Self {
-        let marks = Marks { slots: vec![Slot::default(); uris], due: VecDeque::new() };
+        let marks = Marks { slots: vec![Slot::default(); uris], due: VecDeque::new(), settling: 0 };
         Self { marks: Mutex::new(marks), wake: Notify::new() }
     }
 
@@ -48,11 +52,37 @@ impl Inbox {
         }
     }
 
-    /// Completes once every URI is decided.
+    /// Says whether the listener hears of the URI in a session of its own, and then of nobody else.
+    pub(super) fn own(&self, place: usize, own: bool) {
+        self.lock().slots[place].own = own;
+    }
+
+    /// Notes an update that everybody is told of.
+    pub(super) fn mark_shared(&self, place: usize) {
+        let own = self.lock().slots[place].own;
+        if !own {
+            self.mark(place);
+        }
+    }
+
+    /// Counts an endpoint that has to say whether it keeps a session for the listener, or has said so.
+    pub(super) fn settle(&self, begins: bool) {
+        let mut marks = self.lock();
+        marks.settling = if begins { marks.settling + 1 } else { marks.settling.saturating_sub(1) };
+        drop(marks);
+        self.wake.notify_one();
+    }
+
+    /// Completes once every URI is decided, in sessions of the listener's own as well.
     pub(super) async fn decided(&self) {
-        while self.lock().slots.iter().any(|slot| slot.honoured.is_none()) {
+        while self.is_undecided() {
             self.wake.notified().await;
         }
+    }
+
+    fn is_undecided(&self) -> bool {
+        let marks = self.lock();
+        marks.settling > 0 || marks.slots.iter().any(|slot| slot.honoured.is_none())
     }
 
     /// Which URIs are honoured; those that are not decided by now are not.

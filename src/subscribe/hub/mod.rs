@@ -1,5 +1,6 @@
 mod feed;
 mod inbox;
+mod own;
 mod subscription;
 mod topic;
 mod topics;
@@ -9,6 +10,7 @@ pub(super) use self::subscription::Subscription;
 
 use self::{
     inbox::Inbox,
+    own::Arrival,
     topics::{Topics, Uris, World},
 };
 use crate::{
@@ -126,7 +128,9 @@ impl Hub {
     }
 
     /// Begins to listen to these URIs; those beyond the bounds are left out.
-    pub(super) fn subscribe(&self, uris: impl IntoIterator<Item = String>) -> Subscription {
+    ///
+    /// `client` is a call of whoever listens.
+    pub(super) fn subscribe(&self, uris: impl IntoIterator<Item = String>, client: &Call) -> Subscription {
         let mut seen = HashSet::new();
         let uris: Vec<Arc<str>> =
             uris.into_iter().map(Arc::from).filter(|uri: &Arc<str>| seen.insert(uri.clone())).collect();
@@ -144,7 +148,9 @@ impl Hub {
             for (place, uri) in uris.iter().enumerate() {
                 topics.subscribe(uri, listener, (inbox.clone(), place), world);
             }
-            Subscription::new(self.clone(), listener, uris, inbox)
+            let subscription = Subscription::new(self.clone(), listener, uris, inbox);
+            topics.arrive(subscription.uris(), |uris| subscription.arrival(uris, client));
+            subscription
         })
     }
 
@@ -159,6 +165,10 @@ impl Hub {
 
     fn wanted(&self, endpoint: &EndpointId) -> Uris {
         self.lock().wanted(endpoint)
+    }
+
+    fn arrivals(&self, endpoint: &EndpointId) -> Vec<Arrival> {
+        self.lock().arrivals(endpoint)
     }
 
     fn acknowledged(&self, endpoint: &EndpointId, asked: &Uris, honoured: &Uris) {

@@ -1,6 +1,8 @@
-use super::{Hub, inbox::Inbox};
+use super::{Hub, inbox::Inbox, own::Arrival};
+use crate::Call;
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a client's acknowledgement waits for those of servers. A server that needs longer is not waited for by a
 /// client, which is told that the URI is not honoured and may ask again.
@@ -13,11 +15,24 @@ pub(in crate::subscribe) struct Subscription {
     listener: u64,
     uris: Vec<Arc<str>>,
     inbox: Arc<Inbox>,
+    gone: CancellationToken,
+    /// Ends what it has in sessions of its own.
+    _own: DropGuard,
 }
 
 impl Subscription {
     pub(super) fn new(hub: Hub, listener: u64, uris: Vec<Arc<str>>, inbox: Arc<Inbox>) -> Self {
-        Self { hub, listener, uris, inbox }
+        let gone = CancellationToken::new();
+        Self { hub, listener, uris, inbox, gone: gone.clone(), _own: gone.drop_guard() }
+    }
+
+    pub(super) fn uris(&self) -> &[Arc<str>] {
+        &self.uris
+    }
+
+    /// Comes to an endpoint for some of the URIs.
+    pub(super) fn arrival(&self, uris: Vec<(Arc<str>, usize)>, client: &Call) -> Arrival {
+        Arrival::new(client.clone(), uris, self.inbox.clone(), self.gone.clone())
     }
 
     /// Waits until servers have said of each URI whether they tell of its changes.

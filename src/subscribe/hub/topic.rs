@@ -44,7 +44,7 @@ impl Topic {
     }
 
     pub(super) fn update(&self) {
-        self.listeners.values().for_each(|(inbox, place)| inbox.mark(*place));
+        self.listeners.values().for_each(|(inbox, place)| inbox.mark_shared(*place));
     }
 
     /// Tells all who wait for the word; without effect on those who have it.

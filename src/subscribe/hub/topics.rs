@@ -1,5 +1,6 @@
 use super::{
     inbox::Inbox,
+    own::Arrival,
     topic::{State, Topic},
 };
 use crate::{EndpointId, health::Verdict};
@@ -30,6 +31,8 @@ pub(super) struct Topics {
 struct Post {
     number: u64,
     wanted: Uris,
+    /// Listeners that have come since the feed has looked.
+    arrivals: Vec<Arrival>,
     changed: Arc<Notify>,
 }
 
@@ -96,7 +99,7 @@ impl Topics {
     /// Takes an endpoint in, in the place of an earlier one of its id.
     pub(super) fn attach(&mut self, endpoint: EndpointId, world: &impl World) -> (u64, Arc<Notify>) {
         let (number, changed) = (self.number(), Arc::new(Notify::new()));
-        let post = Post { number, wanted: Uris::new(), changed: changed.clone() };
+        let post = Post { number, wanted: Uris::new(), arrivals: Vec::new(), changed: changed.clone() };
         let former = self.posts.insert(endpoint.clone(), post);
         self.unplace(&endpoint, former.map(|post| post.wanted).unwrap_or_default());
         self.review(world);
@@ -122,6 +125,30 @@ impl Topics {
 
     pub(super) fn wanted(&self, endpoint: &EndpointId) -> Uris {
         self.posts.get(endpoint).map(|post| post.wanted.clone()).unwrap_or_default()
+    }
+
+    /// Tells the endpoint of each of the URIs that `arrival` has come for them.
+    pub(super) fn arrive(&mut self, uris: &[Arc<str>], arrival: impl Fn(Vec<(Arc<str>, usize)>) -> Arrival) {
+        let mut by_place: HashMap<EndpointId, Vec<(Arc<str>, usize)>> = HashMap::new();
+        for (place, uri) in uris.iter().enumerate() {
+            if let Some(endpoint) = self.by_uri.get(uri).and_then(|topic| topic.place.clone()) {
+                by_place.entry(endpoint).or_default().push((uri.clone(), place));
+            }
+        }
+        for (endpoint, uris) in by_place {
+            if let Some(post) = self.posts.get_mut(&endpoint) {
+                post.arrivals.push(arrival(uris));
+                post.changed.notify_one();
+            }
+        }
+    }
+
+    /// Those that have come to the endpoint and not gone again.
+    pub(super) fn arrivals(&mut self, endpoint: &EndpointId) -> Vec<Arrival> {
+        let mut arrivals =
+            self.posts.get_mut(endpoint).map(|post| std::mem::take(&mut post.arrivals)).unwrap_or_default();
+        arrivals.retain(|arrival| !arrival.gone.is_cancelled());
+        arrivals
     }
 
     /// The endpoint has answered which of the URIs it tells of.

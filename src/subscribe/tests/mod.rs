@@ -1,4 +1,5 @@
 mod lists;
 mod moves;
+mod own;
 mod resources;
 mod stage;

@@ -8,6 +8,7 @@ use crate::{
     reply::{Event, Events, Note, Outcome},
     route::{Pool, Table, Tables},
     subscribe::{Hub, SubscribeLayer},
+    upstream::InSession,
 };
 use futures_util::{FutureExt, StreamExt, stream};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(super) type Said = Result<Event, BoxError>;
 /// One upstream stream that a feed has opened.
 pub(super) struct Opened {
     pub(super) uris: Vec<String>,
+    /// Whether it is in the session of a client.
+    pub(super) own: bool,
     pub(super) tell: mpsc::UnboundedSender<Said>,
 }
 
@@ -126,15 +129,24 @@ impl Stage {
         Self { tables, hub, layer, verdicts }
     }
 
-    /// Lets an endpoint listen.
+    /// Lets an endpoint listen, which has one session for all.
     pub(super) fn play(&self, endpoint: &str) -> Played {
+        self.play_with(endpoint, false)
+    }
+
+    /// Lets an endpoint listen, which may have a session for each client.
+    pub(super) fn play_with(&self, endpoint: &str, sessions: bool) -> Played {
         let (send, opened) = mpsc::unbounded_channel();
         let service = service_fn(move |call: Call| {
             assert_eq!(call.method, Method::LISTEN);
+            let own = call.extensions.get::<InSession>().is_some();
+            if own && !sessions {
+                return std::future::ready(Ok(Reply::single(Outcome::Accepted)));
+            }
             let wishes = call.params.member("notifications").unwrap();
             let uris = wishes.member("resourceSubscriptions").unwrap().read::<Vec<String>>().unwrap();
             let (tell, told) = mpsc::unbounded_channel();
-            let _ = send.send(Opened { uris, tell });
+            let _ = send.send(Opened { uris, own, tell });
             let events = stream::unfold(told, |mut told| async move { Some((told.recv().await?, told)) });
             std::future::ready(Ok::<_, BoxError>(Reply::stream(events)))
         });

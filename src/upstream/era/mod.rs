@@ -58,7 +58,8 @@
 //! # Resources
 //!
 //! A listener that names resources is acknowledged those that the server lets it subscribe to. However many listen to
-//! one, the server of a session is told once, and told again when the last has gone.
+//! one, the server of a session is told once, and told again when the last has gone. A client whose session at the server
+//! is its own is subscribed in that session as well.
 //!
 //! # Wording
 //!

@@ -13,13 +13,13 @@ use super::{
     wording::{self, Plan},
 };
 use crate::{
-    BoxError, Call, Reply, Revision, Session,
+    BoxError, Call, Method, Reply, Revision, Session,
     error::{Problem, find},
     json::Json,
     registry::{Connection, Server, Sessions},
     reply::Outcome,
     upstream::{
-        Outbound, Settings, Transport,
+        InSession, Outbound, Settings, Transport,
         error::{Refused, Replaced, SessionLost},
     },
 };
@@ -170,7 +170,8 @@ impl<T: Transport> Service<Call> for Era<T> {
 
     fn call(&mut self, call: Call) -> ResponseFuture<T> {
         let conversation = self.conversation.clone();
-        if let Some((lane, agreed)) = conversation.current(&call, self.transport.epoch())
+        if call.method != Method::LISTEN
+            && let Some((lane, agreed)) = conversation.current(&call, self.transport.epoch())
             && logging::wanted(&call, &agreed).is_none()
             && let Plan::Send(worded) = conversation.plan(&call, &lane, &agreed)
         {
@@ -293,6 +294,9 @@ impl<T: Transport> Conversation<T> {
         loop {
             attempts += 1;
             let (lane, agreed) = self.agree(&call).await?;
+            if call.extensions.get::<InSession>().is_some() && Arc::ptr_eq(&lane, &self.common) {
+                return Ok(Reply::single(Outcome::Accepted));
+            }
             if let Some(level) = logging::wanted(&call, &agreed) {
                 logging::set(self.transport.clone(), &agreed, level).await;
             }

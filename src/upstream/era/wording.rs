@@ -14,7 +14,7 @@ use crate::{
     },
     meta,
     reply::Outcome,
-    upstream::OfClient,
+    upstream::{InSession, OfClient},
 };
 
 /// What becomes of a call at a server of a known era.
@@ -81,7 +81,10 @@ fn is_retry(params: &Params) -> bool {
 /// never makes for itself.
 pub(super) fn is_of_client(call: &Call) -> bool {
     const CLIENTS: [Method; 4] = [Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ, Method::COMPLETE];
-    call.method != Method::LISTEN && (call.session.is_some() || CLIENTS.contains(&call.method))
+    if call.method == Method::LISTEN {
+        return call.extensions.get::<InSession>().is_some();
+    }
+    call.session.is_some() || CLIENTS.contains(&call.method)
 }
 
 /// The parameters with every key of `_meta` a modern request must have (2026-07-28, "basic/index: `_meta`").

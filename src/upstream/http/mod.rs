@@ -32,7 +32,7 @@ mod request;
 use super::{
     client::Client,
     error::{Protocol, Status},
-    hop::{Hop, OfClient, Outbound, Transport},
+    hop::{Hop, InSession, OfClient, Outbound, Transport},
 };
 use crate::{
     BoxError, Call, Method, Reply,
@@ -93,8 +93,8 @@ struct Endpoint {
     url: Uri,
     next_id: AtomicU64,
     annotations: Annotations,
-    /// What the server says outside of calls, in whichever session.
-    notes: broadcast::Sender<Note>,
+    /// What the server says outside of calls, and in which session.
+    notes: broadcast::Sender<(usize, Note)>,
     /// Where streams of sessions are read.
     tasks: TaskTracker,
 }
@@ -141,7 +141,8 @@ impl Service<Outbound> for Http {
         if call.method.is_notification() {
             Box::pin(async move { endpoint.notify(&call, &hop).await })
         } else if call.method == Method::LISTEN && !hop.is_modern() {
-            Box::pin(line::listen(endpoint, hop))
+            let own = call.extensions.get::<InSession>().is_some();
+            Box::pin(line::listen(endpoint, hop, own))
         } else if let Some(of) = call.extensions.get::<OfClient>().copied()
             && !hop.is_modern()
             && hop.session_id().is_some()

@@ -24,7 +24,14 @@ use tokio::sync::{
 /// # Errors
 ///
 /// [`Status`] if the server has no stream for it, [`SessionLost`] if it does not know the session any more.
-pub(in crate::upstream::http) async fn listen(endpoint: Arc<Endpoint>, hop: Arc<Hop>) -> Result<Reply, BoxError> {
+///
+/// Of resources it tells only what is said in the session of `hop`, where they were subscribed to; if `own`, that is all it
+/// tells.
+pub(in crate::upstream::http) async fn listen(
+    endpoint: Arc<Endpoint>,
+    hop: Arc<Hop>,
+    own: bool,
+) -> Result<Reply, BoxError> {
     let notes = endpoint.notes.subscribe();
     let line = &hop.line;
     let listening = Listening::new(&line.shared);
@@ -37,14 +44,18 @@ pub(in crate::upstream::http) async fn listen(endpoint: Arc<Endpoint>, hop: Arc<
         Phase::Open => {}
     }
     let phase = line.shared.phase.subscribe();
-    let listener = Listener { notes, phase, due: VecDeque::new(), _held: (listening, open, hop) };
+    let (session, due) = (line.number(), VecDeque::new());
+    let listener = Listener { notes, session, own, phase, due, _held: (listening, open, hop) };
     Ok(Reply::stream(stream::unfold(listener, |mut listener| async move {
         Some((listener.next().await.map(Event::Note), listener))
     })))
 }
 
 struct Listener {
-    notes: Receiver<Note>,
+    notes: Receiver<(usize, Note)>,
+    /// The session whose resources it tells of.
+    session: usize,
+    own: bool,
     phase: watch::Receiver<Phase>,
     due: VecDeque<Note>,
     /// The stream is open while this is there.
@@ -69,9 +80,15 @@ impl Drop for Listening {
 
 impl Listener {
     async fn next(&mut self) -> Result<Note, BoxError> {
-        if let Some(note) = self.due.pop_front() {
-            return Ok(note);
+        loop {
+            if let Some(note) = self.due.pop_front() {
+                return Ok(note);
+            }
+            self.hear().await?;
         }
+    }
+
+    async fn hear(&mut self) -> Result<(), BoxError> {
         let heard = tokio::select! {
             heard = self.notes.recv() => heard,
             _ = self.phase.wait_for(|phase| *phase == Phase::Lost) => return Err(SessionLost.into()),
@@ -79,18 +96,23 @@ impl Listener {
         let mut next = Some(heard);
         while let Some(heard) = next {
             match heard {
-                Ok(note) => self.push(note),
+                Ok((session, note)) if self.concerns(session, &note) => self.push(note),
+                Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
                     MISSED.into_iter().for_each(|method| self.push(Note::new(method, Params::empty())));
                 }
-                Err(RecvError::Closed) => break,
+                Err(RecvError::Closed) => return Err(SessionLost.into()),
             }
             next = match self.notes.try_recv() {
                 Ok(note) => Some(Ok(note)),
                 Err(_) => None,
             };
         }
-        self.due.pop_front().ok_or_else(|| SessionLost.into())
+        Ok(())
+    }
+
+    fn concerns(&self, session: usize, note: &Note) -> bool {
+        session == self.session || !(self.own || note.method == Method::RESOURCES_UPDATED)
     }
 
     /// A note that says the same as one which waits is superfluous: every session may have been told.

@@ -132,7 +132,7 @@ impl Reader {
 
     fn tell(&self, note: Note) {
         // Without a listener nobody wants to know.
-        let _ = self.endpoint.notes.send(note);
+        let _ = self.endpoint.notes.send((Arc::as_ptr(&self.shared).addr(), note));
     }
 
     fn take(&self, message: Message) {
