@@ -1,7 +1,7 @@
 //! The part of a subscription that a server keeps in the session of one client.
 
 use super::{
-    feed::{ACKNOWLEDGE, acknowledged, listen},
+    feed::{ACKNOWLEDGE, Failed, Stream, acknowledged, listen},
     inbox::Inbox,
     topics::Uris,
 };
@@ -12,7 +12,7 @@ use crate::{
     upstream::{Backoff, InSession},
 };
 use futures_util::StreamExt;
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -99,23 +99,16 @@ impl Arrival {
 }
 
 /// A stream, or nothing for now; `None` where there will never be one.
-fn opened<'a, S>(
-    service: S,
-    call: Call,
-    asked: &'a Uris,
-) -> impl Future<Output = Option<Option<super::feed::Stream>>> + Send + 'a
+async fn opened<S>(service: S, call: Call, asked: &Uris) -> Option<Option<Stream>>
 where
-    S: Service<Call, Response = Reply> + Send + 'a,
+    S: Service<Call, Response = Reply>,
     S::Error: Into<BoxError>,
-    S::Future: Send,
 {
-    async move {
-        match timeout(ACKNOWLEDGE, acknowledged(service, call, asked)).await {
-            Ok(Ok(stream)) if stream.honoured.is_empty() => None,
-            Ok(Ok(stream)) => Some(Some(stream)),
-            Ok(Err(super::feed::Failed::Refused)) => None,
-            Ok(Err(super::feed::Failed::Lost)) | Err(_) => Some(None),
-        }
+    match timeout(ACKNOWLEDGE, acknowledged(service, call, asked)).await {
+        Ok(Ok(stream)) if stream.honoured.is_empty() => None,
+        Ok(Ok(stream)) => Some(Some(stream)),
+        Ok(Err(Failed::Refused)) => None,
+        Ok(Err(Failed::Lost)) | Err(_) => Some(None),
     }
 }
 
