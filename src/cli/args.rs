@@ -1,4 +1,4 @@
-use super::{call, check, token};
+use super::{call, check, connect, init, token};
 use crate::config::address;
 use clap::{Args as Group, Parser, Subcommand};
 use std::{
@@ -95,6 +95,9 @@ pub(super) enum Command {
     /// Serve the configured servers (the default)
     #[command(after_help = SERVE)]
     Serve(Serve),
+    /// Write a configuration to begin with, with the servers that your clients know
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::Init),
     /// Validate the configuration, contact every server, and say what is wrong and what to do about it
     #[command(after_help = check::EXAMPLES)]
     Check(check::Check),
@@ -104,6 +107,15 @@ pub(super) enum Command {
     /// Call a tool as a client does
     #[command(after_help = call::CALL_EXAMPLES)]
     Call(call::Call),
+    /// Tell a client of the gateway, in its own file
+    #[command(after_help = connect::CONNECT_EXAMPLES)]
+    Connect(connect::Connect),
+    /// Make a client forget the gateway
+    #[command(after_help = connect::DISCONNECT_EXAMPLES)]
+    Disconnect(connect::Disconnect),
+    /// Print the JSON Schema of the configuration, for editors
+    #[command(after_help = SCHEMA)]
+    Schema,
     /// Make a bearer token for a client, with the entry of `auth.tokens` that lets it in
     #[command(after_help = token::EXAMPLES)]
     Token {
@@ -163,10 +175,11 @@ fn listen(text: &str) -> Result<Listen, &'static str> {
 }
 
 const AFTER: &str = "\
-Examples:
-  tower-mcp-gateway --config mcp.json                    serve
-  tower-mcp-gateway check                                which servers answer, and what to do about the others
-  tower-mcp-gateway call echo '{ \"message\": \"hello\" }'   call a tool as a client does
+The first minute:
+  tower-mcp-gateway init --import    takes over the servers of Claude, Cursor, VS Code and Windsurf
+  tower-mcp-gateway check            tells which of them answer, and what to do about the others
+  tower-mcp-gateway                  serves them all at http://127.0.0.1:4000/mcp
+  tower-mcp-gateway connect cursor   writes that address into the client's own file
 
 A configuration file by hand:
   { \"mcpServers\": { \"files\": { \"command\": \"npx\", \"args\": [\"-y\", \"@modelcontextprotocol/server-filesystem\", \".\"] } } }
@@ -184,6 +197,13 @@ GET /healthz answers 200 while the process lives, GET /readyz once every server 
 A changed file, or SIGHUP, reloads the servers in it while calls go on. With --json every line is an object with an
 `event`: listening, server, note, reload, stopping.
 Exit codes: 0 stopped as asked, 1 could not start or go on, 2 wrong command line or configuration.";
+
+const SCHEMA: &str = "\
+Examples:
+  tower-mcp-gateway schema > tower-mcp-gateway.schema.json
+
+A configuration with \"$schema\": \"./tower-mcp-gateway.schema.json\" is completed and checked by editors such as VS Code, Zed
+and those of JetBrains; `init` writes both.";
 
 const COMPLETIONS: &str = "\
 Examples:

@@ -29,3 +29,24 @@ impl fmt::Display for Failure {
         f.write_str(self.reason.trim_end())
     }
 }
+
+/// Why a server is ill, in fewer words than the chain of causes, and without what would move a terminal's cursor: a reason
+/// may quote what a server sent.
+pub(super) fn plain(reason: &str) -> String {
+    let reason = reason.strip_prefix("the handshake with the server failed: ").unwrap_or(reason);
+    let reason = reason.replace("client error (Connect): ", "").replace("tcp connect error: ", "");
+    reason.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_reason_says_what_and_why_and_no_more() {
+        let long = "the handshake with the server failed: the server cannot be reached: client error (Connect): tcp connect \
+                    error: Connection refused (os error 111)";
+        assert_eq!(plain(long), "the server cannot be reached: Connection refused (os error 111)");
+        assert_eq!(plain("a\u{1b}[2J\nb"), "a [2J b");
+    }
+}

@@ -1,6 +1,7 @@
 use std::{ffi::OsString, fmt, path::PathBuf};
 
-const NAME: &str = "tower-mcp-gateway.json";
+/// The name under which a configuration is looked for.
+pub(super) const NAME: &str = "tower-mcp-gateway.json";
 
 /// No configuration file was named and none is where one is looked for.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) fn file(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Ab
 }
 
 /// The user's config folder of this program, by the XDG base directory rules: a relative path counts as none.
-fn folder(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+pub(super) fn folder(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let absolute = |variable| env(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
     Some(base.join("tower-mcp-gateway"))
@@ -27,7 +28,11 @@ impl fmt::Display for Absent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let looked: Vec<_> = self.looked.iter().map(|file| file.display().to_string()).collect();
         write!(f, "no configuration file: neither --config was given nor is there {}.\n\n", looked.join(" or "))?;
-        write!(f, "Write one, for example this as {NAME}:\n\n{EXAMPLE}")
+        write!(
+            f,
+            "Make one: `tower-mcp-gateway init` writes it with comments, `tower-mcp-gateway init --import` with the \
+                   servers of\nClaude, Cursor, VS Code and Windsurf. Or write {NAME} yourself, for example:\n\n{EXAMPLE}"
+        )
     }
 }
 

@@ -5,13 +5,16 @@
 
 pub mod accept;
 pub mod admin;
+mod apps;
 mod args;
 mod call;
 mod check;
 mod client;
+mod connect;
 mod console;
 mod error;
 mod find;
+mod init;
 mod keys;
 mod reload;
 mod report;
@@ -65,6 +68,10 @@ fn start(command: Command, common: Common) -> Result<ExitCode, Failure> {
         Command::Check(check) => in_runtime(check::run(check, configured(&common)?, common.json)),
         Command::Tools(tools) => in_runtime(call::list(tools, common)),
         Command::Call(call) => in_runtime(call::call(call, common)),
+        Command::Init(init) => init::run(&init, &common),
+        Command::Connect(connect) => connect::connect(&connect, &common),
+        Command::Disconnect(disconnect) => connect::disconnect(&disconnect, &common),
+        Command::Schema => print(crate::config::SCHEMA.as_bytes()),
         Command::Token { name, stdin } => {
             token::run(&name, stdin, common.json).map(|()| ExitCode::SUCCESS).map_err(Failure::usage)
         }

@@ -1,3 +1,4 @@
+use super::error::plain;
 use serde::{Serialize, Serializer};
 use std::{collections::HashMap, fmt, time::Duration};
 
@@ -44,9 +45,8 @@ impl fmt::Display for Row {
             }
         }
         match error {
-            // A reason may quote what a server sent: its control characters must not reach the terminal.
             // Of a server that was told to stop, what was wrong with it is no news.
-            Some(error) if status != "stopped" => write!(f, " {}", error.replace(char::is_control, " ")),
+            Some(error) if status != "stopped" => write!(f, " {}", plain(error)),
             _ => Ok(()),
         }
     }

@@ -118,6 +118,19 @@ use std::{
     time::Duration,
 };
 
+/// The JSON Schema (draft 7) of the file without its comments, for editors and for programs that write it.
+///
+/// An editor that knows it completes fields and underlines mistakes; [`Config::parse`] says more about each of them, and
+/// refuses some that no schema can tell. `tower-mcp-gateway schema` prints it, `tower-mcp-gateway init` writes it beside the
+/// configuration.
+///
+/// ```
+/// let schema: serde_json::Value = serde_json::from_str(tower_mcp_gateway::config::SCHEMA)?;
+/// assert_eq!(schema["properties"]["port"]["default"], 4000);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub const SCHEMA: &str = include_str!("schema.json");
+
 /// The largest configuration file that is read: far beyond any real one, so that `--config /dev/zero` ends.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 

@@ -4,6 +4,8 @@
 mod auth;
 mod call;
 mod check;
+mod connect;
+mod init;
 mod reload;
 mod running;
 mod serving;
@@ -49,7 +51,9 @@ fn help_and_version() {
     let folder = folder("help");
     let help = command(&folder).arg("--help").output().unwrap();
     ends(&help, 0, &["--config", "--listen", "--port", "serve", "check", "mcpServers", "RUST_LOG", "Exit codes"], &[]);
-    for command in ["serve", "check", "tools", "call", "token", "completions"] {
+    for command in
+        ["serve", "init", "check", "tools", "call", "connect", "disconnect", "schema", "token", "completions"]
+    {
         let help = crate::command(&folder).args([command, "--help"]).output().unwrap();
         ends(&help, 0, &["Examples:", &format!("tower-mcp-gateway {command}")], &[]);
     }
@@ -62,7 +66,12 @@ fn without_a_configuration_it_says_what_to_write() {
     let folder = folder("missing");
     let home = folder.join(".config/tower-mcp-gateway/tower-mcp-gateway.json");
     let output = command(&folder).output().unwrap();
-    ends(&output, 2, &[], &["no configuration file", &home.display().to_string(), "\"mcpServers\": {"]);
+    ends(
+        &output,
+        2,
+        &[],
+        &["no configuration file", &home.display().to_string(), "init --import", "\"mcpServers\": {"],
+    );
     let output = command(&folder).args(["serve", "--config", "nowhere.json"]).output().unwrap();
     ends(&output, 2, &[], &["nowhere.json: cannot be read"]);
     let output = command(&folder).arg("fly").output().unwrap();

@@ -2,6 +2,7 @@
 
 mod desktop;
 mod mistakes;
+mod schema;
 
 use std::time::Duration;
 use tower_mcp_gateway::{

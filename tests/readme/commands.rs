@@ -21,6 +21,7 @@ fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme").join(name);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("mcp.json"), CONFIG).unwrap();
+    fs::write(folder.join("tower-mcp-gateway.json"), CONFIG).unwrap();
     folder
 }
 
@@ -31,7 +32,10 @@ impl Started {
     fn by(arguments: &[&str]) -> Self {
         let folder = folder("started");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));
-        command.args(arguments).args(["--port", "0"]).current_dir(&folder).env("HOME", &folder);
+        // The port is the system's choice, whatever the line says.
+        let arguments: Vec<_> = arguments.iter().map(|word| if *word == ":4100" { ":0" } else { word }).collect();
+        let free: &[_] = if arguments.contains(&":0") { &[] } else { &["--port", "0"] };
+        command.args(&arguments).args(free).current_dir(&folder).env("HOME", &folder);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let address = loop {
@@ -67,7 +71,9 @@ fn every_command_is_one() {
                 let (file, folder) = (examples.join(format!("{example}.rs")), examples.join(example).join("main.rs"));
                 assert!(file.is_file() || folder.is_file(), "{line}");
             }
-            ["tower-mcp-gateway", ref arguments @ ..] => drop(Started::by(arguments)),
+            ["tower-mcp-gateway"] => drop(Started::by(&[])),
+            ["tower-mcp-gateway", first, ..] if first.starts_with('-') => drop(Started::by(&words[1..])),
+            ["tower-mcp-gateway", command, ..] => ends(command, line),
             [script, ..] if root().join(script).is_file() => is_a_program(script),
             _ => panic!("teach this test what to do with: {line}"),
         }
@@ -75,6 +81,22 @@ fn every_command_is_one() {
     for command in ["curl", "cargo", "tower-mcp-gateway"] {
         assert!(seen.contains(&command), "{command} is not in {seen:?}");
     }
+}
+
+/// Runs a command that ends by itself, in a home folder where nothing is but a configuration.
+fn ends(command: &str, line: &str) {
+    let folder = folder(command);
+    // Nobody sits here to be asked which servers are wanted, and a file is there already.
+    let line = line.replace("init --import", "init --import --yes --force");
+    let path = Path::new(env!("CARGO_BIN_EXE_tower-mcp-gateway")).parent().unwrap().display();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("PATH={path}:$PATH; {line}")]).current_dir(&folder).env("HOME", &folder);
+    let output = shell.env_remove("XDG_CONFIG_HOME").stdin(Stdio::null()).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // The tools that the README names are those of a server that is not installed here.
+    let unknown = err.contains("there is no tool `read_text_file`");
+    assert!(output.status.success() || (output.status.code() == Some(1) && unknown), "{line}\n{out}\n{err}");
+    assert!(unknown || !out.is_empty(), "{line} says nothing");
 }
 
 fn is_a_program(script: &str) {

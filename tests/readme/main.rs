@@ -35,6 +35,18 @@ fn every_configuration_is_one() {
 }
 
 #[test]
+fn every_configuration_is_as_its_schema_says() {
+    let schema = serde_json::from_str(tower_mcp_gateway::config::SCHEMA).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for text in of(&["json", "jsonc"]) {
+        let root = jsonc_parser::cst::CstRootNode::parse(text, &Default::default()).unwrap();
+        let value = root.to_serde_value().unwrap();
+        let errors: Vec<_> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}\n{text}");
+    }
+}
+
+#[test]
 fn every_field_has_a_row() {
     for unknown in ["{\"zzzzzzzzzzzz\": 1}", "{\"limits\": {\"zzzzzzzzzzzz\": 1}}"] {
         let known = Config::parse(unknown, |_| None).unwrap_err().to_string();

@@ -9,7 +9,7 @@ use self::{progress::Progress, question::Prompt, tool::Tool};
 use super::{
     args::Common,
     client::{Client, Refused, Target},
-    error::Failure,
+    error::{Failure, plain},
     print,
     signal::Stop,
 };
@@ -174,9 +174,8 @@ fn interrupted(code: i32) -> ExitCode {
 /// Names the servers whose tools are missing.
 fn warn(client: &Client) {
     for (id, error) in client.troubles() {
-        let error = error.replace(char::is_control, " ");
         // Nobody can be told that stderr is closed.
-        let _ = writeln!(std::io::stderr(), "without the tools of {id}: {error}");
+        let _ = writeln!(std::io::stderr(), "without the tools of {id}: {}", plain(&error));
     }
 }
 

@@ -1,4 +1,4 @@
-use super::advice::remedy;
+use super::{super::error::plain, advice::remedy};
 use crate::registry::{Connection, Entry, Status};
 use http::{HeaderMap, Uri};
 use serde::Serialize;
@@ -46,7 +46,7 @@ impl Row {
     pub(super) fn new(entry: &Entry, connection: Option<&Connection>, patience: Duration) -> Self {
         let silent = || format!("no answer within {} s", patience.as_secs());
         let what = match (&entry.error, is_known(entry)) {
-            (Some(error), _) => Some(error.replace(char::is_control, " ")),
+            (Some(error), _) => Some(plain(error)),
             (None, false) => Some(silent()),
             (None, true) => unlisted(entry),
         };

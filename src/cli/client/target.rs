@@ -1,6 +1,10 @@
 use super::{Client, hasty};
 use crate::{
-    cli::{args::Common, error::Failure, find},
+    cli::{
+        args::Common,
+        error::{Failure, plain},
+        find,
+    },
     config::Config,
     registry::{Entry, Server, Status},
 };
@@ -31,7 +35,7 @@ pub(in crate::cli) struct Target {
     local: bool,
 }
 
-fn header(text: &str) -> Result<(String, String), &'static str> {
+pub(in crate::cli) fn header(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once(':').ok_or("write `Name: value`")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
@@ -111,13 +115,13 @@ impl Target {
     }
 
     fn unreached(&self, url: &str, entry: &Entry) -> String {
-        let error = entry.error.as_deref().unwrap_or("no answer");
-        let remedy = match error {
-            _ if (error.contains("401") || error.contains("403")) && self.headers.is_empty() => {
+        let error = plain(entry.error.as_deref().unwrap_or("no answer"));
+        let remedy = match error.as_str() {
+            error if (error.contains("401") || error.contains("403")) && self.headers.is_empty() => {
                 "it wants credentials: give them with --header 'Authorization: Bearer …'"
             }
-            _ if error.contains("401") || error.contains("403") => "it refuses these credentials",
-            _ if error.contains("refused") => "does a gateway run there?",
+            error if error.contains("401") || error.contains("403") => "it refuses these credentials",
+            error if error.contains("refused") => "does a gateway run there?",
             _ => "is this the address of a gateway, with its path (/mcp)?",
         };
         format!("{url}: {error}\n{remedy}")

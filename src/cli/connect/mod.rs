@@ -1,0 +1,237 @@
+//! A client is told of the gateway in its own file, and made to forget it.
+
+mod file;
+
+use self::file::{Changed, Kept};
+use super::{
+    apps::{App, Document, Way},
+    args::Common,
+    error::Failure,
+    print,
+};
+use crate::config::Config;
+use clap::Args;
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+pub(super) const CONNECT_EXAMPLES: &str = "\
+Examples:
+  tower-mcp-gateway connect cursor
+  tower-mcp-gateway connect claude-desktop --print        only show what would be written, and where
+  tower-mcp-gateway connect vscode --project              in .vscode/mcp.json of this folder
+  tower-mcp-gateway connect claude-code --url https://mcp.example.com/mcp --header 'Authorization: Bearer …'
+
+Claude Desktop launches a gateway of its own; the others get the address of the one that runs, or launch one too with
+--stdio. Only this entry is written: comments, order and everything else in the file stay. What was there before is kept
+beside it with the ending .before-tower-mcp-gateway, and `disconnect` puts it back. Most clients read the file at start.
+Exit codes: 0 written, or nothing to do; 1 the file cannot be read or written; 2 wrong command line or configuration.";
+
+pub(super) const DISCONNECT_EXAMPLES: &str = "\
+Examples:
+  tower-mcp-gateway disconnect cursor
+  tower-mcp-gateway disconnect vscode --project
+
+If the file is as `connect` left it, it becomes what it was before, byte for byte; otherwise only the entry is taken out.
+Exit codes: 0 written, or nothing to do; 1 the file cannot be read or written; 2 wrong command line.";
+
+/// Which file of which client.
+#[derive(Clone, Debug, Args)]
+struct Place {
+    /// The client
+    client: App,
+
+    /// The name of the entry
+    #[arg(long, value_name = "NAME", default_value = env!("CARGO_PKG_NAME"))]
+    name: String,
+
+    /// The file of the project in this folder, in place of the user's
+    #[arg(long)]
+    project: bool,
+
+    /// Only show what would be done
+    #[arg(long)]
+    print: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Connect {
+    #[command(flatten)]
+    place: Place,
+
+    /// Let the client launch a gateway of its own, also if it could connect to one that runs
+    #[arg(long, conflicts_with = "url")]
+    stdio: bool,
+
+    /// The address of the gateway [default: the one of the configuration]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+
+    /// A header for the client to send, such as 'Authorization: Bearer …'; may be given several times
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = super::client::header)]
+    headers: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Disconnect {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Writes the entry.
+pub(super) fn connect(connect: &Connect, common: &Common) -> Result<ExitCode, Failure> {
+    let place = &connect.place;
+    let way = way(connect, common)?;
+    let entry = place.client.entry(&way);
+    let path = place.file()?;
+    let kept = Kept::read(&path).map_err(Failure::failed)?;
+    let document = kept.document().map_err(Failure::failed)?;
+    let others = document.entries(&[place.client.key()]);
+    if place.print {
+        let only = Document::parse("").expect("the empty text is a document");
+        only.set(place.client.key(), &place.name, entry).map_err(|unusable| Failure::failed(unusable.to_string()))?;
+        // Nobody can be told that stderr is closed.
+        let _ = writeln!(std::io::stderr(), "into {}:", path.display());
+        return print(only.text().as_bytes());
+    }
+    let changed = kept.connect(place.client.key(), &place.name, entry).map_err(Failure::failed)?;
+    let mut said = match &changed {
+        Changed::Nothing => format!("{} is connected already: {}\n", place.client.name(), path.display()),
+        Changed::Written { backup: None } => format!("{} is connected: {}\n", place.client.name(), path.display()),
+        Changed::Written { backup: Some(backup) } => format!(
+            "{} is connected: {}\nwhat it was before is kept in {}\n",
+            place.client.name(),
+            path.display(),
+            backup.display()
+        ),
+        Changed::Removed => unreachable!("nothing is removed by connecting"),
+    };
+    if !matches!(changed, Changed::Nothing) {
+        said += &hints(&way, place, &others.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), common);
+    }
+    report(place, &path, &changed, said, common.json)
+}
+
+/// Takes the entry out.
+pub(super) fn disconnect(disconnect: &Disconnect, common: &Common) -> Result<ExitCode, Failure> {
+    let place = &disconnect.place;
+    let path = place.file()?;
+    let kept = Kept::read(&path).map_err(Failure::failed)?;
+    let present = kept.document().map_err(Failure::failed)?.get(place.client.key(), &place.name).is_some();
+    if place.print {
+        let will = if present { "would be taken out of" } else { "is not in" };
+        return print(format!("`{}` {will} {}\n", place.name, path.display()).as_bytes());
+    }
+    let changed = kept.disconnect(place.client.key(), &place.name).map_err(Failure::failed)?;
+    let said = match &changed {
+        Changed::Nothing => format!("{} is not connected: {}\n", place.client.name(), path.display()),
+        Changed::Written { .. } => format!("{} is not connected any more: {}\n", place.client.name(), path.display()),
+        Changed::Removed => format!(
+            "{} is not connected any more: {}, which held nothing else, is gone\n",
+            place.client.name(),
+            path.display()
+        ),
+    };
+    report(place, &path, &changed, said, common.json)
+}
+
+fn report(place: &Place, path: &Path, changed: &Changed, said: String, json: bool) -> Result<ExitCode, Failure> {
+    if !json {
+        return print(said.as_bytes());
+    }
+    let backup = match changed {
+        Changed::Written { backup } => backup.as_ref(),
+        _ => None,
+    };
+    let written = !matches!(changed, Changed::Nothing);
+    let report = serde_json::json!({
+        "client": place.client.word(), "file": path, "name": place.name, "changed": written, "backup": backup,
+    });
+    print(format!("{report}\n").as_bytes())
+}
+
+/// What else there is to know after the entry was written.
+fn hints(way: &Way, place: &Place, others: &[String], common: &Common) -> String {
+    let mut said = String::new();
+    if let Way::Url { url, .. } = way {
+        let _ = writeln!(said, "it connects to {url}: `tower-mcp-gateway` must run");
+    }
+    let _ = writeln!(said, "restart {} if it runs", place.client.name());
+    let served = super::file(common).ok().and_then(|file| Config::from_file(file).ok());
+    let served = served.map(|config| config.servers).unwrap_or_default();
+    let twice: Vec<_> =
+        served.iter().map(|server| server.id().as_str()).filter(|id| others.iter().any(|other| other == id)).collect();
+    if !twice.is_empty() {
+        let _ =
+            writeln!(said, "it has these servers twice now, by itself and through the gateway: {}", twice.join(", "));
+    }
+    said
+}
+
+impl Place {
+    fn file(&self) -> Result<PathBuf, Failure> {
+        if self.project {
+            let file = self.client.project_file();
+            return file.map(PathBuf::from).ok_or_else(|| {
+                Failure::usage(format!("--project: {} has no file of a project's servers", self.client.name()))
+            });
+        }
+        let file = self.client.user_file(&|variable| std::env::var_os(variable));
+        file.ok_or_else(|| Failure::usage("HOME is not set, so the client's file cannot be found"))
+    }
+}
+
+/// How the client will reach the gateway.
+fn way(connect: &Connect, common: &Common) -> Result<Way, Failure> {
+    let client = connect.place.client;
+    let headers = connect.headers.clone();
+    if connect.stdio || !client.takes_urls() {
+        if connect.url.is_some() || !headers.is_empty() {
+            let which = if connect.url.is_some() { "--url" } else { "--header" };
+            let reason = format!("{which}: {} launches the gateway and connects to no address", client.name());
+            return Err(Failure::usage(reason));
+        }
+        return launch(common);
+    }
+    if let Some(url) = &connect.url {
+        let checked = crate::registry::Server::http("gateway", "gateway", url);
+        checked.map_err(|invalid| Failure::usage(format!("--url: {}", invalid.reason)))?;
+        return Ok(Way::Url { url: url.clone(), headers });
+    }
+    // Without a configuration there may still be a gateway, where it listens by default.
+    let config = match super::file(common) {
+        Ok(file) => Config::from_file(file).map_err(|error| Failure::usage(error.to_string()))?,
+        Err(_) => Config::default(),
+    };
+    if config.port == 0 {
+        return Err(Failure::usage(
+            "the gateway's port is a new one at each start: set `port`, or give its address with --url",
+        ));
+    }
+    let host = match config.host {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    Ok(Way::Url { url: format!("http://{}/mcp", SocketAddr::new(host, config.port)), headers })
+}
+
+/// The command line by which a client launches this program, wherever the client itself is started.
+fn launch(common: &Common) -> Result<Way, Failure> {
+    let file = super::file(common)?;
+    // A mistake in it would only show in the client's log.
+    Config::from_file(&file).map_err(|error| Failure::usage(error.to_string()))?;
+    let file = std::path::absolute(&file).map_err(|error| Failure::failed(format!("{}: {error}", file.display())))?;
+    let program =
+        std::env::current_exe().map_err(|error| Failure::failed(format!("this program's own path: {error}")))?;
+    let text = |path: &Path| {
+        let text = path.to_str().map(str::to_owned);
+        text.ok_or_else(|| Failure::usage(format!("{}: the path is no UTF-8, which JSON must be", path.display())))
+    };
+    let args = ["serve", "--stdio", "--config"].map(str::to_owned).into_iter().chain([text(&file)?]).collect();
+    Ok(Way::Launch { command: text(&program)?, args })
+}
