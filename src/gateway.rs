@@ -101,6 +101,8 @@ impl Gateway {
             kill_grace: config.limits.kill_grace,
             ask_timeout: config.limits.ask_timeout,
             keys: config.keys.unwrap_or_else(|| defaults.keys.clone()),
+            #[cfg(feature = "stdio")]
+            watchdog: config.watchdog,
             ..defaults
         };
         let per_server = LimitLayer::new(config.limits.max_in_flight_per_server);

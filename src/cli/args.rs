@@ -133,6 +133,9 @@ pub(super) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Started by `serve`: kills its child processes when it is killed itself
+    #[command(hide = true)]
+    Watchdog,
 }
 
 impl Args {

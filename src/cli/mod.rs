@@ -30,19 +30,29 @@ use self::{
     reload::Source,
     serve::Faces,
 };
-use crate::config::Config;
+use crate::{
+    config::Config,
+    upstream::stdio::watchdog::{self, Watchdog},
+};
 use clap::{CommandFactory, Parser};
 use std::{
     io::{self, IsTerminal, Write},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
+
+/// How long the watchdog of a gateway that ended in order, and so has nothing left to kill, may take to leave.
+const LEAVING: Duration = Duration::from_millis(200);
 
 /// Runs the command: reads its arguments, does what they say, and answers with its exit code.
 ///
 /// 0 if it is done, or after a stop that was asked for; 1 if it could not be done; 2 for a wrong command line or a wrong
 /// configuration; 3 if a tool that was called says that it failed. What goes wrong is said on stderr.
 pub fn run() -> ExitCode {
+    // Whatever the program that started this one left open is not for child processes.
+    close_fds::set_fds_cloexec_threadsafe(3, &[]);
     let args = Args::parse();
     let common = args.common.clone();
     let command = match args.chosen() {
@@ -72,6 +82,10 @@ fn start(command: Command, common: Common) -> Result<ExitCode, Failure> {
         Command::Connect(connect) => connect::connect(&connect, &common),
         Command::Disconnect(disconnect) => connect::disconnect(&disconnect, &common),
         Command::Schema => print(crate::config::SCHEMA.as_bytes()),
+        Command::Watchdog => {
+            watchdog::run(io::stdin());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Token { name, stdin } => {
             token::run(&name, stdin, common.json).map(|()| ExitCode::SUCCESS).map_err(Failure::usage)
         }
@@ -109,11 +123,14 @@ fn serve_until_stopped(serve: Serve, common: &Common) -> Result<ExitCode, Failur
         move || configure(&serve, &file)
     };
     let config = read().map_err(Failure::usage)?;
-    in_runtime(async move {
+    let watchdog = config.watchdog.clone();
+    let done = in_runtime(async move {
         let source = Source::new(file, read).map_err(|error| Failure::failed(error.to_string()))?;
         let served = serve::serve(config, faces, source, json).await;
         served.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::failed(error.to_string()))
-    })
+    });
+    watchdog.inspect(|watchdog| watchdog.dismiss(LEAVING));
+    done
 }
 
 /// The configuration file that is named, or the one that is found.
@@ -126,12 +143,27 @@ fn file(common: &Common) -> Result<PathBuf, Failure> {
 
 /// The configuration as it stands in the file.
 fn configured(common: &Common) -> Result<Config, Failure> {
-    Config::from_file(file(common)?).map_err(|error| Failure::usage(error.to_string()))
+    let mut config = Config::from_file(file(common)?).map_err(|error| Failure::usage(error.to_string()))?;
+    config.watchdog = Some(Watchdog::by(again));
+    Ok(config)
+}
+
+/// This program once more, as the watchdog of its child processes.
+fn again() -> std::process::Command {
+    // On Linux the very file that runs, also where an upgrade has put another in its place.
+    let own = match cfg!(target_os = "linux") {
+        true => PathBuf::from("/proc/self/exe"),
+        false => std::env::current_exe().unwrap_or_default(),
+    };
+    let mut command = std::process::Command::new(own);
+    command.arg0("tower-mcp-gateway").arg("watchdog");
+    command
 }
 
 /// The configuration of the file, overridden by the command line.
 fn configure(serve: &Serve, file: &Path) -> Result<Config, String> {
     let mut config = Config::from_file(file).map_err(|error| error.to_string())?;
+    config.watchdog = Some(Watchdog::by(again));
     config.host = serve.host().unwrap_or(config.host);
     config.port = serve.port().unwrap_or(config.port);
     if serve.listens() {

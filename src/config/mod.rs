@@ -182,6 +182,9 @@ pub struct Config {
     /// What seals session ids and other tokens that clients carry; `None` for keys of this process alone, with which
     /// no token outlives it.
     pub keys: Option<Keys>,
+    /// Ends child processes when the program is killed; nothing that a file could hold.
+    #[cfg(feature = "stdio")]
+    pub watchdog: Option<crate::upstream::stdio::watchdog::Watchdog>,
     /// The servers, in the order of the file: those of `servers` before those of `mcpServers`.
     pub servers: Vec<Server>,
     /// What was ignored, one sentence each, for the operator to read.
@@ -205,6 +208,8 @@ impl Default for Config {
             auth: None,
             naming: Naming::Auto,
             keys: None,
+            #[cfg(feature = "stdio")]
+            watchdog: None,
             servers: Vec::new(),
             notes: Vec::new(),
         }

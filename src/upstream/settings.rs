@@ -1,3 +1,5 @@
+#[cfg(feature = "stdio")]
+use super::stdio::watchdog::Watchdog;
 use crate::{json::Json, metrics::Metrics, seal::Keys};
 use std::time::Duration;
 
@@ -24,6 +26,9 @@ pub struct Settings {
     pub keys: Keys,
     /// The `clientInfo` servers are told where no client's own is at hand.
     pub client_info: Json,
+    /// Ends child processes when this program is killed; none unless set.
+    #[cfg(feature = "stdio")]
+    pub watchdog: Option<Watchdog>,
     /// Where a gateway with this registry counts what it refuses, drops and repeats.
     pub metrics: Metrics,
 }
@@ -47,6 +52,8 @@ impl Default for Settings {
                 env!("CARGO_PKG_VERSION"),
                 r#""}"#
             )),
+            #[cfg(feature = "stdio")]
+            watchdog: None,
             metrics: Metrics::default(),
         }
     }

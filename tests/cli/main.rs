@@ -6,6 +6,7 @@ mod call;
 mod check;
 mod connect;
 mod init;
+mod killed;
 mod reload;
 mod running;
 mod serving;

@@ -29,9 +29,15 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) async fn start(name: &str, config: &Value) -> Self {
+        Self::start_with(name, config, |_| {}).await
+    }
+
+    pub(crate) async fn start_with(name: &str, config: &Value, shape: impl FnOnce(&mut std::process::Command)) -> Self {
         let folder = folder(name);
         std::fs::write(folder.join("tower-mcp-gateway.json"), config.to_string()).unwrap();
-        let mut command = Command::from(command(&folder));
+        let mut command = command(&folder);
+        shape(&mut command);
+        let mut command = Command::from(command);
         let child = command.args(["--port", "0"]).stdout(Stdio::piped()).kill_on_drop(true).spawn();
         let mut child = child.expect("the gateway starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -88,8 +94,18 @@ pub(crate) fn lives(pid: u32) -> bool {
     stat.rsplit(") ").next().is_some_and(|state| !state.is_empty() && !state.starts_with('Z'))
 }
 
-/// The processes that `parent` has started.
+/// The processes that `parent` has started, without its watchdog.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
+    started(parent).into_iter().filter(|pid| !is_watchdog(*pid)).collect()
+}
+
+pub(crate) fn is_watchdog(pid: u32) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).nth(1) == Some(b"watchdog")
+}
+
+/// The processes that `parent` has started.
+pub(crate) fn started(parent: u32) -> Vec<u32> {
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let parent_of = |pid: &u32| -> Option<u32> {

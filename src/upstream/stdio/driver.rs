@@ -58,7 +58,9 @@ impl Driver {
 
     /// One child, from its start to its end and the end of its group.
     async fn serve(&mut self, mut child: Child) -> End {
-        let (group, output) = (Group::of(&child), Output::of(&mut child, self.settings.max_message_bytes));
+        // First of all: until then nobody but this process knows of the child.
+        let group = Group::of(&child, self.settings.watchdog.as_ref());
+        let output = Output::of(&mut child, self.settings.max_message_bytes);
         let (Some(mut group), Some(mut output)) = (group, output) else {
             return End::Broken("it has no pipes");
         };

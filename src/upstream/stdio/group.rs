@@ -1,3 +1,4 @@
+use super::watchdog::Watchdog;
 use nix::{
     errno::Errno,
     sys::signal::{Signal, killpg},
@@ -22,13 +23,16 @@ const HURRIED: Duration = Duration::from_millis(400);
 pub(super) struct Group {
     id: Pid,
     stopped: bool,
+    watchdog: Option<Watchdog>,
 }
 
 impl Group {
-    /// The group of a child that was started as the leader of one; `None` if the child is reaped already.
-    pub(super) fn of(child: &Child) -> Option<Self> {
-        let id = i32::try_from(child.id()?).ok().filter(|id| *id > 1)?;
-        Some(Self { id: Pid::from_raw(id), stopped: false })
+    /// The group of a child that was started as the leader of one, told to `watchdog`; `None` if the child is reaped
+    /// already.
+    pub(super) fn of(child: &Child, watchdog: Option<&Watchdog>) -> Option<Self> {
+        let id = Pid::from_raw(i32::try_from(child.id()?).ok().filter(|id| *id > 1)?);
+        watchdog.inspect(|watchdog| watchdog.watch(id));
+        Some(Self { id, stopped: false, watchdog: watchdog.cloned() })
     }
 
     /// Stops a child whose stdin is closed: waits for it and its children to leave, then SIGTERM, then SIGKILL.
@@ -93,5 +97,6 @@ impl Drop for Group {
         if !self.stopped {
             self.signal(Signal::SIGKILL);
         }
+        self.watchdog.take().inspect(|watchdog| watchdog.forget(self.id));
     }
 }

@@ -17,7 +17,8 @@
 //!   250 ms, then 500 ms, and so on up to 4 s; ten seconds of life begin the row anew.
 //! - **Stop** closes stdin, then sends SIGTERM and at last SIGKILL to the group, with
 //!   [`stop_grace`](super::Settings::stop_grace) and [`kill_grace`](super::Settings::kill_grace) between. A process that
-//!   made a session of its own (`setsid`) is out of reach.
+//!   made a session of its own (`setsid`) is out of reach. For the end of a program that cannot stop anything any more
+//!   there is a [`watchdog`].
 
 mod backoff;
 mod child;
@@ -27,9 +28,9 @@ pub mod future;
 mod group;
 mod lines;
 mod service;
-
 #[cfg(test)]
 mod tests;
+pub mod watchdog;
 
 pub(crate) use self::lines::{Line, Lines};
 pub use self::{
