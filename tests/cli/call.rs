@@ -79,7 +79,7 @@ async fn programs_read_json() {
 #[tokio::test]
 async fn a_gateway_that_runs_is_asked_and_no_server_is_started_beside_it() {
     let search = Running::named(Kind::Legacy, "search").await;
-    let gateway =
+    let mut gateway =
         Gateway::start("call-running", &json!({ "name": "mine", "mcpServers": { "search": entry(&search) } })).await;
     let (url, port) = (format!("http://{}/mcp", gateway.address), gateway.address.port());
     // A command that was started for the call would fail to start.
@@ -96,7 +96,8 @@ async fn a_gateway_that_runs_is_asked_and_no_server_is_started_beside_it() {
     std::fs::remove_file(folder.join("tower-mcp-gateway.json")).unwrap();
     ends(&shell.run(&["call", "who", "--url", &url]).await, 0, &["search\n"], &[]);
     ends(&shell.run(&["tools", "--url", &url]).await, 0, &["who", "echo"], &[]);
-    drop(gateway);
+    gateway.signal(nix::sys::signal::Signal::SIGKILL);
+    gateway.code().await;
     ends(&shell.run(&["tools", "--url", &url]).await, 1, &[], &[&url, "does a gateway run there?"]);
     ends(&shell.run(&["tools", "--url", "nowhere"]).await, 2, &[], &["must begin with http://"]);
 }
