@@ -241,6 +241,15 @@ impl Gateway {
         }
     }
 
+    /// Ends what a [drain](Self::drain) still waits for: calls are cut and children killed, so that none outlives a process
+    /// that is about to exit. They lead process groups of their own, and nobody else would end them.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn halt(&self) {
+        self.cut.cancel();
+        self.registry.hurry();
+        let _ = timeout(CHILDREN, self.registry.close()).await;
+    }
+
     /// Brings the servers in line with `config`, as [`Registry::reload`] does, while calls go on.
     ///
     /// What does not concern servers is settled when a gateway is made. Fields in which `config` differs from the first

@@ -31,7 +31,7 @@ use self::{
     serve::Faces,
 };
 use crate::{
-    config::Config,
+    config::{Config, Limits},
     upstream::stdio::watchdog::{self, Watchdog},
 };
 use clap::{CommandFactory, Parser};
@@ -144,8 +144,13 @@ fn file(common: &Common) -> Result<PathBuf, Failure> {
 /// The configuration as it stands in the file.
 fn configured(common: &Common) -> Result<Config, Failure> {
     let mut config = Config::from_file(file(common)?).map_err(|error| Failure::usage(error.to_string()))?;
-    config.watchdog = Some(Watchdog::by(again));
+    config.watchdog = Some(watchdog());
     Ok(config)
+}
+
+/// What ends the child processes of a gateway that is killed.
+fn watchdog() -> Watchdog {
+    Watchdog::by(again)
 }
 
 /// This program once more, as the watchdog of its child processes.
@@ -163,16 +168,28 @@ fn again() -> std::process::Command {
 /// The configuration of the file, overridden by the command line.
 fn configure(serve: &Serve, file: &Path) -> Result<Config, String> {
     let mut config = Config::from_file(file).map_err(|error| error.to_string())?;
-    config.watchdog = Some(Watchdog::by(again));
+    config.watchdog = Some(watchdog());
     config.host = serve.host().unwrap_or(config.host);
     config.port = serve.port().unwrap_or(config.port);
     if serve.listens() {
         guarded(&config)?;
     }
+    if serve.stdio && !serve.listens() {
+        leave_soon(&mut config.limits);
+    }
     if config.keys.is_none() {
         keep_keys(&mut config);
     }
     Ok(config)
+}
+
+/// A client that launched the gateway closes its stdin and kills it 2 s later. Whatever has not ended by then is left behind
+/// for ever, so children that ignore the end of their stdin are told and killed sooner than the configuration says.
+fn leave_soon(limits: &mut Limits) {
+    const LEAVE: Duration = Duration::from_millis(500);
+    for time in [&mut limits.stop_grace, &mut limits.kill_grace, &mut limits.drain_timeout] {
+        *time = LEAVE.min(*time);
+    }
 }
 
 /// Nobody opens a gateway to a network by forgetting something.

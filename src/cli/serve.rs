@@ -124,7 +124,7 @@ async fn lost(driver: JoinHandle<()>, draining: &AtomicBool) -> Box<dyn Error> {
 }
 
 /// Waits for a signal, or until the client at stdin has `left`, and ends everything in order; a second signal ends the
-/// process where it stands.
+/// process as soon as its children are gone.
 async fn end(
     mut stop: Stop,
     left: impl Future<Output = ()>,
@@ -144,7 +144,10 @@ async fn end(
     };
     tokio::select! {
         () = orderly => {}
-        code = stop.next() => std::process::exit(code),
+        code = stop.next() => {
+            gateway.halt().await;
+            std::process::exit(code)
+        }
     }
 }
 

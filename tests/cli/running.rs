@@ -88,6 +88,10 @@ impl Gateway {
     }
 }
 
+fn folder_of(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name)
+}
+
 /// A process of this id that is more than a name.
 pub(crate) fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -221,14 +225,22 @@ async fn a_second_signal_ends_it_at_once() {
         gateway.signal(second);
         assert_eq!(gateway.code().await, Some(code));
         call.abort();
-        // Its child sees its stdin close and leaves.
-        let gone = async {
-            while lives(child) {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
-        };
-        soon("the child's end", gone).await;
+        assert!(!lives(child), "nobody else would end it");
     }
+}
+
+#[tokio::test]
+async fn a_second_signal_leaves_no_child_that_ignores_the_end_of_its_stdin() {
+    let line = format!("echo $$ > pid; '{}' files both; while :; do sleep 1; done", example("peer").display());
+    let config = json!({ "mcpServers": { "files": { "command": "sh", "args": ["-c", line] } } });
+    let mut gateway = Gateway::start("stubborn", &config).await;
+    assert_eq!(gateway.told_of("files").await[3], "connected");
+    let pid = std::fs::read_to_string(folder_of("stubborn").join("pid")).unwrap().trim().parse().unwrap();
+    gateway.signal(Signal::SIGTERM);
+    assert!(gateway.line().await.starts_with("stopping"));
+    gateway.signal(Signal::SIGTERM);
+    assert_eq!(gateway.code().await, Some(143));
+    assert!(!lives(pid), "it is gone with the gateway");
 }
 
 #[tokio::test]

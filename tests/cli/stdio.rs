@@ -128,3 +128,30 @@ async fn a_signal_ends_it_though_stdin_stays_open() {
     assert!(soon("the end", child.wait()).await.unwrap().success());
     drop(stdin);
 }
+
+/// A server that stays when its stdin closes, as many do, and ignores SIGTERM if it is `deaf`.
+fn stubborn(deaf: bool) -> Value {
+    let trap = if deaf { "trap '' TERM;" } else { "" };
+    let line = format!("{trap} echo $$ > pid; '{}' files both; while :; do sleep 1; done", example("peer").display());
+    json!({ "command": "sh", "args": ["-c", line] })
+}
+
+#[tokio::test]
+async fn it_is_gone_with_its_children_before_a_client_that_left_kills_it() {
+    for deaf in [false, true] {
+        let (command, folder) = gateway("leave", json!({ "files": stubborn(deaf) }));
+        let (_, call) = modern(json!(1), "tools/call", json!({ "name": "who" }));
+        let mut command = command;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+        let mut answer = [0; 16];
+        soon("an answer", child.stdout.as_mut().unwrap().read_exact(&mut answer)).await.unwrap();
+        drop(stdin);
+        // The real time that the SDKs give: 2 s.
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(2), child.wait()).await;
+        assert!(ended.expect("it ends in time").unwrap().success());
+        let pid: u32 = std::fs::read_to_string(folder.join("pid")).unwrap().trim().parse().unwrap();
+        assert!(!crate::running::lives(pid), "its child is gone, deaf or not: {deaf}");
+    }
+}

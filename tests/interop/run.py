@@ -3,6 +3,7 @@
 
     tests/interop/run.py            the gateway in front of all servers, every client in front of the gateway
     tests/interop/run.py --direct   every client at every server it can talk to by itself, without the gateway
+    tests/interop/run.py --launch   only the clients that launch a gateway of their own and speak with it over stdio
     tests/interop/run.py --walk     only the walks: each feature that crosses between the eras, one server at a time
 
 The gateway is the program in GATEWAY_BIN, or else the one that cargo built last. Prints a table and the failures, and ends
@@ -11,6 +12,7 @@ with `N passed, N failed`; the exit code is 1 if anything failed.
 
 import sys
 
+import launching
 import setup
 import walking
 from gateway import Gateway
@@ -99,14 +101,19 @@ def visit(client: Client, port: int, behind: list[Server], report: Report) -> No
 def main() -> int:
     setup.install()
     behind, report = servers(), Report()
-    if "--direct" not in sys.argv[1:]:
+    if not {"--direct", "--launch"} & set(sys.argv[1:]):
         walking.walk(report)
     if "--walk" in sys.argv[1:]:
         return report.print()
     try:
         for server in behind:
             server.start()
-        (direct if "--direct" in sys.argv[1:] else through)(behind, report)
+        if "--direct" in sys.argv[1:]:
+            direct(behind, report)
+        elif "--launch" not in sys.argv[1:]:
+            through(behind, report)
+        if "--direct" not in sys.argv[1:]:
+            launching.launch(behind, report, judge)
     finally:
         for server in behind:
             if server.process:

@@ -72,7 +72,8 @@ struct Problem {
 
 impl Client {
     /// Starts the gateway of `config`, which must have been made [hasty].
-    fn start(config: Config) -> Result<Self, String> {
+    fn start(mut config: Config) -> Result<Self, String> {
+        config.watchdog = Some(crate::cli::watchdog());
         let (gateway, driver) = Gateway::from_config(config).map_err(|error| error.to_string())?;
         tokio::spawn(driver);
         let (own, others) = duplex(PIPE);
