@@ -146,7 +146,8 @@ impl Gateway {
             .metrics(metrics.clone())
             .max_streams(limits.max_streams)
             .shutdown(listening.clone());
-        let edge = EdgeLayer::new().max_request_bytes(limits.max_request_bytes).metrics(metrics.clone());
+        let edge = EdgeLayer::new().max_request_bytes(limits.max_request_bytes).body_timeout(limits.body_timeout);
+        let edge = edge.metrics(metrics.clone());
         #[cfg(feature = "legacy")]
         let edge = edge.max_sessions(limits.max_sessions).session_idle_timeout(limits.idle_timeout);
         // What clients carry outlives this process if the keys do.
@@ -307,7 +308,7 @@ impl fmt::Display for Reloaded {
 }
 
 /// Which browsers' pages and names are let in by a gateway that listens on `host`.
-fn origin(host: IpAddr) -> OriginLayer {
+pub(crate) fn origin(host: IpAddr) -> OriginLayer {
     if host.is_loopback() {
         return OriginLayer::localhost();
     }

@@ -1,5 +1,6 @@
 //! Which path is whose: the gateway's, or one of the two an orchestrator asks.
 
+use crate::origin::{OriginLayer, refusal};
 use bytes::Bytes;
 use futures_util::future::{Either as Future, Ready, ready};
 use http::{Method, Request, Response, StatusCode, header};
@@ -34,18 +35,26 @@ const GATEWAY: [&str; 5] = ["/mcp", "/mcp/", "/", "/sse", "/messages"];
 /// # });
 /// ```
 ///
-/// The two health paths look at neither Origin nor Host: they tell nothing a stranger could use, and the callers are
-/// probes that know the gateway by its address.
+/// All paths but the gateway's, which looks itself, are under the rules of an [`OriginLayer`]: by default no page of a
+/// browser, and any `Host`, because probes know the gateway by its address.
 #[derive(Clone)]
 pub struct Routes<G, R> {
     gateway: G,
     ready: R,
+    origin: OriginLayer,
 }
 
 impl<G, R> Routes<G, R> {
     /// `ready` is asked at each `GET /readyz`.
     pub fn new(gateway: G, ready: R) -> Self {
-        Self { gateway, ready }
+        Self { gateway, ready, origin: OriginLayer::no_pages() }
+    }
+
+    /// Sets who may ask for what is not the gateway's; what is meant for the gateway passes unseen.
+    #[must_use]
+    pub fn origin(mut self, origin: OriginLayer) -> Self {
+        self.origin = origin;
+        self
     }
 }
 
@@ -72,6 +81,9 @@ where
         let path = request.uri().path();
         if GATEWAY.contains(&path) {
             return Future::Left(ResponseFuture { gateway: self.gateway.call(request) });
+        }
+        if let Err(forbidden) = self.origin.check(request.uri(), request.headers()) {
+            return Future::Right(ready(Ok(refusal::<Full<Bytes>>(forbidden).map(Either::Right))));
         }
         let response = match (path, request.method()) {
             ("/healthz", &Method::GET | &Method::HEAD) => text(StatusCode::OK, "ok\n"),

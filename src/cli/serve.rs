@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     Gateway,
-    config::Config,
+    config::{Config, Limits},
+    gateway::origin,
+    metrics::Metrics,
     origin::OriginLayer,
     registry::{Entry, Registry},
 };
@@ -53,7 +55,9 @@ pub(super) async fn serve(config: Config, faces: Faces, source: Source, json: bo
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     greet(&console, &config, address);
     let admin = admin(config.admin_port, faces).await?;
+    let (origin, limits) = (origin(config.host), config.limits.clone());
     let (gateway, driver) = Gateway::from_config(config)?;
+    let origin = origin.metrics(gateway.metrics().clone());
     let driver = tokio::spawn(driver);
     let draining = Arc::new(AtomicBool::new(false));
     let ready = {
@@ -62,20 +66,22 @@ pub(super) async fn serve(config: Config, faces: Faces, source: Source, json: bo
     };
     let drained = CancellationToken::new();
     let accept = {
-        let (routes, drained) = (Routes::new(gateway.clone(), ready.clone()), drained.clone());
+        let (routes, drained) = (Routes::new(gateway.clone(), ready.clone()).origin(origin), drained.clone());
+        let (limits, metrics) = (limits.clone(), gateway.metrics().clone());
         async move {
             let Some(listener) = listener else { return };
             // The listener stays open during the drain, so that probes are told 503 and not left to guess from a
             // refusal.
-            Accept::new(listener).grace(DELIVERY).serve(routes, drained.cancelled_owned()).await;
+            bounded(listener, &limits, &metrics).serve(routes, drained.cancelled_owned()).await;
         }
     };
     let admin = {
         let (registry, drained) = (gateway.registry().clone(), drained.clone());
+        let metrics = gateway.metrics().clone();
         async move {
             let Some(listener) = admin else { return };
-            let admin = OriginLayer::localhost().layer(Admin::new(registry, ready));
-            Accept::new(listener).grace(DELIVERY).serve(admin, drained.cancelled_owned()).await;
+            let admin = OriginLayer::localhost().metrics(metrics.clone()).layer(Admin::new(registry, ready));
+            bounded(listener, &limits, &metrics).serve(admin, drained.cancelled_owned()).await;
         }
     };
     let left = CancellationToken::new();
@@ -97,6 +103,15 @@ pub(super) async fn serve(config: Config, faces: Faces, source: Source, json: bo
     };
     console.close();
     served
+}
+
+fn bounded(listener: TcpListener, limits: &Limits, metrics: &Metrics) -> Accept {
+    Accept::new(listener)
+        .metrics(metrics.clone())
+        .head_timeout(limits.head_timeout)
+        .idle_timeout(limits.connection_idle_timeout)
+        .stall_timeout(limits.stall_timeout)
+        .grace(DELIVERY)
 }
 
 /// Completes when whatever has not been delivered since the drain never will be.

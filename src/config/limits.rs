@@ -42,6 +42,16 @@ pub struct Limits {
     pub ask_timeout: Duration,
     /// `idleTimeout`: how long a session lives without a request, a running call or an open stream.
     pub idle_timeout: Duration,
+    /// `headTimeout`: how long a request head may take to arrive, from its first byte to its last, in the program's own
+    /// listeners; then the connection is cut. No client needs as much.
+    pub head_timeout: Duration,
+    /// `bodyTimeout`: how long a request body may take to arrive, however steadily it drips; then 408.
+    pub body_timeout: Duration,
+    /// `connectionIdleTimeout`: how long a connection is kept without a request, in the program's own listeners.
+    pub connection_idle_timeout: Duration,
+    /// `stallTimeout`: how long a client may read nothing of an answer that waits for it, in the program's own listeners;
+    /// then the connection is cut. Until then no more is taken from the server than the buffers between hold.
+    pub stall_timeout: Duration,
     /// `stopGrace`: how long a child process may take to leave after its stdin was closed, before SIGTERM.
     pub stop_grace: Duration,
     /// `killGrace`: how long it may take after SIGTERM, before SIGKILL.
@@ -64,6 +74,10 @@ impl Default for Limits {
             max_total: Gateway::MAX_TOTAL,
             ask_timeout: TimeoutLayer::ASK,
             idle_timeout: Duration::from_secs(30 * 60),
+            head_timeout: Duration::from_secs(10),
+            body_timeout: EdgeLayer::BODY_TIMEOUT,
+            connection_idle_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(30),
             stop_grace: upstream.stop_grace,
             kill_grace: upstream.kill_grace,
             drain_timeout: Gateway::DRAIN,
@@ -83,6 +97,10 @@ const FIELDS: &[&str] = &[
     "maxTotal",
     "askTimeout",
     "idleTimeout",
+    "headTimeout",
+    "bodyTimeout",
+    "connectionIdleTimeout",
+    "stallTimeout",
     "stopGrace",
     "killGrace",
     "drainTimeout",
@@ -120,6 +138,10 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Limits {
         ("maxTotal", &mut limits.max_total),
         ("askTimeout", &mut limits.ask_timeout),
         ("idleTimeout", &mut limits.idle_timeout),
+        ("headTimeout", &mut limits.head_timeout),
+        ("bodyTimeout", &mut limits.body_timeout),
+        ("connectionIdleTimeout", &mut limits.connection_idle_timeout),
+        ("stallTimeout", &mut limits.stall_timeout),
         ("stopGrace", &mut limits.stop_grace),
         ("killGrace", &mut limits.kill_grace),
         ("drainTimeout", &mut limits.drain_timeout),

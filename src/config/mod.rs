@@ -74,6 +74,10 @@
 //! | `maxTotal` | a call, however lively | 300000 |
 //! | `askTimeout` | a person's answer to a server's question | 300000 |
 //! | `idleTimeout` | a session that is not used | 1800000 |
+//! | `headTimeout` | a request head on its way | 10000 |
+//! | `bodyTimeout` | a request body on its way | 30000 |
+//! | `connectionIdleTimeout` | a connection without a request | 60000 |
+//! | `stallTimeout` | a client that reads nothing of its answer | 30000 |
 //! | `stopGrace` | a child's end after its stdin was closed | 2000 |
 //! | `killGrace` | a child's end after SIGTERM | 3000 |
 //! | `drainTimeout` | calls in flight when the gateway stops | 30000 |

@@ -1,4 +1,4 @@
-use super::error::Refusal;
+use super::{error::Refusal, layer::Settings};
 use crate::{
     BoxError, Method,
     error::{Problem, find},
@@ -7,6 +7,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 /// What was posted.
 pub(super) enum Incoming {
@@ -31,21 +32,23 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    /// Reads the whole body, never more than `limit` of it, and parses it.
-    pub(super) async fn read<B>(parts: &Parts, body: B, limit: usize) -> Result<Self, Refusal>
+    /// Reads the whole body, never more of it nor for longer than is allowed, and parses it.
+    pub(super) async fn read<B>(parts: &Parts, body: B, settings: &Settings) -> Result<Self, Refusal>
     where
         B: http_body::Body,
         B::Error: Into<BoxError>,
     {
         check_types(&parts.headers)?;
+        let limit = settings.max_request_bytes;
         // Known before a byte is read, if the sender says so; the size hint covers bodies without the header.
         if body.size_hint().lower() > limit as u64 || declared(&parts.headers) > limit as u64 {
             return Err(too_large());
         }
-        match Limited::new(body, limit).collect().await {
-            Ok(body) => Self::parse(body.to_bytes()),
-            Err(error) if find::<LengthLimitError>(&*error).is_some() => Err(too_large()),
-            Err(_) => Err(Refusal::invalid("the body could not be read to its end")),
+        match timeout(settings.body_timeout, Limited::new(body, limit).collect()).await {
+            Ok(Ok(body)) => Self::parse(body.to_bytes()),
+            Ok(Err(error)) if find::<LengthLimitError>(&*error).is_some() => Err(too_large()),
+            Err(_) => Err(Problem::rpc(408, -32600, "the body took too long to arrive").into()),
+            Ok(Err(_)) => Err(Refusal::invalid("the body could not be read to its end")),
         }
     }
 

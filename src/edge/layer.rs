@@ -26,6 +26,7 @@ pub struct EdgeLayer {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) max_request_bytes: usize,
+    pub(super) body_timeout: Duration,
     pub(super) keep_alive: Duration,
     pub(super) metrics: Metrics,
     #[cfg(feature = "legacy")]
@@ -44,6 +45,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_request_bytes: EdgeLayer::MAX_REQUEST_BYTES,
+            body_timeout: EdgeLayer::BODY_TIMEOUT,
             keep_alive: EdgeLayer::KEEP_ALIVE,
             metrics: Metrics::default(),
             #[cfg(feature = "legacy")]
@@ -63,6 +65,8 @@ impl Default for Settings {
 impl EdgeLayer {
     /// The largest request body: room for an image in a tool's arguments, and a thousand of them still fit in memory.
     pub const MAX_REQUEST_BYTES: usize = 4 << 20;
+    /// How long a request body may take to arrive: 30 s, in which the largest needs no more than 1.1 Mbit/s.
+    pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
     /// How often a silent stream gets a comment: below the 30 s after which common proxies give up.
     pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -83,6 +87,15 @@ impl EdgeLayer {
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.settings.metrics = metrics;
+        self
+    }
+
+    /// Refuses bodies that take longer than this to arrive with 408, however steadily they drip.
+    ///
+    /// It is counted from the moment the head is handed in; a host that reads heads itself has its own clock for them.
+    #[must_use]
+    pub fn body_timeout(mut self, limit: Duration) -> Self {
+        self.settings.body_timeout = limit;
         self
     }
 

@@ -126,7 +126,7 @@ where
     if parts.method != Method::POST {
         return other_than_post(edge, parts).await;
     }
-    let incoming = Incoming::read(&parts, body, edge.settings.max_request_bytes).await?;
+    let incoming = Incoming::read(&parts, body, &edge.settings).await?;
     #[cfg(feature = "legacy")]
     if !modern::claims(&parts.headers, &incoming) {
         return edge.legacy.post(&edge.inner, parts, incoming).await;

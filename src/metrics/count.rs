@@ -127,7 +127,7 @@ counts! {
     Question = Dropped "question",
     /// A client that took nothing for so long that its stream was ended.
     StalledClient = Dropped "stalled_client",
-    /// A connection whose request head took too long, or which was idle for too long.
+    /// A request whose head or body took too long.
     SlowClient = Dropped "slow_client",
 
     /// A new configuration that was taken.
@@ -173,6 +173,7 @@ impl Count {
     fn of_code(problem: &Problem) -> Self {
         match (problem.status.as_u16(), problem.code) {
             (413, _) => Count::BodyTooLarge,
+            (408, _) => Count::SlowClient,
             (_, -32700 | -32600) => Count::Malformed,
             (_, -32601) => Count::UnknownMethod,
             (_, -32602) => Count::InvalidParams,

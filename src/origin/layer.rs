@@ -103,7 +103,7 @@ impl OriginLayer {
         self
     }
 
-    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Forbidden> {
+    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Forbidden> {
         let Some(rules) = &self.rules else { return Ok(()) };
         rules.check(uri, headers).inspect_err(|forbidden| {
             self.metrics.count(match forbidden {

@@ -33,4 +33,6 @@ pub mod future;
 mod layer;
 mod service;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::service::refusal;
 pub use self::{layer::OriginLayer, service::Origin};

@@ -58,7 +58,8 @@ where
     }
 }
 
-fn refusal<ResBody: From<Bytes>>(forbidden: Forbidden) -> Response<ResBody> {
+/// The answer to a request that is not let in.
+pub(crate) fn refusal<ResBody: From<Bytes>>(forbidden: Forbidden) -> Response<ResBody> {
     let problem = Problem::new(forbidden.status().as_u16(), "origin", forbidden.to_string());
     let mut response = Response::new(write::error(None, &problem.to_json()).into());
     *response.status_mut() = problem.status;

@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 
 mod admin;
+mod hostile;
 mod routes;
 
 use futures_util::{FutureExt, stream};

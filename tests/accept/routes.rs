@@ -8,7 +8,7 @@ use std::{
     },
 };
 use tower::{ServiceExt, service_fn};
-use tower_mcp_gateway::cli::routes::Routes;
+use tower_mcp_gateway::{cli::routes::Routes, origin::OriginLayer};
 
 /// Asks routes over a gateway that answers 202 with the path.
 async fn ask(method: Method, uri: &str, ready: bool) -> (StatusCode, String) {
@@ -16,8 +16,7 @@ async fn ask(method: Method, uri: &str, ready: bool) -> (StatusCode, String) {
         let response = Response::builder().status(StatusCode::ACCEPTED).body(request.uri().path().to_owned());
         Ok::<_, Infallible>(response.unwrap())
     });
-    let request =
-        Request::builder().method(method).uri(uri).header("host", "elsewhere").header("origin", "http://evil");
+    let request = Request::builder().method(method).uri(uri).header("host", "elsewhere");
     let response = Routes::new(gateway, move || ready).oneshot(request.body(()).unwrap()).await.unwrap();
     let (head, body) = response.into_parts();
     (head.status, String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap())
@@ -39,7 +38,7 @@ async fn each_path_is_answered_by_its_owner() {
 }
 
 #[tokio::test]
-async fn health_is_told_to_anyone_who_gets_it() {
+async fn health_is_told_to_whoever_gets_it() {
     for ready in [false, true] {
         assert_eq!(ask(Method::GET, "/healthz", ready).await, (StatusCode::OK, "ok\n".into()));
     }
@@ -60,4 +59,24 @@ async fn readiness_is_asked_at_each_request() {
     assert_eq!(routes.clone().oneshot(probe()).await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
     flag.store(true, Ordering::Relaxed);
     assert_eq!(routes.oneshot(probe()).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn every_page_looks_at_origin_and_host() {
+    let gateway = || service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(String::new())) });
+    for path in ["/healthz", "/readyz", "/metrics", "/nowhere"] {
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::DELETE] {
+            let asked = |host: &str| Request::builder().method(method.clone()).uri(path).header("host", host);
+            let strange = Routes::new(gateway(), || true).origin(OriginLayer::localhost());
+            let response = strange.clone().oneshot(asked("rebound.example").body(()).unwrap()).await.unwrap();
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{method} {path}");
+            let page = asked("localhost").header("origin", "http://evil.example").body(()).unwrap();
+            let response = strange.oneshot(page).await.unwrap();
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{method} {path}");
+            assert!(!response.headers().contains_key("access-control-allow-origin"));
+            let page = asked("10.0.0.1").header("origin", "http://10.0.0.1").body(()).unwrap();
+            let response = Routes::new(gateway(), || true).oneshot(page).await.unwrap();
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{method} {path}");
+        }
+    }
 }

@@ -71,8 +71,7 @@ impl Gateway {
     }
 
     async fn is_ready(&self) -> bool {
-        let headers = [("host", "probe")];
-        Raw::get(self.address, "/readyz", &headers).await.status == 200
+        Raw::get(self.address, "/readyz", &[]).await.status == 200
     }
 
     pub(crate) fn pid(&self) -> u32 {

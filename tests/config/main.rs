@@ -60,6 +60,7 @@ fn every_documented_field_is_read() {
             "limits": {
                 "fall": 2, "rise": 3, "maxInFlight": 4, "maxInFlightPerServer": 5, "maxStreams": 6, "maxSessions": 7,
                 "maxRequestBytes": 8192, "maxMessageBytes": 9216, "maxTotal": 10, "askTimeout": 11, "idleTimeout": 12,
+                "headTimeout": 15, "bodyTimeout": 16, "connectionIdleTimeout": 17, "stallTimeout": 18,
                 "stopGrace": 13, "killGrace": 14, "drainTimeout": "${PORT}",
             },
             "auth": {"tokens": [
@@ -92,6 +93,8 @@ fn every_documented_field_is_read() {
     assert_eq!((limits.max_request_bytes, limits.max_message_bytes), (8192, 9216));
     let times = [limits.max_total, limits.ask_timeout, limits.idle_timeout, limits.stop_grace, limits.kill_grace];
     assert_eq!(times.map(|time| time.as_millis()), [10, 11, 12, 13, 14]);
+    let times = [limits.head_timeout, limits.body_timeout, limits.connection_idle_timeout, limits.stall_timeout];
+    assert_eq!(times.map(|time| time.as_millis()), [15, 16, 17, 18]);
     assert_eq!(limits.drain_timeout.as_millis(), config.port.into());
     assert!(config.auth.as_ref().is_some_and(AuthLayer::is_required));
     let shown = format!("{config:?}");

@@ -49,6 +49,22 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "`limits.maxMessageBytes` at line 1: must be a whole number from 1024 to 1073741824 (bytes)",
     ),
     (
+        "{\"limits\": {\"headTimeout\": \"10s\"}}",
+        "`limits.headTimeout` at line 1: must be a number without quotes, not a string",
+    ),
+    (
+        "{\"limits\": {\"bodyTimeout\": 0}}",
+        "`limits.bodyTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
+    ),
+    (
+        "{\"limits\": {\"connectionIdleTimeout\": -1}}",
+        "`limits.connectionIdleTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
+    ),
+    (
+        "{\"limits\": {\"stallTimeout\": 86400001}}",
+        "`limits.stallTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
+    ),
+    (
         "{\"limits\": {\"maxTotal\": 0}}",
         "`limits.maxTotal` at line 1: must be a whole number from 1 to 86400000 (milliseconds)",
     ),

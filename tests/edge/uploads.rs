@@ -6,7 +6,8 @@ use futures_util::{Stream, StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, Limited, StreamBody};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::{sync::mpsc, time::Instant};
 use tower::{Service, ServiceExt};
 use tower_mcp_gateway::{BoxError, edge::EdgeLayer};
 
@@ -53,6 +54,22 @@ async fn a_body_that_breaks_off_is_a_bad_request() {
     let (edge, _behind) = edge();
     let broken = stream::iter([Ok(Bytes::from_static(b"{")), Err("reset".into())]);
     refused(edge.oneshot(streamed(broken)).await.unwrap(), 400, -32600, Value::Null).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_has_its_time_in_all_however_it_drips() {
+    let (edge, _behind) = edge();
+    let drip = stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Some((Ok(Bytes::from_static(b" ")), ()))
+    });
+    let begun = Instant::now();
+    refused(edge.oneshot(streamed(drip)).await.unwrap(), 408, -32600, Value::Null).await;
+    assert_eq!(begun.elapsed().as_secs(), 30);
+    let (edge, _behind) = edge_with(EdgeLayer::new().body_timeout(Duration::from_secs(7)));
+    let begun = Instant::now();
+    refused(edge.oneshot(streamed(stream::pending())).await.unwrap(), 408, -32600, Value::Null).await;
+    assert_eq!(begun.elapsed().as_secs(), 7);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 use super::{
     Limits,
-    phase::{Busy, Phase, Watched},
+    phase::{Busy, Phase},
+    stream::Watched,
 };
+use crate::metrics::{Count, Metrics};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1};
@@ -17,9 +19,18 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
+/// The largest request head: room for tokens and cookies of every kind, and thousands of them fit in memory.
+const MAX_HEAD: usize = 64 << 10;
+/// What is read ahead of the service, and what is written ahead of the client beside one frame of its answer.
+const MAX_BUFFER: usize = 128 << 10;
+
 /// Serves one connection to its end. When `closing` is cancelled, the answer in flight is the last one.
-pub(super) async fn serve<S, B>(stream: TcpStream, service: S, limits: Limits, closing: CancellationToken)
-where
+pub(super) async fn serve<S, B>(
+    stream: TcpStream,
+    service: S,
+    (limits, metrics): (Limits, Metrics),
+    closing: CancellationToken,
+) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
@@ -27,15 +38,17 @@ where
     // Answers are written whole; waiting for more to send would only delay their last segment.
     let _ = stream.set_nodelay(true);
     let phase = Phase::default();
-    let io = TokioIo::new(Watched::new(stream, phase.clone(), limits));
+    let io = TokioIo::new(Watched::new(stream, phase.clone(), limits, metrics.clone()));
     let requests = phase.clone();
     let answers = hyper::service::service_fn(move |request| {
         let busy = requests.busy();
         let answer = service.clone().oneshot(request);
         async move { answer.await.map(|response| response.map(|body| Answer { body, _busy: busy })) }
     });
-    let connection =
-        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(limits.idle).serve_connection(io, answers);
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(limits.idle);
+    server.max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
+    let connection = server.serve_connection(io, answers);
     let mut connection = pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
@@ -50,6 +63,9 @@ where
         }
     };
     if let Err(error) = result {
+        if error.is_parse() {
+            metrics.count(Count::Malformed);
+        }
         tracing::debug!(error = &error as &dyn Error, "connection ended");
     }
 }

@@ -5,8 +5,11 @@
 //! vetted: whoever opens connections and says nothing would hold them, and their descriptors, for ever.
 
 mod connection;
+mod framing;
 mod phase;
+mod stream;
 
+use crate::metrics::Metrics;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, time::Duration};
@@ -40,6 +43,7 @@ pub struct Accept {
     listener: TcpListener,
     limits: Limits,
     grace: Duration,
+    metrics: Metrics,
 }
 
 /// How long a connection may take for what.
@@ -47,13 +51,26 @@ pub struct Accept {
 struct Limits {
     head: Duration,
     idle: Duration,
+    stall: Duration,
 }
 
 impl Accept {
-    /// Serves the connections of `listener`: 10 s for a request head, 60 s of idleness, 30 s for the end.
+    /// How long a request head may take: 10 s, which a phone in a tunnel needs and no other client does.
+    pub const HEAD: Duration = Duration::from_secs(10);
+    /// How long a connection is kept without a request: 60 s, as most clients and proxies keep theirs.
+    pub const IDLE: Duration = Duration::from_secs(60);
+    /// How long a client may read nothing while there is something to read: 30 s.
+    pub const STALL: Duration = Duration::from_secs(30);
+
+    /// Serves the connections of `listener`: 10 s for a request head, 60 s of idleness, 30 s for a client to go on
+    /// reading, 30 s for the end.
+    ///
+    /// Heads that HTTP servers do not all read alike are answered 400 and the connection ends: no `Host` or several,
+    /// `Content-Length` beside `Transfer-Encoding`, lines that end in LF alone and such. A head above 64 KiB is
+    /// answered 431.
     pub fn new(listener: TcpListener) -> Self {
-        let limits = Limits { head: Duration::from_secs(10), idle: Duration::from_secs(60) };
-        Self { listener, limits, grace: Duration::from_secs(30) }
+        let limits = Limits { head: Self::HEAD, idle: Self::IDLE, stall: Self::STALL };
+        Self { listener, limits, grace: Duration::from_secs(30), metrics: Metrics::default() }
     }
 
     /// Sets how long a client may take to send a request head, from its first byte (or from the connection's
@@ -68,6 +85,22 @@ impl Accept {
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle = limit;
+        self
+    }
+
+    /// Sets how long a client may read nothing of an answer before its connection is cut, and the call with it where its
+    /// revision says so. Until then the call waits: nothing more is taken from its server than fits in the buffers
+    /// between.
+    #[must_use]
+    pub fn stall_timeout(mut self, limit: Duration) -> Self {
+        self.limits.stall = limit;
+        self
+    }
+
+    /// Counts the clients that are cut, and the requests that are no HTTP.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
         self
     }
 
@@ -89,7 +122,7 @@ impl Accept {
         S::Future: Send,
         B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let Self { listener, limits, grace } = self;
+        let Self { listener, limits, grace, metrics } = self;
         let (connections, closing, cut) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         tokio::pin!(stop);
         loop {
@@ -98,7 +131,7 @@ impl Accept {
                 accepted = next(&listener) => accepted,
             };
             tracing::debug!(%peer, "connection accepted");
-            let connection = connection::serve(stream, service.clone(), limits, closing.clone());
+            let connection = connection::serve(stream, service.clone(), (limits, metrics.clone()), closing.clone());
             let cut = cut.clone();
             connections.spawn(async move { cut.run_until_cancelled(connection).await });
         }
