@@ -99,6 +99,7 @@
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+mod atomic;
 pub mod auth;
 pub mod balance;
 mod call;

@@ -1,7 +1,5 @@
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use crate::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long an endpoint that came back takes to get all of its calls again.
@@ -34,11 +32,15 @@ impl Share {
 
     /// From 0.1 to 1.
     pub(super) fn get(&self) -> f32 {
+        self.get_at(|| self.now())
+    }
+
+    fn get_at(&self, now: impl Fn() -> u64) -> f32 {
         let back = self.back.load(Ordering::Relaxed);
         if back == 0 {
             return 1.0;
         }
-        let since = Duration::from_millis(self.now().saturating_sub(back));
+        let since = Duration::from_millis(now().saturating_sub(back));
         if since >= WARM_UP {
             // Unless it came back anew meanwhile. The clock is not read any more from then on.
             let _ = self.back.compare_exchange(back, 0, Ordering::Relaxed, Ordering::Relaxed);
@@ -54,7 +56,11 @@ impl Share {
     }
 
     fn takes_free_turn(&self) -> bool {
-        let second = (self.now() / 1000) << 32;
+        self.takes_free_turn_at(self.now())
+    }
+
+    fn takes_free_turn_at(&self, now: u64) -> bool {
+        let second = (now / 1000) << 32;
         let count = |free: u64| {
             let taken = if free & !u64::from(u32::MAX) == second { free } else { second };
             (taken - second < u64::from(FREE_TURNS)).then_some(taken + 1)
@@ -87,6 +93,47 @@ impl Warmth {
         };
         *self = next;
         back
+    }
+}
+
+#[cfg(all(test, interleave))]
+mod interleaved {
+    use super::*;
+    use loom::{sync::Arc, thread};
+
+    fn now_and_later(share: &Arc<Share>, other: impl FnOnce(&Share) + Send + 'static) -> thread::JoinHandle<()> {
+        let share = share.clone();
+        thread::spawn(move || other(&share))
+    }
+
+    #[test]
+    fn a_return_is_never_lost_to_one_who_sees_the_last_one_end() {
+        loom::model(|| {
+            let share = Arc::new(Share::new());
+            let end = WARM_UP.as_millis() as u64 + 1;
+            share.back.store(1, Ordering::Relaxed);
+            let seen = now_and_later(&share, move |share| drop(share.get_at(|| end)));
+            share.back.store(end, Ordering::Relaxed);
+            seen.join().unwrap();
+            assert!(share.get_at(|| end) < 0.2, "it came back just now");
+        });
+    }
+
+    #[test]
+    fn free_turns_are_given_once_each() {
+        loom::model(|| {
+            let share = Arc::new(Share::new());
+            // One is left of this second.
+            share.free.store((7 << 32) + u64::from(FREE_TURNS) - 1, Ordering::Relaxed);
+            let (taken, other) = (Arc::new(crate::atomic::AtomicUsize::new(0)), share.clone());
+            let theirs = taken.clone();
+            let turn = now_and_later(&other, move |share| {
+                theirs.fetch_add(share.takes_free_turn_at(7000).into(), Ordering::Relaxed);
+            });
+            taken.fetch_add(share.takes_free_turn_at(7000).into(), Ordering::Relaxed);
+            turn.join().unwrap();
+            assert_eq!(taken.load(Ordering::Relaxed), 1);
+        });
     }
 }
 

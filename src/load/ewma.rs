@@ -1,7 +1,5 @@
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use crate::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// After this long without a call, a remembered latency has faded to a third.
@@ -46,7 +44,10 @@ impl Ewma {
     }
 
     fn update(&self, edit: impl Fn(f32, f32) -> f32) {
-        let now = self.now();
+        self.update_at(self.now(), edit);
+    }
+
+    fn update_at(&self, now: u32, edit: impl Fn(f32, f32) -> f32) {
         let updated = |state| {
             let (average, stamp) = unpack(state);
             Some(pack(edit(average, fade(now, stamp)), now))
@@ -78,6 +79,26 @@ fn pack(average: f32, stamp: u32) -> u64 {
 #[allow(clippy::cast_possible_truncation)]
 fn unpack(state: u64) -> (f32, u32) {
     (f32::from_bits((state >> 32) as u32), state as u32)
+}
+
+#[cfg(all(test, interleave))]
+mod interleaved {
+    use super::*;
+    use loom::{sync::Arc, thread};
+
+    #[test]
+    fn no_peak_is_lost_and_no_value_is_seen_with_the_time_of_another() {
+        loom::model(|| {
+            let ewma = Arc::new(Ewma::new());
+            let other = ewma.clone();
+            let peak = thread::spawn(move || other.update_at(5, |average, weight| 900f32.max(average * weight)));
+            ewma.update_at(5, |average, weight| 100f32.max(average * weight));
+            let seen = unpack(ewma.state.load(Ordering::Relaxed));
+            assert!(seen == (100.0, 5) || seen == (900.0, 5), "{seen:?}");
+            peak.join().unwrap();
+            assert_eq!(unpack(ewma.state.load(Ordering::Relaxed)), (900.0, 5));
+        });
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use crate::support::{
 
 /// A gateway that serves until it is dropped.
 pub(crate) struct Front {
+    /// What it serves, for tests that look inside.
+    #[allow(dead_code, reason = "each test target uses its part")]
+    pub(crate) gateway: Gateway,
     address: SocketAddr,
     _tasks: JoinSet<()>,
 }
@@ -34,11 +37,11 @@ impl Front {
         let (gateway, driver) = Gateway::from_config(config).expect("a configuration that holds");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let app = Router::new().fallback_service(gateway);
+        let app = Router::new().fallback_service(gateway.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(driver);
         tasks.spawn(async move { axum::serve(listener, app).await.expect("axum serves for ever") });
-        Self { address, _tasks: tasks }
+        Self { gateway, address, _tasks: tasks }
     }
 
     /// In front of one server.

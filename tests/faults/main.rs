@@ -7,6 +7,7 @@
 mod breaker;
 mod children;
 mod client;
+mod counted;
 mod crowded;
 #[allow(dead_code, reason = "each test target uses its part")]
 #[path = "../e2e/front.rs"]
