@@ -27,7 +27,12 @@ impl Share {
 
     /// The endpoint is back.
     pub(super) fn begin(&self) {
-        self.back.store(self.now(), Ordering::Relaxed);
+        self.begin_at(self.now());
+    }
+
+    fn begin_at(&self, now: u64) {
+        // An exchange like that of whoever ends the last return, so that one of the two is the later.
+        self.back.swap(now, Ordering::Relaxed);
     }
 
     /// From 0.1 to 1.
@@ -111,9 +116,9 @@ mod interleaved {
         loom::model(|| {
             let share = Arc::new(Share::new());
             let end = WARM_UP.as_millis() as u64 + 1;
-            share.back.store(1, Ordering::Relaxed);
+            share.begin_at(1);
             let seen = now_and_later(&share, move |share| drop(share.get_at(|| end)));
-            share.back.store(end, Ordering::Relaxed);
+            share.begin_at(end);
             seen.join().unwrap();
             assert!(share.get_at(|| end) < 0.2, "it came back just now");
         });
