@@ -5,7 +5,7 @@ use crate::{
     json::{Id, Json, MAX_BATCH, Message, Params, elements},
 };
 use bytes::Bytes;
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
@@ -117,14 +117,25 @@ fn declared(headers: &HeaderMap) -> u64 {
 }
 
 fn check_types(headers: &HeaderMap) -> Result<(), Refusal> {
-    let sent = headers.get(header::CONTENT_TYPE).and_then(|sent| sent.to_str().ok()).map(media_type);
+    let sent = one(headers, &header::CONTENT_TYPE).map(media_type);
     if !sent.is_some_and(|sent| sent.eq_ignore_ascii_case("application/json")) {
         return Err(Problem::new(415, "content_type", "the body must be application/json").into());
+    }
+    // A body is never decompressed: what a few bytes may become has no bound.
+    let plain = |coding: &str| coding.trim().eq_ignore_ascii_case("identity");
+    if headers.contains_key(header::CONTENT_ENCODING) && !one(headers, &header::CONTENT_ENCODING).is_some_and(plain) {
+        return Err(Problem::new(415, "content_type", "the body must have no Content-Encoding").into());
     }
     match accepts(headers, &["application/json", "text/event-stream", "application/*", "text/*"]) {
         true => Ok(()),
         false => Err(not_acceptable()),
     }
+}
+
+/// The value of a header that stands once; of two, another reader may take the other.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
 }
 
 pub(super) fn not_acceptable() -> Refusal {
