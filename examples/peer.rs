@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! peer NAME legacy|modern|both|plain   # `plain`: not by the SDK, and of the `initialize` era
+//! peer NAME asking                     # the same, and asks its clients
 //! peer faults LEDGER                   # misbehaves as each call asks for, and writes down what arrived
 //! ```
 
@@ -26,6 +27,7 @@ async fn main() {
         "legacy" => serve_stdio(peer, Speaks::Legacy).await,
         "modern" => serve_stdio(peer, Speaks::Modern).await,
         "both" => serve_stdio(peer, Speaks::Both).await,
+        "asking" => kit::stdio::run(Peer::asking(name)).await.expect("stdin and stdout work"),
         "plain" => kit::stdio::run(peer).await.expect("stdin and stdout work"),
         other => panic!("no era {other}"),
     }

@@ -66,13 +66,14 @@ pub enum Connection {
     },
 }
 
-/// Whose upstream session a call runs in, at servers that have sessions.
+/// Whose upstream session a call runs in, at servers that have sessions: those of the initialize era.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sessions {
-    /// One for all clients: the default of stdio servers.
+    /// One for all clients: the default of stdio and HTTP+SSE servers.
     Shared,
-    /// One per client: the default of HTTP servers.
+    /// One per client: the default of Streamable HTTP servers. A stdio server becomes one child process per client, an
+    /// HTTP+SSE server one event stream; see [`PerClient`](crate::upstream::era::PerClient).
     PerClient,
 }
 
@@ -230,8 +231,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`InvalidServer`] for an empty id, name or command, and for a stdio server with a session
-    /// [`PerClient`](Sessions::PerClient).
+    /// [`InvalidServer`] for an empty id, name or command.
     pub fn validate(&self) -> Result<(), InvalidServer> {
         let empty = |field| Err(InvalidServer::new(field, "must not be empty"));
         if self.id.as_str().trim().is_empty() {
@@ -242,10 +242,6 @@ impl Server {
         }
         match &self.connection {
             Connection::Stdio { command, .. } if command.trim().is_empty() => empty("connection.command"),
-            Connection::Stdio { .. } if self.sessions == Some(Sessions::PerClient) => {
-                let reason = "a stdio server is one child for all clients, so only `shared` can be had";
-                Err(InvalidServer::new("sessions", reason))
-            }
             _ => Ok(()),
         }
     }
@@ -273,8 +269,8 @@ impl Server {
     /// Whose upstream session a call runs in.
     pub fn sessions_of(&self) -> Sessions {
         self.sessions.unwrap_or(match self.connection {
-            Connection::Stdio { .. } => Sessions::Shared,
-            Connection::Sse { .. } | Connection::Http { .. } => Sessions::PerClient,
+            Connection::Stdio { .. } | Connection::Sse { .. } => Sessions::Shared,
+            Connection::Http { .. } => Sessions::PerClient,
         })
     }
 
@@ -374,8 +370,7 @@ mod tests {
         assert_eq!(Server::stdio("a", "b", " ").validate().unwrap_err().field, "connection.command");
         assert_eq!(Server::stdio("", "b", "c").validate().unwrap_err().field, "id");
         assert_eq!(Server::stdio("a", "", "c").validate().unwrap_err().field, "name");
-        let own = Server::stdio("a", "b", "c").sessions(Sessions::PerClient);
-        assert_eq!(own.validate().unwrap_err().field, "sessions");
+        assert!(Server::stdio("a", "b", "c").sessions(Sessions::PerClient).validate().is_ok());
         assert!(ok().validate().is_ok());
     }
 

@@ -1,5 +1,5 @@
 #[cfg(any(feature = "stdio", feature = "sse", feature = "http"))]
-use super::era::Era;
+use super::era::{Era, PerClient};
 #[cfg(all(feature = "http", feature = "sse"))]
 use super::fallback::Fallback;
 #[cfg(all(feature = "http", not(feature = "sse")))]
@@ -9,7 +9,7 @@ use super::sse::Sse;
 #[cfg(feature = "stdio")]
 use super::stdio::Stdio;
 #[cfg(any(feature = "stdio", feature = "sse", feature = "http"))]
-use crate::registry::Connection;
+use crate::registry::{Connection, Sessions};
 use crate::{BoxError, Call, Reply, Revision, registry::Server, upstream::error::Connect};
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{
@@ -42,10 +42,23 @@ use tower::Service;
 pub fn connect(server: &Server) -> Upstream {
     Upstream(match server.connection() {
         #[cfg(feature = "stdio")]
+        Connection::Stdio { .. } if server.sessions_of() == Sessions::PerClient => {
+            let one = server.clone();
+            Kind::StdioPerClient(PerClient::new(
+                move || Stdio::new(&one).expect("its connection is of that kind"),
+                server,
+            ))
+        }
+        #[cfg(feature = "stdio")]
         Connection::Stdio { .. } => match Stdio::new(server) {
             Some(stdio) => Kind::Stdio(Era::new(stdio, server)),
             None => Kind::Missing("stdio"),
         },
+        #[cfg(feature = "sse")]
+        Connection::Sse { url, headers } if server.sessions_of() == Sessions::PerClient => {
+            let (one, url, headers) = (server.clone(), url.clone(), headers.clone());
+            Kind::SsePerClient(PerClient::new(move || Sse::new(&one, &url, &headers), server))
+        }
         #[cfg(feature = "sse")]
         Connection::Sse { url, headers } => Kind::Sse(Era::new(Sse::new(server, url, headers), server)),
         #[cfg(all(feature = "http", feature = "sse"))]
@@ -67,8 +80,12 @@ pub struct Upstream(Kind);
 enum Kind {
     #[cfg(feature = "stdio")]
     Stdio(Era<Stdio>),
+    #[cfg(feature = "stdio")]
+    StdioPerClient(PerClient<Stdio>),
     #[cfg(feature = "sse")]
     Sse(Era<Sse>),
+    #[cfg(feature = "sse")]
+    SsePerClient(PerClient<Sse>),
     #[cfg(all(feature = "http", feature = "sse"))]
     Http(Fallback),
     #[cfg(all(feature = "http", not(feature = "sse")))]
@@ -83,8 +100,12 @@ macro_rules! each {
         match $kind {
             #[cfg(feature = "stdio")]
             Kind::Stdio($era) => $some,
+            #[cfg(feature = "stdio")]
+            Kind::StdioPerClient($era) => $some,
             #[cfg(feature = "sse")]
             Kind::Sse($era) => $some,
+            #[cfg(feature = "sse")]
+            Kind::SsePerClient($era) => $some,
             #[cfg(feature = "http")]
             Kind::Http($era) => $some,
             Kind::Missing($name) => $none,

@@ -13,5 +13,6 @@ mod front;
 mod matrix;
 mod names;
 mod old;
+mod own;
 mod table;
 mod verbatim;

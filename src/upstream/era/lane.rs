@@ -2,6 +2,7 @@ use super::{
     agreed::Agreed,
     error::HandshakeFailed,
     handshake::{self, Greeting},
+    lanes::Usable,
 };
 use crate::{json::Json, upstream::Transport};
 use arc_swap::ArcSwapOption;
@@ -23,6 +24,8 @@ pub(super) struct Lane {
     client_info: Json,
     declaration: Box<str>,
 }
+
+impl Usable for Lane {}
 
 impl Lane {
     pub(super) fn new(client_info: Json, declaration: Box<str>) -> Self {

@@ -33,7 +33,7 @@
 //! capabilities. At any other server all calls share one session, for which everything is declared that the gateway can
 //! carry, and each question is checked against what the call it belongs to declares. So is the session of the gateway's
 //! own calls, because servers list tools by what the client can do. A server that takes `initialize` only once has one
-//! session for all as well. A call refused because its connection was [replaced](super::error::Replaced) or its
+//! session for all as well. [`PerClient`] gives each client a whole connection, where the transport knows no sessions. A call refused because its connection was [replaced](super::error::Replaced) or its
 //! session [lost](super::error::SessionLost) was not executed: it is sent again after one new handshake, at most
 //! three times in all.
 //!
@@ -79,6 +79,7 @@ mod lanes;
 mod listen;
 mod logging;
 mod park;
+mod per_client;
 mod probe;
 mod service;
 mod subscriptions;
@@ -87,4 +88,8 @@ mod wording;
 #[cfg(test)]
 mod tests;
 
-pub use self::{park::endpoint_of, service::Era};
+pub use self::{
+    park::endpoint_of,
+    per_client::{MAX_CONNECTIONS, PerClient},
+    service::Era,
+};

@@ -6,7 +6,7 @@ use super::{
     gate,
     handshake::{Greeting, Opening},
     lane::Lane,
-    lanes::{IDLE, Key, Lanes, Opened},
+    lanes::{Key, Lanes, MAX_LANES, Opened, Usable, watch},
     listen, logging,
     park::{self, Claim, Park, REQUEST_STATE},
     probe::UNSUPPORTED_VERSION,
@@ -29,12 +29,11 @@ use std::{
     error::Error,
     fmt,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll},
 };
-use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
@@ -77,11 +76,15 @@ pub(super) struct Conversation<T> {
     child: bool,
     opening: Opening,
     per_client: bool,
+    /// The whole connection is of one client.
+    dedicated: bool,
     /// The server took `initialize` once and refuses a second.
     single: AtomicBool,
     /// For the gateway's own calls, and for all calls where clients have no session of their own.
     common: Arc<Lane>,
-    lanes: Lanes,
+    lanes: Arc<Lanes<Lane>>,
+    /// Shared with those who listen on a connection of one client.
+    listening: Arc<()>,
     /// Where the watches over client sessions run; each ends with its lane.
     tasks: TaskTracker,
     park: Arc<Park>,
@@ -113,9 +116,11 @@ impl<T: Transport> Era<T> {
             child: matches!(server.connection(), Connection::Stdio { .. }),
             opening,
             per_client: server.sessions_of() == Sessions::PerClient,
+            dedicated: false,
             single: AtomicBool::new(false),
             common: Arc::new(Lane::new(settings.client_info.clone(), Abilities::all().declaration())),
-            lanes: Lanes::default(),
+            lanes: Arc::new(Lanes::new(MAX_LANES)),
+            listening: Arc::default(),
             tasks: server.tasks().clone(),
             park: Arc::new(Park::new(server.id().clone(), settings.clone(), server.tasks().clone())),
             latest: ArcSwapOption::empty(),
@@ -125,10 +130,49 @@ impl<T: Transport> Era<T> {
         Self { transport, conversation: Arc::new(conversation) }
     }
 
+    /// The same server over a connection of one client alone, which is told of that client. What waits for answers waits
+    /// in one place for all connections.
+    pub(super) fn dedicated(&self, transport: T, client_info: Json, declaration: Box<str>) -> Self {
+        let all = &*self.conversation;
+        let conversation = Conversation {
+            transport: transport.clone(),
+            settings: all.settings.clone(),
+            child: all.child,
+            opening: all.opening(),
+            per_client: false,
+            dedicated: true,
+            single: AtomicBool::new(false),
+            common: Arc::new(Lane::new(client_info, declaration)),
+            lanes: Arc::new(Lanes::new(MAX_LANES)),
+            listening: Arc::default(),
+            tasks: all.tasks.clone(),
+            park: all.park.clone(),
+            latest: ArcSwapOption::empty(),
+            fault: ArcSwapOption::empty(),
+        };
+        Self { transport, conversation: Arc::new(conversation) }
+    }
+
+    /// What comes of a call that brings the state of an earlier one; `None` if it is to be made anew.
+    pub(super) async fn claim(&self, call: &Call) -> Option<Reply> {
+        self.conversation.claim(call).await.ok()
+    }
+
     /// Why the latest attempt to reach the server or to agree with it failed, for the operator; `None` while all is
     /// well.
     pub fn fault(&self) -> Option<String> {
         self.transport.fault().or_else(|| self.conversation.fault.load().as_deref().cloned())
+    }
+}
+
+impl<T: Transport> Usable for Era<T> {
+    /// What is parked holds its lane.
+    fn is_used(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1 || Arc::strong_count(&self.conversation.common) > 1
+    }
+
+    fn is_wanted(self: &Arc<Self>) -> bool {
+        self.is_used() || Arc::strong_count(&self.conversation.listening) > 1
     }
 }
 
@@ -194,30 +238,6 @@ impl<T> fmt::Debug for Era<T> {
 /// The call is to be made, whatever answers it brings.
 struct Again;
 
-/// Lets a lane go when its client's session ends, or when it has been idle.
-async fn watch<T: Transport>(conversation: Weak<Conversation<T>>, key: Key, session: Option<Arc<Session>>) {
-    let mut look = Instant::now() + IDLE;
-    let closed = async {
-        match &session {
-            Some(session) => session.closed().await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::pin!(closed);
-    loop {
-        let ended = tokio::select! {
-            () = &mut closed => true,
-            () = sleep_until(look) => false,
-        };
-        let Some(conversation) = conversation.upgrade() else { return };
-        let lane = if ended { Ok(conversation.lanes.close(&key)) } else { conversation.lanes.close_idle(&key) };
-        match lane {
-            Ok(lane) => return lane.iter().for_each(|lane| conversation.end(lane)),
-            Err(later) => look = later,
-        }
-    }
-}
-
 /// A call at the transport, with what it was sent under.
 pub(super) struct Sent<T> {
     conversation: Arc<Conversation<T>>,
@@ -277,13 +297,17 @@ impl<T> Conversation<T> {
 
     /// Words a reply for the gateway.
     fn unworded(&self, reply: Reply, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Reply {
+        let reply = wording::unworded(reply, call, agreed);
+        if self.dedicated && call.method == Method::LISTEN {
+            return gate::reply(reply.hold(self.listening.clone()), call, &self.park);
+        }
         // A lane is in use as long as one of its replies is.
-        let reply = wording::unworded(reply, call, agreed).hold(lane.clone());
+        let reply = reply.hold(lane.clone());
         if agreed.revision.is_modern() { reply } else { gate::reply(reply, call, &self.park) }
     }
 
     fn plan(&self, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Plan {
-        let alone = call.session.is_some() && !Arc::ptr_eq(lane, &self.common);
+        let alone = call.session.is_some() && (self.dedicated || !Arc::ptr_eq(lane, &self.common));
         wording::plan(call, agreed, &self.settings.client_info, alone)
     }
 }
@@ -294,7 +318,8 @@ impl<T: Transport> Conversation<T> {
         loop {
             attempts += 1;
             let (lane, agreed) = self.agree(&call).await?;
-            if call.extensions.get::<InSession>().is_some() && Arc::ptr_eq(&lane, &self.common) {
+            let shared = Arc::ptr_eq(&lane, &self.common) && !self.dedicated;
+            if shared && call.extensions.get::<InSession>().is_some() {
                 return Ok(Reply::single(Outcome::Accepted));
             }
             if let Some(level) = logging::wanted(&call, &agreed) {
@@ -366,22 +391,18 @@ impl<T: Transport> Conversation<T> {
     /// uses it any more.
     fn lane_of(self: &Arc<Self>, key: &Key, session: Option<&Arc<Session>>) -> Arc<Lane> {
         let info = session.map_or(&self.settings.client_info, |session| session.client_info());
-        let Opened { lane, let_go, closed } = match self.lanes.open(key, session, info.clone()) {
+        let make = || Lane::new(info.clone(), key.declaration.clone());
+        let Opened { lane, key, let_go, closed } = match self.lanes.open(key, session, make) {
             Ok(opened) => opened,
             Err(lane) => return lane,
         };
-        closed.iter().for_each(|lane| self.end(lane));
-        let watch = watch(Arc::downgrade(self), key.clone(), session.cloned());
+        closed.iter().for_each(|lane| end(&self.transport, lane));
+        let transport = self.transport.clone();
+        let watch = watch(Arc::downgrade(&self.lanes), key, session.cloned(), move |lane| end(&transport, lane));
         self.tasks.spawn(async move {
             let_go.run_until_cancelled(watch).await;
         });
         lane
-    }
-
-    fn end(&self, lane: &Lane) {
-        if let Some(agreed) = lane.latest() {
-            self.transport.end_session(&agreed.hop);
-        }
     }
 
     async fn agree_on(&self, lane: &Lane, opening: Opening) -> Result<Arc<Agreed>, HandshakeFailed> {
@@ -405,8 +426,18 @@ impl<T: Transport> Conversation<T> {
 
     /// What to ask first: the era the server spoke before, if it was more than a guess.
     fn opening(&self) -> Opening {
+        if self.dedicated {
+            return self.opening;
+        }
         let latest = self.latest.load();
         let is_legacy = latest.as_ref().is_some_and(|latest| latest.certain && !latest.revision.is_modern());
         if self.opening == Opening::Discover && is_legacy { Opening::Initialize } else { self.opening }
+    }
+}
+
+/// A lane will not be used again.
+fn end<T: Transport>(transport: &T, lane: &Lane) {
+    if let Some(agreed) = lane.latest() {
+        transport.end_session(&agreed.hop);
     }
 }

@@ -161,10 +161,17 @@ impl Mux {
 }
 
 impl State {
-    /// The call that a question or a log message must belong to: the only one of a client that the server has.
+    /// The call that a question or a log message must belong to: the only one of a client that the server has, or the
+    /// oldest where all are of one client.
     pub(super) fn only_client(&self) -> Option<u64> {
         let mut open = self.slots.iter().filter(|(_, slot)| slot.of_client && slot.begun && !slot.is_over());
-        match (open.next(), open.next()) {
+        let (first, second) = (open.next(), open.next());
+        if let (Some((first, slot)), Some((second, _))) = (first, second)
+            && slot.alone
+        {
+            return open.map(|(id, _)| *id).chain([*first, *second]).min();
+        }
+        match (first, second) {
             (Some((id, slot)), None) => self.quiet.as_ref().is_none_or(|quiet| quiet.admits(slot)).then_some(*id),
             _ => None,
         }

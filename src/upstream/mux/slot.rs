@@ -46,6 +46,8 @@ pub(super) struct Slot {
     pub(super) token: Option<Json>,
     /// What the server asks and logs may be meant for whoever made the call.
     pub(super) of_client: bool,
+    /// Whoever made it makes all calls of this channel.
+    pub(super) alone: bool,
     pub(super) whose: Whose,
     /// The server is of 2026-07-28.
     pub(super) modern: bool,
@@ -67,6 +69,7 @@ impl Slot {
             begun,
             token,
             of_client,
+            alone: false,
             whose,
             modern: false,
             questions,
@@ -84,6 +87,7 @@ impl Slot {
             true => call.params.meta_member(meta::LOG_LEVEL).is_some(),
             false => self.kind == Kind::Call && call.extensions.get::<OfClient>().is_some(),
         };
+        self.alone = call.extensions.get::<OfClient>().is_some_and(|of| of.alone);
         self.whose = match &call.session {
             Some(session) => Whose::Session(session.clone()),
             None => Whose::Sessionless,

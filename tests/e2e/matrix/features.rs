@@ -47,7 +47,7 @@ impl Feature {
         Feature::Roots,
         Feature::Logging,
         Feature::Subscription,
-        // Last: where nothing else tells whose question it is, nobody is asked for a second after a call is cancelled.
+        // Last: where nothing else tells whose question it is, no other client is asked for a moment after a cancellation.
         Feature::Cancel,
     ];
 

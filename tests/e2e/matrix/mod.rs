@@ -1,6 +1,6 @@
 //! Each kind of client × each kind of server × each feature: prints the matrix, and fails where a cell should hold and does not.
 
-mod caller;
+pub(crate) mod caller;
 mod features;
 
 use std::{panic::AssertUnwindSafe, time::Duration};

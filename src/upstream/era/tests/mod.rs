@@ -3,6 +3,7 @@
 mod handshake;
 mod logging;
 mod mock;
+mod per_client;
 mod questions;
 mod resources;
 mod sessions;
