@@ -1,5 +1,7 @@
 #[cfg(any(feature = "stdio", feature = "sse", feature = "http"))]
-use super::era::{Era, PerClient};
+use super::era::Era;
+#[cfg(any(feature = "stdio", feature = "sse"))]
+use super::era::PerClient;
 #[cfg(all(feature = "http", feature = "sse"))]
 use super::fallback::Fallback;
 #[cfg(all(feature = "http", not(feature = "sse")))]
@@ -9,7 +11,9 @@ use super::sse::Sse;
 #[cfg(feature = "stdio")]
 use super::stdio::Stdio;
 #[cfg(any(feature = "stdio", feature = "sse", feature = "http"))]
-use crate::registry::{Connection, Sessions};
+use crate::registry::Connection;
+#[cfg(any(feature = "stdio", feature = "sse"))]
+use crate::registry::Sessions;
 use crate::{BoxError, Call, Reply, Revision, registry::Server, upstream::error::Connect};
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{
