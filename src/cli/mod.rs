@@ -16,6 +16,7 @@ mod error;
 mod find;
 mod init;
 mod keys;
+mod log;
 mod reload;
 mod report;
 pub mod routes;
@@ -232,7 +233,8 @@ fn log(filter: Option<&str>, default: &str) -> Result<(), Failure> {
         })?,
         None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default)),
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stderr().is_terminal());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).fmt_fields(log::Fields);
+    let subscriber = subscriber.with_ansi(io::stderr().is_terminal());
     // Fails only if a subscriber is there already, which then is the one to use.
     let _ = subscriber.with_writer(io::stderr).try_init();
     Ok(())

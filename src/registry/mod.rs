@@ -9,6 +9,7 @@
 //! endpoint                     Metered ─ Observe ─ LoadShed ─ Caught ─ (Builder::endpoint) ─ (Builder::connect)
 //! ```
 
+mod address;
 mod builder;
 mod changes;
 mod driver;

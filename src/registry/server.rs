@@ -1,3 +1,4 @@
+use super::address;
 use crate::{EndpointId, ServerName, metrics::Calls, upstream};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
@@ -100,7 +101,7 @@ pub struct InvalidServer {
 }
 
 impl InvalidServer {
-    fn new(field: &'static str, reason: impl Into<String>) -> Self {
+    pub(super) fn new(field: &'static str, reason: impl Into<String>) -> Self {
         Self { field, reason: reason.into() }
     }
 }
@@ -115,17 +116,32 @@ impl Server {
     ///
     /// [`InvalidServer`] if `url` is no `http://` or `https://` address.
     pub fn sse(id: impl Into<EndpointId>, name: impl Into<ServerName>, url: &str) -> Result<Self, InvalidServer> {
-        let connection = Connection::Sse { url: parse_url(url)?, headers: HeaderMap::new() };
+        let (url, headers) = address::parse(url)?;
+        let connection = Connection::Sse { url, headers };
         Ok(Self::new(id, name, connection))
     }
 
     /// A server over Streamable HTTP of any revision.
     ///
+    /// A user and password before the host are sent as `Authorization: Basic`, unless a [header](Self::header) of that
+    /// name is set, and are no part of the address any more.
+    ///
     /// # Errors
     ///
     /// [`InvalidServer`] if `url` is no `http://` or `https://` address.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::registry::{Connection, Server};
+    ///
+    /// let server = Server::http("files-1", "files", "https://user:secret@files.example/mcp")?;
+    /// let Connection::Http { url, headers } = server.connection() else { unreachable!() };
+    /// assert_eq!(url, "https://files.example/mcp");
+    /// assert_eq!(headers["authorization"], "Basic dXNlcjpzZWNyZXQ=");
+    /// # Ok::<(), tower_mcp_gateway::registry::InvalidServer>(())
+    /// ```
     pub fn http(id: impl Into<EndpointId>, name: impl Into<ServerName>, url: &str) -> Result<Self, InvalidServer> {
-        let connection = Connection::Http { url: parse_url(url)?, headers: HeaderMap::new() };
+        let (url, headers) = address::parse(url)?;
+        let connection = Connection::Http { url, headers };
         Ok(Self::new(id, name, connection))
     }
 
@@ -186,7 +202,11 @@ impl Server {
         let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
         value.set_sensitive(true);
         if let Connection::Sse { headers, .. } | Connection::Http { headers, .. } = &mut self.connection {
-            headers.append(key, value);
+            // Of credentials there is one set: these, rather than those of the address.
+            match key == http::header::AUTHORIZATION {
+                true => drop(headers.insert(key, value)),
+                false => drop(headers.append(key, value)),
+            }
         }
         Ok(self)
     }
@@ -326,15 +346,6 @@ impl Connection {
             Connection::Sse { .. } => "sse",
             Connection::Http { .. } => "http",
         }
-    }
-}
-
-fn parse_url(url: &str) -> Result<Uri, InvalidServer> {
-    let wrong = |why: &str| InvalidServer::new("connection.url", format!("{why}, such as http://localhost:3510"));
-    let uri: Uri = url.parse().map_err(|_| wrong("must be an absolute address"))?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(uri),
-        _ => Err(wrong("must begin with http:// or https:// and name a host")),
     }
 }
 

@@ -9,6 +9,7 @@ mod init;
 mod killed;
 mod reload;
 mod running;
+mod secrets;
 mod serving;
 mod stdio;
 #[path = "../support/mod.rs"]
