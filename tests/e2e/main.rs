@@ -15,5 +15,8 @@ mod matrix;
 mod names;
 mod old;
 mod own;
+mod spelling;
 mod table;
 mod verbatim;
+#[path = "../support/wire.rs"]
+mod wire;
