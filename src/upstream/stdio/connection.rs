@@ -143,6 +143,8 @@ fn one_line(frame: Bytes) -> Bytes {
 
 async fn read(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Lines<ChildStdout>) {
     loop {
+        // What is buffered is there without a wait: a child that floods must leave the thread to others now and then.
+        tokio::task::coop::consume_budget().await;
         let line = match stdout.next().await {
             Ok(Some(Line::Whole(line))) => line,
             Ok(Some(Line::Cut { head, tail })) => {
@@ -176,6 +178,7 @@ async fn read(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Line
 async fn log(id: &EndpointId, counters: &Counters, stderr: &mut Lines<ChildStderr>) {
     let mut quota = Quota::default();
     while let Ok(Some(line)) = stderr.next().await {
+        tokio::task::coop::consume_budget().await;
         match quota.take(time::Instant::now()) {
             Take::Drop => {
                 counters.unlogged();
