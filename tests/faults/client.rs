@@ -49,7 +49,10 @@ impl Ended {
 
 impl Session {
     pub(crate) async fn open(front: &Front) -> Self {
-        let address = front.address();
+        Self::at(front.address()).await
+    }
+
+    pub(crate) async fn at(address: SocketAddr) -> Self {
         let info = json!({ "name": "raw", "version": "1.0.0" });
         let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info });
         let opening = json!({ "jsonrpc": "2.0", "id": "open", "method": "initialize", "params": params });

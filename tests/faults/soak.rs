@@ -1,4 +1,4 @@
-//! Faults of every kind, at a steady rate, for as long as one likes:
+//! Faults of every kind before the program, at a steady rate, for as long as one likes:
 //!
 //! ```sh
 //! cargo build --example peer
@@ -6,18 +6,20 @@
 //! ```
 
 use crate::{
-    bounds,
+    CONNECT, SILENCE,
     children::Book,
     client::{Ended, Session},
-    entry,
-    front::{self, Front},
     support::{
-        faults::{Fault, Faulty, Wire, child},
-        servers::{Kind, Running},
+        faults::{Fault, Faulty, Wire},
+        servers::{Kind, Running, example},
+        soon,
     },
 };
-use std::{collections::HashMap, fs, sync::Arc, time::Duration};
+use serde_json::{Value, json};
+use std::{collections::HashMap, fs, net::SocketAddr, path::Path, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
     task::JoinSet,
     time::{Instant, interval, sleep},
 };
@@ -26,8 +28,8 @@ use tokio::{
 const RATE: u32 = 50;
 /// Longer than any idle connection is kept: what is open after it is open for good.
 const QUIET: Duration = Duration::from_secs(8);
-/// What allocator and books may keep beyond the first quarter.
-const SLACK_MIB: u64 = 64;
+/// What the allocator may keep beyond the first quarter: two messages above the limit.
+const SLACK_MIB: u64 = 16;
 /// Connections of servers in different states; a leak of one in a thousand calls would be more than this.
 const SLACK_OPEN: usize = 8;
 
@@ -76,14 +78,53 @@ fn fault() -> Fault {
     }
 }
 
-fn memory_mib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() >> 10
+/// The program in front of these, killed when the test ends before it does.
+struct Program {
+    child: Child,
+    address: SocketAddr,
 }
 
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+impl Program {
+    async fn start(servers: Vec<Value>) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("soak");
+        fs::create_dir_all(&folder).expect("a folder of the build");
+        let config = json!({
+            "requestTimeout": SILENCE.as_millis() as u64, "connectTimeout": CONNECT.as_millis() as u64,
+            "healthCheckInterval": 1000, "admin": { "port": 0 }, "servers": servers,
+        });
+        fs::write(folder.join("soak.json"), config.to_string()).expect("a file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));
+        // What it logs of so many faults is not looked at.
+        command
+            .args(["--config", "soak.json", "--port", "0", "--log", "error"])
+            .current_dir(&folder)
+            .env("HOME", &folder);
+        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("its stdout")).lines();
+        let line = soon("its first line", lines.next_line()).await.expect("stdout").expect("a line");
+        let address = line.rsplit("http://").next().and_then(|address| address.strip_suffix("/mcp")?.parse().ok());
+        // A program that cannot write what it has to say would stop.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { child, address: address.expect("where it listens") }
+    }
+
+    fn memory_mib(&self) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() >> 10
+    }
+
+    fn descriptors(&self) -> usize {
+        fs::read_dir(self.proc("fd")).map_or(0, Iterator::count)
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.child.id().expect("it runs"))
+    }
+}
+
+fn entry(id: &str, name: &str, transport: &str, url: &str) -> Value {
+    json!({ "id": id, "name": name, "transport": transport, "connection": { "type": transport, "url": url } })
 }
 
 impl Sum {
@@ -110,14 +151,18 @@ async fn soak() {
         }
     }
     // Replicas of three pools, beside a child and one that is always well.
-    let mut entries: Vec<_> =
-        faulty.iter().enumerate().map(|(n, one)| entry(&format!("f-{n}"), &format!("f{}", n / 2), one)).collect();
-    entries.push(child("child-1", "child", book.path()));
-    entries.push(front::entry("good-1", "good", &good));
-    let front = Front::with(entries, bounds).await;
+    let transport = |wire| if wire == Wire::Sse { "sse" } else { "http" };
+    let replicas = faulty.iter().enumerate();
+    let mut servers: Vec<_> = replicas
+        .map(|(n, one)| entry(&format!("f-{n}"), &format!("f{}", n / 2), transport(one.wire), &one.url()))
+        .collect();
+    let connection = json!({ "type": "stdio", "command": example("peer"), "args": ["faults", book.path()] });
+    servers.push(json!({ "id": "child-1", "name": "child", "transport": "stdio", "connection": connection }));
+    servers.push(entry("good-1", "good", "http", &good.url()));
+    let program = Program::start(servers).await;
     let mut sessions = Vec::new();
     for _ in 0..8 {
-        sessions.push(Arc::new(Session::open(&front).await));
+        sessions.push(Arc::new(Session::at(program.address).await));
     }
     let tools = ["f0__act", "f1__act", "f2__act", "child__act"];
     for tool in tools {
@@ -135,7 +180,7 @@ async fn soak() {
             one.up();
         }
     });
-    let open = descriptors();
+    let open = program.descriptors();
     let (mut sum, mut running, mut memory) = (Sum::default(), JoinSet::new(), Vec::new());
     let (begun, total) = (Instant::now(), Duration::from_secs(seconds));
     let mut beat = interval(Duration::from_secs(1) / RATE);
@@ -150,7 +195,7 @@ async fn soak() {
             sessions[0].untouched("echo").await;
         }
         if begun.elapsed() > total / 8 * (memory.len() as u32 + 1) {
-            memory.push(memory_mib());
+            memory.push(program.memory_mib());
         }
     }
     outages.abort();
@@ -169,12 +214,12 @@ async fn soak() {
     let books = faulty.iter().map(|one| one.ledger().all_calls()).chain([book.calls()]);
     books.flatten().for_each(|(key, times)| *arrived.entry(key).or_default() += times);
     let twice: Vec<_> = arrived.iter().filter(|(_, times)| **times > 1).collect();
-    memory.push(memory_mib());
-    let open_now = descriptors();
+    memory.push(program.memory_mib());
+    let open_now = program.descriptors();
     let failed: u64 = sum.failed.values().sum();
     println!(
         "soak: {seconds} s, {} calls, each answered once: {} results, {failed} errors {:?}; {} arrived twice; \
-         memory {memory:?} MiB after each eighth; descriptors {open} before, {open_now} after",
+         the program has {memory:?} MiB after each eighth, {open} descriptors before and {open_now} after",
         sum.calls,
         sum.answered,
         sum.failed,

@@ -16,6 +16,7 @@ use crate::{
     BoxError, Call, Method, Reply, Revision, Session,
     error::{Problem, find},
     json::Json,
+    metrics::Count,
     registry::{Connection, Server, Sessions},
     reply::Outcome,
     upstream::{
@@ -259,7 +260,7 @@ impl<T> Sent<T> {
 
 /// Sends a call again that was turned away once.
 pub(super) fn repeat<T: Transport>(sent: Sent<T>) -> BoxFuture<'static, Result<Reply, BoxError>> {
-    sent.lane.forget(&sent.agreed);
+    sent.conversation.begin_anew(&sent.lane, &sent.agreed);
     sent.conversation.drive(sent.call, 1).boxed()
 }
 
@@ -267,6 +268,11 @@ impl<T> Conversation<T> {
     /// Whether the call was turned away, unexecuted, because what was agreed on does not hold any more.
     pub(super) fn is_outdated(error: &(dyn Error + 'static)) -> bool {
         find::<Replaced>(error).is_some() || find::<SessionLost>(error).is_some()
+    }
+
+    fn begin_anew(&self, lane: &Lane, agreed: &Arc<Agreed>) {
+        self.settings.metrics.count(Count::Session);
+        lane.forget(agreed);
     }
 
     /// Whether a modern server turned the call away, unexecuted, because it does not speak that revision any more.
@@ -342,7 +348,7 @@ impl<T: Transport> Conversation<T> {
             };
             match sent {
                 Ok(reply) if attempts == 1 && Self::is_other_revision(&reply, &agreed) => lane.forget(&agreed),
-                Err(error) if attempts < MAX_ATTEMPTS && Self::is_outdated(&*error) => lane.forget(&agreed),
+                Err(error) if attempts < MAX_ATTEMPTS && Self::is_outdated(&*error) => self.begin_anew(&lane, &agreed),
                 Err(error) => return Err(error),
                 Ok(reply) => return Ok(self.unworded(reply, &call, &lane, &agreed)),
             }

@@ -18,6 +18,7 @@ use crate::{
         object::{self, Edit},
         write,
     },
+    metrics::Count,
     reply::Ask,
     upstream::Settings,
 };
@@ -87,7 +88,10 @@ impl Park {
     ///
     /// What to tell the client: a state that was altered, made elsewhere, used, or is too old. The call is not made.
     pub(super) async fn claim(&self, call: &Call) -> Result<Claim, Problem> {
-        let invalid = || Problem::rpc(400, -32602, "the requestState is not one this call can go on with");
+        let invalid = || {
+            self.settings.metrics.count(Count::StaleState);
+            Problem::rpc(400, -32602, "the requestState is not one this call can go on with")
+        };
         let state = State::of(call, &self.endpoint, &self.settings.keys).map_err(|_| invalid())?;
         let Some(id) = state.parked else { return Ok(Claim::Again) };
         let claim = self.lock().remove(&id).ok_or_else(invalid)?;
