@@ -9,12 +9,16 @@ use crate::{
         servers::{Kind, Running},
     },
 };
+use futures_util::future::join_all;
+use serde_json::json;
 use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
     time::Duration,
 };
+use tokio::time::Instant;
+use tower_mcp_gateway::registry::Server;
 
 /// A file that is gone with its owner.
 pub(crate) struct Book(PathBuf);
@@ -85,4 +89,44 @@ async fn a_line_that_is_no_answer_is_an_error_at_once() {
 #[tokio::test]
 async fn a_line_above_the_limit_is_an_error_of_its_call_at_once() {
     each_fails(&Book::new("large"), &[Fault::HugeBody], Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn a_child_that_does_not_read_its_stdin_blocks_nobody_else() {
+    let (book, good) = (Book::new("deaf"), Running::named(Kind::Modern, "good").await);
+    let front = gateway(vec![child("bad-1", "bad", book.path()), front::entry("good-1", "good", &good)]).await;
+    let session = Session::open(&front).await;
+    session.recovered("act").await;
+    // Far more than a pipe and every queue on the way to it hold.
+    let padding = "x".repeat(64 << 10);
+    let crowd = join_all((0..60).map(|n| {
+        let arguments = json!({ "fault": "deaf", "key": format!("deaf-{n}"), "padding": padding });
+        session.tool("act", arguments)
+    }));
+    let others = async {
+        for _ in 0..50 {
+            session.untouched("echo").await;
+        }
+    };
+    let (crowd, ()) = tokio::join!(crowd, others);
+    for ended in &crowd {
+        assert!(ended.is_error() && ended.took < SILENCE + Duration::from_secs(1), "{ended:?}");
+        assert!(book.count(ended) <= 1, "{ended:?}");
+    }
+    session.untouched("echo").await;
+}
+
+#[tokio::test]
+async fn a_child_that_cannot_live_is_started_at_most_five_times_in_four_seconds() {
+    let good = Running::named(Kind::Modern, "good").await;
+    let dying = Server::stdio("bad-1", "bad", "false");
+    let front = gateway(vec![dying, front::entry("good-1", "good", &good)]).await;
+    let starts = || front.gateway.registry().measured()[0].calls.starts();
+    let begun = Instant::now();
+    let session = Session::open(&front).await;
+    while begun.elapsed() < Duration::from_millis(3900) {
+        session.untouched("echo").await;
+        assert!(starts() <= 5, "{} starts in {:?}", starts(), begun.elapsed());
+    }
+    assert!(starts() >= 3, "it is tried again: {}", starts());
 }

@@ -4,6 +4,7 @@
 //! what a busy machine adds to both by the second that every bound leaves.
 #![cfg(all(feature = "http", feature = "sse", feature = "stdio", feature = "legacy"))]
 
+mod bombs;
 mod breaker;
 mod children;
 mod client;
@@ -16,6 +17,7 @@ mod hung;
 mod isolated;
 mod lost;
 mod once;
+mod program;
 mod refused;
 mod soak;
 #[path = "../support/mod.rs"]

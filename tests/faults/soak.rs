@@ -6,20 +6,17 @@
 //! ```
 
 use crate::{
-    CONNECT, SILENCE,
     children::Book,
     client::{Ended, Session},
+    program::{Program, child, remote},
     support::{
         faults::{Fault, Faulty, Wire},
-        servers::{Kind, Running, example},
-        soon,
+        servers::{Kind, Running},
     },
 };
-use serde_json::{Value, json};
-use std::{collections::HashMap, fs, net::SocketAddr, path::Path, process::Stdio, sync::Arc, time::Duration};
+use serde_json::json;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
     task::JoinSet,
     time::{Instant, interval, sleep},
 };
@@ -78,55 +75,6 @@ fn fault() -> Fault {
     }
 }
 
-/// The program in front of these, killed when the test ends before it does.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    async fn start(servers: Vec<Value>) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("soak");
-        fs::create_dir_all(&folder).expect("a folder of the build");
-        let config = json!({
-            "requestTimeout": SILENCE.as_millis() as u64, "connectTimeout": CONNECT.as_millis() as u64,
-            "healthCheckInterval": 1000, "admin": { "port": 0 }, "servers": servers,
-        });
-        fs::write(folder.join("soak.json"), config.to_string()).expect("a file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));
-        // What it logs of so many faults is not looked at.
-        command
-            .args(["--config", "soak.json", "--port", "0", "--log", "error"])
-            .current_dir(&folder)
-            .env("HOME", &folder);
-        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the program starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its stdout")).lines();
-        let line = soon("its first line", lines.next_line()).await.expect("stdout").expect("a line");
-        let address = line.rsplit("http://").next().and_then(|address| address.strip_suffix("/mcp")?.parse().ok());
-        // A program that cannot write what it has to say would stop.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, address: address.expect("where it listens") }
-    }
-
-    fn memory_mib(&self) -> u64 {
-        let status = fs::read_to_string(self.proc("status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() >> 10
-    }
-
-    fn descriptors(&self) -> usize {
-        fs::read_dir(self.proc("fd")).map_or(0, Iterator::count)
-    }
-
-    fn proc(&self, file: &str) -> String {
-        format!("/proc/{}/{file}", self.child.id().expect("it runs"))
-    }
-}
-
-fn entry(id: &str, name: &str, transport: &str, url: &str) -> Value {
-    json!({ "id": id, "name": name, "transport": transport, "connection": { "type": transport, "url": url } })
-}
-
 impl Sum {
     fn take(&mut self, ended: &Ended) {
         self.calls += 1;
@@ -151,15 +99,13 @@ async fn soak() {
         }
     }
     // Replicas of three pools, beside a child and one that is always well.
-    let transport = |wire| if wire == Wire::Sse { "sse" } else { "http" };
     let replicas = faulty.iter().enumerate();
-    let mut servers: Vec<_> = replicas
-        .map(|(n, one)| entry(&format!("f-{n}"), &format!("f{}", n / 2), transport(one.wire), &one.url()))
-        .collect();
-    let connection = json!({ "type": "stdio", "command": example("peer"), "args": ["faults", book.path()] });
-    servers.push(json!({ "id": "child-1", "name": "child", "transport": "stdio", "connection": connection }));
-    servers.push(entry("good-1", "good", "http", &good.url()));
-    let program = Program::start(servers).await;
+    let mut servers: Vec<_> = replicas.map(|(n, one)| remote(&format!("f-{n}"), &format!("f{}", n / 2), one)).collect();
+    servers.push(child("child-1", "child", book.path()));
+    servers.push(json!({
+        "id": "good-1", "name": "good", "transport": "http", "connection": { "type": "http", "url": good.url() },
+    }));
+    let program = Program::start("soak", servers).await;
     let mut sessions = Vec::new();
     for _ in 0..8 {
         sessions.push(Arc::new(Session::at(program.address).await));

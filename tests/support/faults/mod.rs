@@ -102,6 +102,8 @@ faults! {
     Progress = "progress",
     /// Progress for longer than the longest silence, then the answer.
     Lively = "lively",
+    /// Nothing is read any more; over stdio only.
+    Deaf = "deaf",
     /// The whole server dies; over stdio only.
     Crash = "crash",
 }

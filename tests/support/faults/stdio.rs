@@ -52,6 +52,7 @@ async fn misbehave(call: &Value, out: &mpsc::UnboundedSender<String>) {
     let say = |text: String| drop(out.send(text));
     match fault {
         Fault::Crash | Fault::Reset | Fault::Close => std::process::exit(1),
+        Fault::Deaf => std::future::pending().await,
         Fault::Cut => {
             say("{\"jsonrpc\":".into());
             // Long enough for the writer to have written it.
