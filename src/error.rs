@@ -7,6 +7,7 @@
 use crate::{
     balance, health,
     json::Json,
+    rate::error::Exceeded,
     route, timeout,
     upstream::{
         era::error::HandshakeFailed,
@@ -154,6 +155,7 @@ pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
     find::<Connect>(error).is_some()
         || find::<HandshakeFailed>(error).is_some()
         || find::<Overloaded>(error).is_some()
+        || find::<Exceeded>(error).is_some()
         || find::<Replaced>(error).is_some()
         || find::<NotStarted>(error).is_some()
         || find::<Refused>(error).is_some()
@@ -175,6 +177,9 @@ pub fn explain(error: &(dyn Error + 'static)) -> Problem {
         let full = Problem::new(503, "overloaded", "too many calls are in flight");
         return full.with_retry_after(Duration::from_secs(1));
     }
+    if let Some(exceeded) = find::<Exceeded>(error) {
+        return rate_limited(exceeded);
+    }
     if let Some(unknown) = find::<route::error::Unknown>(error) {
         return unknown.problem();
     }
@@ -194,6 +199,15 @@ pub fn explain(error: &(dyn Error + 'static)) -> Problem {
         return stopping.with_retry_after(Duration::from_secs(1));
     }
     upstream_problem(error).unwrap_or_else(|| Problem::rpc(500, -32603, "internal error"))
+}
+
+/// When to come again stands in `data` too: clients over pipes and of earlier revisions get no header.
+fn rate_limited(exceeded: &Exceeded) -> Problem {
+    let wait = exceeded.retry_after;
+    let ms = wait.as_micros().div_ceil(1000);
+    let data = serde_json::json!({"source": "gateway", "reason": "rate_limited", "retryAfterMs": ms as u64});
+    let problem = Problem::new(429, "rate_limited", format!("{exceeded}: come again in {ms} ms"));
+    problem.with_data(&data).with_retry_after(wait)
 }
 
 fn upstream_problem(error: &(dyn Error + 'static)) -> Option<Problem> {

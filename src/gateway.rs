@@ -105,7 +105,7 @@ impl Gateway {
             watchdog: config.watchdog,
             ..defaults
         };
-        let per_server = LimitLayer::new(config.limits.max_in_flight_per_server);
+        let per_server = config.limits.max_in_flight_per_server;
         let builder = Registry::builder()
             .name(config.name)
             .strategy(config.balancer)
@@ -114,7 +114,9 @@ impl Gateway {
             .thresholds(config.limits.thresholds)
             .start_patience(if servers.is_empty() { Duration::ZERO } else { config.start_patience })
             .settings(settings)
-            .endpoint(move |_: &Server, upstream| per_server.layer(upstream));
+            .endpoint(move |server: &Server, upstream| {
+                LimitLayer::new(server.max_in_flight_of().unwrap_or(per_server)).layer(upstream)
+            });
         let (registry, driver) = builder.build_with(servers)?;
         let origin = origin(config.host);
         let gateway = Self::with_limits(registry, origin, config.request_timeout, &config.limits);

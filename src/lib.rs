@@ -110,6 +110,7 @@ pub mod config;
 pub mod edge;
 pub mod error;
 mod gateway;
+mod glob;
 pub mod health;
 pub mod json;
 pub mod limit;
@@ -120,6 +121,7 @@ pub mod metrics;
 mod nearest;
 pub mod origin;
 mod param_headers;
+pub mod rate;
 pub mod registry;
 pub mod reply;
 pub mod retry;
@@ -130,12 +132,14 @@ mod session;
 pub mod sse;
 pub mod subscribe;
 pub mod timeout;
+pub mod toolset;
 pub mod upstream;
 
 pub use self::{
     call::{Call, EndpointId, Providers, ServerName},
     error::BoxError,
     gateway::{Gateway, Reloaded, Stack},
+    glob::Glob,
     method::Method,
     param_headers::ParamHeaders,
     reply::Reply,

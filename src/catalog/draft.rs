@@ -10,7 +10,8 @@ use crate::{
         object::{self, Edit},
         write,
     },
-    route::{Abilities, Backend, Table, Target, Template},
+    route::{Abilities, Allowance, Backend, Table, Target, Template},
+    toolset::ToolSettings,
 };
 use bytes::Bytes;
 use std::{
@@ -54,6 +55,7 @@ impl<'a, S: Clone> Draft<'a, S> {
         let lists = [tools_list, prompts_list, resources_list, templates_list];
         let discover = render::discover(self.merge, self.parts);
         self.rejected();
+        self.idle();
         self.log();
         let unlisted = self.parts.iter().filter(|part| part.listings().next().is_none());
         Table {
@@ -74,6 +76,19 @@ impl<'a, S: Clone> Draft<'a, S> {
             for (name, fault) in part.listings().flat_map(|(_, listing)| &listing.rejected) {
                 let (server, name) = (part.server.clone(), name.clone());
                 self.notices.insert(Notice::InvalidHeader { server, name, fault });
+            }
+        }
+    }
+
+    /// What the operator says of tools that no replica lists.
+    fn idle(&mut self) {
+        let listed = |part: &&Part<S>| !part.toolset.is_empty() && part.listings().next().is_some();
+        for part in self.parts.iter().filter(listed) {
+            let tools = part.listings().flat_map(|(_, listing)| &listing.list(Kind::Tools).items);
+            let names: Vec<&str> = tools.map(|tool| &*tool.key).collect();
+            for (field, pattern) in part.toolset.idle(&names) {
+                let server = part.server.clone();
+                self.notices.insert(Notice::Idle { server, field, pattern: pattern.clone() });
             }
         }
     }
@@ -101,11 +116,9 @@ impl<'a, S: Clone> Draft<'a, S> {
         for (part, backend) in self.parts.iter().zip(self.backends.clone()) {
             for offer in union(part, kind, &mut array) {
                 let name = &offer.item.key;
-                if kind == Kind::Tools && offer.item.needs_task() {
-                    self.notices.insert(Notice::NeedsTask { server: part.server.clone(), name: name.clone() });
-                    continue;
-                }
-                let Some(Exposed { full, listed }) = self.expose(kind, &named, &backend, name) else {
+                let Some(settings) = self.settings(kind, part, offer.item) else { continue };
+                let shown = settings.rename.as_ref().unwrap_or(name);
+                let Some(Exposed { full, listed }) = self.expose(kind, &named, &backend, shown) else {
                     continue;
                 };
                 let old = previous.and_then(|old| old.get(&*listed));
@@ -113,18 +126,18 @@ impl<'a, S: Clone> Draft<'a, S> {
                 // Clients follow an annotation wherever they see it, whatever era its server is of; one that is invalid
                 // they cannot follow, and a server without them does not ask for it.
                 let target = match kind {
-                    Kind::Tools => target.mirrors(offer.item.mirrors().unwrap_or_default()),
+                    Kind::Tools => {
+                        let old = old.filter(|old| *old.server() == part.server).and_then(Target::allowance_of);
+                        let allowance = Allowance::of_tool(&settings, backend.allowance(), old);
+                        target.mirrors(offer.item.mirrors().unwrap_or_default()).allowance(allowance)
+                    }
                     _ => target,
                 };
-                let item = if listed == *name {
-                    offer.item.json.as_bytes().clone()
-                } else {
-                    renamed(&offer.item.json, &listed)
-                };
+                let item = edited(&offer.item.json, (listed != *name).then_some(&*listed), &settings);
                 array.push(&render::modern_tool(&item).unwrap_or_else(|| item.clone()));
                 early.push(&render::early_tool(&item).unwrap_or(item));
                 let renamed = target.clone().upstream(&**name);
-                aliases.extend([backend.qualified(name).into(), full].map(|alias| (alias, renamed.clone())));
+                aliases.extend([backend.qualified(shown).into(), full].map(|alias| (alias, renamed.clone())));
                 named.insert(listed.clone(), if listed == *name { target } else { renamed });
             }
         }
@@ -133,6 +146,19 @@ impl<'a, S: Clone> Draft<'a, S> {
         }
         early.freshness_of(&array);
         (named, [array.finish(), early.finish()])
+    }
+
+    /// What the operator says of an item; `None` if clients do not see it.
+    fn settings(&mut self, kind: Kind, part: &Part<S>, item: &Item) -> Option<ToolSettings> {
+        if kind != Kind::Tools {
+            return Some(ToolSettings::default());
+        }
+        let settings = part.toolset.of(&item.key)?;
+        if item.needs_task() {
+            self.notices.insert(Notice::NeedsTask { server: part.server.clone(), name: item.key.clone() });
+            return None;
+        }
+        Some(settings)
     }
 
     /// The name clients see; `None` if there is none left.
@@ -263,11 +289,21 @@ impl Exposed {
     }
 }
 
-fn renamed(item: &Json, name: &str) -> Bytes {
+/// The item under another name, or with another description; its own bytes where neither is.
+fn edited(item: &Json, name: Option<&str>, settings: &ToolSettings) -> Bytes {
+    let texts = [("name", name), ("description", settings.description.as_deref())];
+    let texts: Vec<_> = texts.into_iter().filter_map(|(member, text)| Some((member, quoted(text?)))).collect();
+    if texts.is_empty() {
+        return item.as_bytes().clone();
+    }
+    let edits: Vec<_> = texts.iter().map(|(member, text)| Edit::Set(member, text)).collect();
+    object::edit(item.as_bytes(), &edits).unwrap_or_else(|_| item.as_bytes().clone())
+}
+
+fn quoted(text: &str) -> Vec<u8> {
     let mut quoted = Vec::new();
-    write::string(&mut quoted, name);
-    let edited = object::edit(item.as_bytes(), &[Edit::Set("name", &quoted)]);
-    edited.unwrap_or_else(|_| item.as_bytes().clone())
+    write::string(&mut quoted, text);
+    quoted
 }
 
 type Backends<S> = (Vec<Arc<Backend<S>>>, HashSet<Box<str>>);
@@ -276,6 +312,7 @@ fn backends<S: Clone>(parts: &[Part<S>]) -> Backends<S> {
     let mut prefixes = HashSet::new();
     let backends = parts.iter().map(|part| {
         let backend = Backend::new(part.server.clone(), part.pool.clone()).able(abilities(part));
+        let backend = backend.tools(part.toolset.clone()).request_timeout(part.request_timeout);
         let plain = backend.prefix().to_owned();
         let numbered = (2..).map(|number| format!("{plain}-{number}"));
         let mut candidates = std::iter::once(plain.clone()).chain(numbered);

@@ -1,6 +1,6 @@
 use super::{Listing, Naming, draft::Draft};
-use crate::{EndpointId, ServerName, route::Table};
-use std::sync::Arc;
+use crate::{EndpointId, ServerName, route::Table, toolset::Toolset};
+use std::{sync::Arc, time::Duration};
 
 /// One server name with its replicas: what a table is merged from.
 ///
@@ -15,18 +15,41 @@ pub struct Part<S> {
     pub pool: S,
     /// Its endpoints in order, with the last good listing of each that was ever listed.
     pub endpoints: Vec<(EndpointId, Option<Arc<Listing>>)>,
+    /// What the operator says of its tools.
+    pub toolset: Arc<Toolset>,
+    /// The longest silence of its calls, where that is not the gateway's.
+    pub request_timeout: Option<Duration>,
 }
 
 impl<S> Part<S> {
     /// A server without endpoints.
     pub fn new(server: impl Into<ServerName>, pool: S) -> Self {
-        Self { server: server.into(), pool, endpoints: Vec::new() }
+        let (server, endpoints, toolset) = (server.into(), Vec::new(), Arc::default());
+        Self { server, pool, endpoints, toolset, request_timeout: None }
     }
 
     /// With an endpoint that offers this.
     #[must_use]
     pub fn listed(mut self, endpoint: impl Into<EndpointId>, listing: Arc<Listing>) -> Self {
         self.endpoints.push((endpoint.into(), Some(listing)));
+        self
+    }
+
+    /// With what the operator says of its tools.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tower_mcp_gateway::{Glob, catalog::{Kind, Listing, Merge, Part}, json::Json, toolset::Toolset};
+    ///
+    /// let listing = Listing::default().with(Kind::Tools, Json::from_static(r#"[{"name":"read"},{"name":"write"}]"#));
+    /// let reads = Toolset::default().allow([Glob::new("read*")]);
+    /// let part = Part::new("files", ()).listed("files-1", Arc::new(listing)).tools(Arc::new(reads));
+    /// let table = Merge::new("platform", "1.0.0").table(&[part], None);
+    /// assert!(table.tool("read").is_some() && table.tool("write").is_none());
+    /// ```
+    #[must_use]
+    pub fn tools(mut self, toolset: Arc<Toolset>) -> Self {
+        self.toolset = toolset;
         self
     }
 

@@ -1,4 +1,4 @@
-use crate::ServerName;
+use crate::{Glob, ServerName};
 use std::fmt;
 
 /// What an operator should know about a merged table.
@@ -46,6 +46,15 @@ pub enum Notice {
         /// What is wrong.
         fault: &'static str,
     },
+    /// A pattern of the operator over tools, which none of the server's matches: most likely it is misspelt.
+    Idle {
+        /// Whose tools it is about.
+        server: ServerName,
+        /// The field it stands in.
+        field: &'static str,
+        /// The pattern.
+        pattern: Glob,
+    },
     /// A tool that can only be called as a task, so clients do not see it.
     NeedsTask {
         /// Whose it is.
@@ -59,7 +68,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Notice::Renamed { kind, server, name, exposed } => {
-                write!(f, "the {kind} {name:?} of {server} appears as {exposed:?}: the name is another server's")
+                write!(f, "the {kind} {name:?} of {server} appears as {exposed:?}: the name is taken")
             }
             Notice::Hidden { kind, server, name } => {
                 write!(f, "the {kind} {name:?} of {server} does not appear: another server has it")
@@ -69,6 +78,9 @@ impl fmt::Display for Notice {
             }
             Notice::InvalidHeader { server, name, fault } => {
                 write!(f, "the tool {name:?} of {server} does not appear: {fault}")
+            }
+            Notice::Idle { server, field, pattern } => {
+                write!(f, "{pattern:?} in `{field}` of {server} matches none of its tools")
             }
             Notice::NeedsTask { server, name } => {
                 write!(f, "the tool {name:?} of {server} does not appear: it can only be called as a task")

@@ -50,8 +50,33 @@
 //!
 //! An entry of `servers` has `id` (unique), `name` (entries of one name are replicas), `transport` (`stdio`, `sse` or
 //! `http`), `connection` (whose `type` repeats the transport; then `command`, `args`, `cwd`, `env`, or `url`,
-//! `headers`), and perhaps `metadata` (free; `metadata.weight` is 1 to 1000) and `sessions` (`shared` or `per-client`).
+//! `headers`), and perhaps `metadata` (free; `metadata.weight` is 1 to 1000), `sessions` (`shared` or `per-client`),
+//! `retry` (`never` or `idempotent`) and the fields of the next section.
 //! `tools`, `status` and `lastHealthCheck`, which the gateway finds out itself, are taken and ignored with a note.
+//!
+//! # Tools
+//!
+//! | field of an entry | meaning |
+//! |---|---|
+//! | `requestTimeout` | ms a call may stay silent |
+//! | `maxInFlight` | calls in flight at this entry |
+//! | `rate` | calls in a time at this entry, as in [`Quota`](crate::rate::Quota) |
+//! | `allow`, `deny` | [patterns](crate::Glob) of the tools that exist |
+//! | `toolSettings` | by name or pattern: `rename`, `description`, `hidden`, `requestTimeout`, `maxInFlight`, `rate`, `retry` |
+//!
+//! [`Toolset`](crate::toolset::Toolset) says how they go together. Entries of one name share what is said of their tools.
+//!
+//! ```
+//! use tower_mcp_gateway::config::Config;
+//!
+//! let text = r#"{ "mcpServers": { "files": {
+//!     "command": "files-server", "rate": "10/s", "allow": ["read_*"],
+//!     "toolSettings": { "read_file": { "rename": "open", "requestTimeout": 120000 } },
+//! } } }"#;
+//! let files = Config::parse(text, |_| None)?.servers.remove(0);
+//! assert_eq!(files.tools_of().of("read_file").unwrap().rename.as_deref(), Some("open"));
+//! # Ok::<(), tower_mcp_gateway::config::ConfigError>(())
+//! ```
 //!
 //! # Who may come in
 //!

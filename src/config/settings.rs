@@ -80,6 +80,15 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         return Err(ConfigError::mistakes(reader.mistakes));
     }
     config.notes = reader.notes;
+    let total = config.limits.max_total;
+    for server in &config.servers {
+        if server.request_timeout_of().max(server.tools_of().longest_timeout()).is_some_and(|longest| longest > total) {
+            let (id, total) = (server.id(), total.as_millis());
+            config
+                .notes
+                .push(format!("{id}: a `requestTimeout` is above `limits.maxTotal`, {total} ms, at which calls end"));
+        }
+    }
     if config.servers.is_empty() {
         config.notes.push("no server is configured: add entries to `servers` or `mcpServers`".into());
     }

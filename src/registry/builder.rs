@@ -62,7 +62,7 @@ pub type Connect = fn(&Server) -> Upstream;
 pub type Endpoint = fn(&Server, Upstream) -> Limit<Upstream>;
 
 impl Builder {
-    /// Calls in flight per endpoint unless [`endpoint`](Self::endpoint) says otherwise: enough for any client, few
+    /// Calls in flight per endpoint unless the [server](Server::max_in_flight) or [`endpoint`](Self::endpoint) says otherwise: enough for any client, few
     /// enough that a server that hangs holds no more than this.
     pub const IN_FLIGHT: usize = 100;
 
@@ -76,7 +76,9 @@ impl Builder {
             timing: Timing::default(),
             wrap: Arc::new(|_, pool| pool),
             connect: upstream::connect,
-            endpoint: |_, upstream| LimitLayer::new(Self::IN_FLIGHT).layer(upstream),
+            endpoint: |server, upstream| {
+                LimitLayer::new(server.max_in_flight_of().unwrap_or(Self::IN_FLIGHT)).layer(upstream)
+            },
         }
     }
 }

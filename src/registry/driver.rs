@@ -260,15 +260,18 @@ where
         let table = self.driver.merge.table(&parts, Some(&previous));
         tables.replace_and_tell(table, self.settled, &std::mem::take(&mut self.told));
         self.driver.shared.hub.review();
-        self.mark();
+        self.mark(&parts);
     }
 
     /// Tells each pool which of its tools may run twice: those that all who list them mark so and are trusted in it.
-    fn mark(&self) {
+    fn mark(&self, parts: &[Part<crate::route::Pool>]) {
         let mut offers: HashMap<&ServerName, HashMap<Box<str>, bool>> = HashMap::new();
         for running in &self.running {
-            let pool = offers.entry(running.member.server.name()).or_default();
-            for (tool, twice) in running.member.tools() {
+            let name = running.member.server.name();
+            let pool = offers.entry(name).or_default();
+            let part = parts.iter().find(|part| part.server == *name);
+            let toolset = part.map(|part| part.toolset.clone()).unwrap_or_default();
+            for (tool, twice) in running.member.tools(&toolset) {
                 *pool.entry(tool).or_insert(true) &= twice;
             }
         }
@@ -292,7 +295,11 @@ where
                 parts.push(Part::new(server.name().clone(), pool.clone()));
                 parts.len() - 1
             });
-            parts[at].endpoints.push((server.id().clone(), member.listing()));
+            let (part, terms) = (&mut parts[at], member.terms());
+            if part.toolset.is_empty() && part.request_timeout.is_none() && terms.is_common() {
+                (part.toolset, part.request_timeout) = (terms.toolset, terms.request_timeout);
+            }
+            part.endpoints.push((server.id().clone(), member.listing()));
         }
         parts
     }

@@ -7,6 +7,7 @@ use crate::{
         observe::{Observe, ObserveLayer},
     },
     load::{Meter, Metered},
+    rate::{Rate, RateLayer},
     subscribe::Hub,
 };
 use futures_util::FutureExt;
@@ -36,7 +37,7 @@ pub(super) enum Done {
 pub(super) type Updates = mpsc::Sender<(Arc<Member>, Update)>;
 
 /// The stack of one endpoint as its pool sees it.
-pub(super) type Stack<S> = Observe<LoadShed<Caught<S>>>;
+pub(super) type Stack<S> = Rate<Observe<LoadShed<Caught<S>>>>;
 
 /// A member that the driver has begun with.
 pub(super) struct Running {
@@ -65,6 +66,8 @@ impl Running {
         let meter = Meter::of_endpoint(server.weight_of(), vital.clone(), server.tasks().clone());
         let observe = ObserveLayer::new(vital.clone()).calls(server.calls().clone());
         let stack = observe.layer(LoadShedLayer::new().layer(Caught(service)));
+        // Outside: what the gateway refuses says nothing of the server.
+        let stack = RateLayer::optional(server.rate_of()).layer(stack);
 
         let wake = Arc::new(Notify::new());
         let probe = {

@@ -86,16 +86,20 @@ impl Members {
             let id = member.server.id().clone();
             let known = old.iter().position(|known| *known.server.id() == id).map(|at| old.remove(at));
             match known {
-                Some(known) if known.server.is_same(&member.server) => {
-                    changes.unchanged += 1;
-                    self.active.push(known);
-                    continue;
-                }
-                Some(known) => {
-                    self.stopping.push(known);
-                    member.succeeds = true;
-                    changes.changed.push(id);
-                }
+                Some(known) => match known.server.differences(&member.server) {
+                    same if same.is_empty() => {
+                        changes.adjusted(id, known.adopt(&member.server));
+                        self.active.push(known);
+                        continue;
+                    }
+                    fields => {
+                        let terms = known.terms().differences(&member.terms());
+                        self.stopping.push(known);
+                        member.succeeds = true;
+                        changes.fields.insert(id.clone(), [fields, terms].concat());
+                        changes.changed.push(id);
+                    }
+                },
                 None => changes.added.push(id),
             }
             self.active.push(Arc::new(member));
@@ -189,7 +193,8 @@ impl Registry {
 
     /// Brings the servers of the configuration in line with `servers`, all of them or none.
     ///
-    /// Entries that are the same as before keep everything: connection, child process, sessions, load. One that changed
+    /// Entries that are the same as before keep everything: connection, child process, sessions, load. So does one of which
+    /// only the timeout, the retries or the settings of tools are others: it is adjusted. One that changed
     /// is replaced: calls in flight finish where they are, later ones go to the new connection, and the gap between the
     /// two is none, because the new one takes over the tools and the good name of the old until it has been asked itself.
     /// One that is missing is [unregistered](Self::unregister). Servers registered at run time stay as they are.

@@ -1,11 +1,12 @@
-use super::{Entry, Measured, Resend, Server, Status};
+use super::{Entry, Measured, Resend, Server, Status, terms::Terms};
 use crate::{
     BoxError,
-    catalog::{Kind, Listing},
+    catalog::{Item, Kind, Listing},
     error::causes,
     health::{Verdict, Vital},
     json::Json,
     load::Meter,
+    toolset::Toolset,
     upstream,
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -20,6 +21,8 @@ pub(super) struct Member {
     /// Set when the driver begins with it. Not looked up by id: a later registration may have the same one.
     vital: OnceLock<(Vital, Meter)>,
     offer: Mutex<Offer>,
+    /// Those of `server`, until a reload sets others.
+    terms: Mutex<Terms>,
 }
 
 /// What is known of a member's lists.
@@ -33,13 +36,25 @@ impl Member {
     pub(super) fn new(server: Server, configured: bool, settings: &Arc<upstream::Settings>) -> Self {
         // A tracker of its own: the registry can tell when this server's connection has ended.
         let server = server.attach(Arc::clone(settings), TaskTracker::new());
-        Self { server, configured, succeeds: false, vital: OnceLock::new(), offer: Mutex::default() }
+        let (vital, offer, terms) = (OnceLock::new(), Mutex::default(), Mutex::new(server.terms().clone()));
+        Self { server, configured, succeeds: false, vital, offer, terms }
     }
 
     /// Takes over what the last one of this id offered, until it has been asked itself.
     pub(super) fn inherit(&self, old: &Member) {
         let offer = Offer { listing: old.listing(), error: None };
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = offer;
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on under the terms of `server`, which is the same but for them; tells which fields are others.
+    pub(super) fn adopt(&self, server: &Server) -> Vec<&'static str> {
+        let mut terms = self.terms.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *terms, server.terms().clone());
+        old.differences(&terms)
     }
 
     pub(super) fn begin(&self, vital: Vital, meter: Meter) {
@@ -80,12 +95,16 @@ impl Member {
         }
     }
 
-    /// The tools it lists, each with whether a call that was sent may be sent again.
-    pub(super) fn tools(&self) -> Vec<(Box<str>, bool)> {
+    /// The tools it lists, each with whether a call that was sent may be sent again: by the operator's word about the
+    /// tool in `toolset`, else by the server's where the operator trusts that.
+    pub(super) fn tools(&self, toolset: &Toolset) -> Vec<(Box<str>, bool)> {
         let Some(listing) = self.listing() else { return Vec::new() };
-        let trusted = self.server.resend_of() == Resend::Idempotent;
-        let tools = listing.list(Kind::Tools).items.iter();
-        tools.map(|tool| (tool.key.clone(), trusted && runs_twice(&tool.json))).collect()
+        let trusted = self.terms().resend == Resend::Idempotent;
+        let twice = |tool: &Item| match toolset.of(&tool.key).and_then(|settings| settings.resend) {
+            Some(resend) => resend == Resend::Idempotent,
+            None => trusted && runs_twice(&tool.json),
+        };
+        listing.list(Kind::Tools).items.iter().map(|tool| (tool.key.clone(), twice(tool))).collect()
     }
 
     fn status(&self, stopping: bool, verdict: &Verdict) -> Status {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! pool      Retry ─ Balance ◀─ Healthy ◀─ Change<EndpointId, …>
-//! endpoint                     Metered ─ Observe ─ LoadShed ─ Caught ─ (Builder::endpoint) ─ (Builder::connect)
+//! endpoint                     Metered ─ Rate ─ Observe ─ LoadShed ─ Caught ─ (Builder::endpoint) ─ (Builder::connect)
 //! ```
 
 mod address;
@@ -22,6 +22,7 @@ mod panic;
 mod pool;
 mod server;
 mod status;
+mod terms;
 
 pub use self::{
     builder::{Builder, Connect, Endpoint},

@@ -1,5 +1,5 @@
-use super::address;
-use crate::{EndpointId, ServerName, metrics::Calls, upstream};
+use super::{address, terms::Terms};
+use crate::{EndpointId, ServerName, metrics::Calls, rate::Quota, upstream};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,7 +21,9 @@ pub struct Server {
     connection: Connection,
     weight: u32,
     sessions: Option<Sessions>,
-    resend: Resend,
+    max_in_flight: Option<usize>,
+    rate: Option<Quota>,
+    pub(super) terms: Terms,
     metadata: serde_json::Map<String, serde_json::Value>,
     ambient: Ambient,
 }
@@ -158,7 +160,9 @@ impl Server {
             connection,
             weight: 1,
             sessions: None,
-            resend: Resend::default(),
+            max_in_flight: None,
+            rate: None,
+            terms: Terms::default(),
             metadata: serde_json::Map::new(),
             ambient: Ambient::default(),
         }
@@ -232,11 +236,22 @@ impl Server {
         self
     }
 
-    /// Sets whether calls that were sent are sent again where the tool allows it. All servers of one name that list the
-    /// tool must agree.
+    /// Sets how many calls it takes at once, each replica for itself; a call beyond them goes to a replica, else it gets
+    /// 503.
+    ///
+    /// The default [`endpoint`](super::Builder::endpoint) of a registry keeps it, as does a gateway made from a
+    /// configuration; one of your own asks [`max_in_flight_of`](Self::max_in_flight_of).
     #[must_use]
-    pub fn resend(mut self, resend: Resend) -> Self {
-        self.resend = resend;
+    pub fn max_in_flight(mut self, calls: usize) -> Self {
+        self.max_in_flight = Some(calls);
+        self
+    }
+
+    /// Sets how many calls it takes in a time, each replica for itself; a call beyond them goes to a replica, else it
+    /// gets 429. Health checks and lists do not count.
+    #[must_use]
+    pub fn rate(mut self, quota: Quota) -> Self {
+        self.rate = Some(quota);
         self
     }
 
@@ -294,9 +309,14 @@ impl Server {
         })
     }
 
-    /// Whether calls that were sent are sent again where the tool allows it.
-    pub fn resend_of(&self) -> Resend {
-        self.resend
+    /// How many calls it takes at once, if that was set.
+    pub fn max_in_flight_of(&self) -> Option<usize> {
+        self.max_in_flight
+    }
+
+    /// How many calls it takes in a time, if that was set.
+    pub fn rate_of(&self) -> Option<Quota> {
+        self.rate
     }
 
     /// The free metadata.
@@ -314,11 +334,17 @@ impl Server {
         &self.ambient.tasks
     }
 
-    /// Whether `other` describes the same server, reached in the same way.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let terms = |server: &Self| (server.weight, server.sessions, server.resend);
-        let own = (&self.id, &self.name, &self.connection, &self.metadata);
-        own == (&other.id, &other.name, &other.connection, &other.metadata) && terms(self) == terms(other)
+    /// The fields in which `other` is another connection, by their names in the file.
+    pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let same = [
+            ("name", self.name == other.name),
+            ("connection", self.connection == other.connection),
+            ("metadata", self.weight == other.weight && self.metadata == other.metadata),
+            ("sessions", self.sessions == other.sessions),
+            ("maxInFlight", self.max_in_flight == other.max_in_flight),
+            ("rate", self.rate == other.rate),
+        ];
+        same.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
     }
 
     /// Lends the registry's settings and tracker.

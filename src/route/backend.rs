@@ -1,5 +1,6 @@
-use crate::{EndpointId, ServerName, catalog::Kind};
-use std::fmt;
+use super::Allowance;
+use crate::{EndpointId, ServerName, catalog::Kind, toolset::Toolset};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// One server name: its pool, shared by everything the server lists.
 ///
@@ -19,6 +20,8 @@ pub struct Backend<S> {
     prefix: Box<str>,
     pool: S,
     abilities: Abilities,
+    toolset: Arc<Toolset>,
+    allowance: Option<Arc<Allowance>>,
 }
 
 /// What the replicas of a server name have declared, each ability as soon as one of them has it.
@@ -58,7 +61,8 @@ impl<S> Backend<S> {
     pub fn new(server: impl Into<ServerName>, pool: S) -> Self {
         let server = server.into();
         let prefix = plain(server.as_str()).into();
-        Self { server, prefix, pool, abilities: Abilities::default() }
+        let (abilities, toolset) = (Abilities::default(), Arc::default());
+        Self { server, prefix, pool, abilities, toolset, allowance: None }
     }
 
     /// With another prefix, where an earlier server has the same.
@@ -73,6 +77,34 @@ impl<S> Backend<S> {
     pub fn able(mut self, abilities: Abilities) -> Self {
         self.abilities = abilities;
         self
+    }
+
+    /// With what its operator says of its tools.
+    #[must_use]
+    pub fn tools(mut self, toolset: Arc<Toolset>) -> Self {
+        self.toolset = toolset;
+        self
+    }
+
+    /// With a longest silence of its own for all calls.
+    #[must_use]
+    pub fn request_timeout(mut self, silence: Option<Duration>) -> Self {
+        self.allowance = Allowance::of_server(silence);
+        self
+    }
+
+    /// What its operator says of its tools.
+    pub fn toolset(&self) -> &Toolset {
+        &self.toolset
+    }
+
+    pub(crate) fn allowance(&self) -> Option<&Arc<Allowance>> {
+        self.allowance.as_ref()
+    }
+
+    /// Whether an item that it does not list may be asked of it under this name.
+    pub(super) fn may_have(&self, kind: Kind, name: &str) -> bool {
+        kind != Kind::Tools || self.toolset.reaches(name)
     }
 
     /// The name its replicas share.

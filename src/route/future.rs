@@ -7,8 +7,9 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
+use tokio::sync::OwnedSemaphorePermit;
 use tower::{Service, util::Oneshot};
 
 pin_project! {
@@ -28,7 +29,8 @@ pin_project! {
     where
         S: Service<Call>,
     {
-        Pool { #[pin] reply: Oneshot<S, Call> },
+        // With the permit of a target that has a bound of its own.
+        Pool { #[pin] reply: Oneshot<S, Call>, slot: Option<OwnedSemaphorePermit> },
         Ready { answer: Option<Result<Reply, BoxError>> },
         // Names nobody lists, and resources several servers may have: rare, and not worth a hand-written machine.
         Boxed { reply: BoxFuture<'static, Result<Reply, BoxError>> },
@@ -36,8 +38,8 @@ pin_project! {
 }
 
 impl<S: Service<Call>> ResponseFuture<S> {
-    pub(super) fn pool(reply: Oneshot<S, Call>) -> Self {
-        Self { state: State::Pool { reply } }
+    pub(super) fn pool(reply: Oneshot<S, Call>, slot: Option<OwnedSemaphorePermit>) -> Self {
+        Self { state: State::Pool { reply, slot } }
     }
 
     pub(super) fn ready(answer: Result<Reply, BoxError>) -> Self {
@@ -58,7 +60,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Pool { reply } => reply.poll(cx).map_err(Into::into),
+            StateProj::Pool { reply, slot } => {
+                let reply = ready!(reply.poll(cx)).map_err(Into::into);
+                Poll::Ready(match slot.take() {
+                    Some(slot) => reply.map(|reply| reply.hold(slot)),
+                    None => reply,
+                })
+            }
             StateProj::Ready { answer } => Poll::Ready(answer.take().expect("polled after completion")),
             StateProj::Boxed { reply } => reply.as_mut().poll(cx),
         }

@@ -40,9 +40,12 @@
 //! 3. the only one that *could* have it: that has declared the capability (`tools`, `prompts`, `resources`), or of which
 //!    nothing is known because it was never listed. A server that declared no tools has none.
 //!
+//! A name that the operator took away ([`Toolset`](crate::toolset::Toolset)) is not forwarded.
+//!
 //! Otherwise it waits until every server had its chance at start, is then refused with 503 as long as a server has never
 //! been listed, and with −32602 after that.
 
+mod allowance;
 mod backend;
 mod complete;
 pub mod error;
@@ -66,7 +69,7 @@ pub use self::{
     template::Template,
 };
 
-pub(crate) use self::mirror::Mirror;
+pub(crate) use self::{allowance::Allowance, mirror::Mirror};
 use crate::{BoxError, Call, Reply};
 use tower::util::BoxCloneSyncService;
 

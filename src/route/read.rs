@@ -1,12 +1,12 @@
 //! Reads of a resource that several servers may have.
 
-use super::Target;
+use super::{Target, service::enter};
 use crate::{
     BoxError, Call, Reply,
     reply::{Event, Outcome},
 };
 use futures_util::{StreamExt, stream};
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 /// How many servers are asked for one resource at most: a read must not become a call to everyone because everyone
 /// declares `{uri}`.
@@ -24,8 +24,8 @@ where
 {
     let last = targets.len().saturating_sub(1);
     for (at, target) in targets.iter().enumerate() {
-        let pool = target.backend().pool().clone();
-        let reply = pool.oneshot(target.address(call.clone())).await.map_err(Into::into)?;
+        let entry = target.admit(&call)?;
+        let reply = enter(entry, target.clone(), target.address(call.clone())).await?;
         if at == last {
             return Ok(reply);
         }

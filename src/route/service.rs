@@ -1,4 +1,6 @@
-use super::{Pool, Table, Tables, Target, complete, error, error::Unknown, future::ResponseFuture, read};
+use super::{
+    Pool, Table, Tables, Target, allowance::Entry, complete, error, error::Unknown, future::ResponseFuture, read,
+};
 use crate::{BoxError, Call, Method, Reply, catalog::Kind, reply::Outcome};
 use std::{
     fmt,
@@ -49,7 +51,11 @@ where
     fn call(&mut self, call: Call) -> ResponseFuture<S> {
         let found = find(&self.tables.load(), call);
         match found {
-            Found::One(target, call) => ResponseFuture::pool(target.backend().pool().clone().oneshot(call)),
+            Found::One(target, call) => match target.admit(&call) {
+                Ok(Entry::Now(slot)) => ResponseFuture::pool(target.backend().pool().clone().oneshot(call), slot),
+                Ok(turn) => ResponseFuture::boxed(enter(turn, target, call)),
+                Err(refused) => ResponseFuture::ready(Err(refused)),
+            },
             Found::Several(targets, call) => ResponseFuture::boxed(read::first_that_has_it(targets, call)),
             Found::Answer(answer) => ResponseFuture::ready(answer),
             Found::Nobody(call, _) => ResponseFuture::boxed(once_listed(self.tables.clone(), call)),
@@ -114,17 +120,35 @@ fn by_name<S>(table: &Table<S>, kind: Kind, call: Call) -> Found<S> {
     }
 }
 
+/// Sends a call to the pool of its target once it is its turn.
+pub(super) async fn enter<S>(entry: Entry, target: Target<S>, call: Call) -> Result<Reply, BoxError>
+where
+    S: Service<Call, Response = Reply> + Clone,
+    S::Error: Into<BoxError>,
+{
+    let slot = entry.wait().await?;
+    let reply = target.backend().pool().clone().oneshot(call).await.map_err(Into::into)?;
+    Ok(match slot {
+        Some(slot) => reply.hold(slot),
+        None => reply,
+    })
+}
+
 /// Where a name goes that nobody lists: see the [module](super#names-nobody-lists). The server is asked under the name
 /// without its prefix if the client used one.
 pub(super) fn unlisted_target<S>(table: &Table<S>, kind: Kind, name: &str) -> Option<Target<S>> {
     let named: Vec<_> = table.backends().iter().filter_map(|b| Some((b, b.unqualified(name)?))).collect();
     if named.is_empty() {
-        return table.unlisted_of(kind).cloned().map(Target::new);
+        let backend = table.unlisted_of(kind).filter(|backend| backend.may_have(kind, name));
+        return backend.cloned().map(Target::new);
     }
     // Two prefixes of which one begins with the other make some names ambiguous; those are nobody's.
     let mut able =
         named.into_iter().filter(|(backend, _)| table.is_only(backend) || backend.abilities().could_have(kind));
     let (backend, bare) = able.next().filter(|_| able.next().is_none())?;
+    if !backend.may_have(kind, bare) {
+        return None;
+    }
     Some(Target::new(backend.clone()).upstream(bare))
 }
 
@@ -163,7 +187,7 @@ where
         let table = tables.load_full();
         match find(&table, call) {
             Found::One(target, call) => {
-                return target.backend().pool().clone().oneshot(call).await.map_err(Into::into);
+                return enter(target.admit(&call)?, target, call).await;
             }
             Found::Several(targets, call) => return read::first_that_has_it(targets, call).await,
             Found::Answer(answer) => return answer,

@@ -1,5 +1,5 @@
-use super::{Backend, mirror::Mirror};
-use crate::{Call, Providers, ServerName, error::Problem};
+use super::{Allowance, Backend, allowance::Entry, mirror::Mirror};
+use crate::{BoxError, Call, Providers, ServerName, error::Problem};
 use std::{fmt, sync::Arc};
 
 /// Where a listed name leads: a server, the name the server has for it, and the endpoints that list it.
@@ -20,12 +20,15 @@ pub struct Target<S> {
     providers: Option<Arc<Providers>>,
     /// Arguments that are repeated in headers; `None` for nearly every tool.
     mirrors: Option<Arc<[Mirror]>>,
+    /// `None` for what has no terms of its own.
+    allowance: Option<Arc<Allowance>>,
 }
 
 impl<S> Target<S> {
     /// Leads to whatever endpoint of `backend`, under the name the client used.
     pub fn new(backend: Arc<Backend<S>>) -> Self {
-        Self { backend, upstream: None, providers: None, mirrors: None }
+        let allowance = backend.allowance().cloned();
+        Self { backend, upstream: None, providers: None, mirrors: None, allowance }
     }
 
     /// Leads only to these endpoints.
@@ -47,6 +50,22 @@ impl<S> Target<S> {
     pub(crate) fn mirrors(mut self, mirrors: Vec<Mirror>) -> Self {
         self.mirrors = (!mirrors.is_empty()).then(|| mirrors.into());
         self
+    }
+
+    /// Leads to what has these terms.
+    #[must_use]
+    pub(crate) fn allowance(mut self, allowance: Option<Arc<Allowance>>) -> Self {
+        self.allowance = allowance;
+        self
+    }
+
+    pub(crate) fn allowance_of(&self) -> Option<&Arc<Allowance>> {
+        self.allowance.as_ref()
+    }
+
+    /// Lets a call in; costs one comparison where the target has no terms of its own.
+    pub(super) fn admit(&self, call: &Call) -> Result<Entry, BoxError> {
+        self.allowance.as_ref().map_or(Ok(Entry::Now(None)), |allowance| allowance.admit(call))
     }
 
     /// The server name.
@@ -90,12 +109,13 @@ impl<S> Target<S> {
 
 impl<S> Clone for Target<S> {
     fn clone(&self) -> Self {
-        let Self { backend, upstream, providers, mirrors } = self;
+        let Self { backend, upstream, providers, mirrors, allowance } = self;
         Self {
             backend: backend.clone(),
             upstream: upstream.clone(),
             providers: providers.clone(),
             mirrors: mirrors.clone(),
+            allowance: allowance.clone(),
         }
     }
 }

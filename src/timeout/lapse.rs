@@ -1,9 +1,13 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-/// Tells the layers behind [`Timeout`](super::Timeout) why a call was dropped.
+/// What [`Timeout`](super::Timeout) and the layers behind it tell each other about one call: why it was dropped, and how
+/// long it may be silent.
 ///
 /// A deadline ends a call by dropping it, and so does a client that went away; only the first says something about the
 /// server. `Timeout` puts one into [`Call::extensions`](crate::Call::extensions) and sets it before it drops a call the
@@ -18,16 +22,48 @@ use std::sync::{
 /// assert!(seen.is_set());
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Lapse(Arc<AtomicBool>);
+pub struct Lapse(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    is_set: AtomicBool,
+    /// In milliseconds; 0 for the usual one.
+    silence: AtomicU64,
+}
 
 impl Lapse {
     /// Whether the server's silence ended the call.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.is_set.load(Ordering::Acquire)
     }
 
     /// Records that the server's silence ends the call; for deadlines of your own.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.is_set.store(true, Ordering::Release);
+    }
+
+    /// Allows the call another longest silence than the usual one, in whole milliseconds; for what turns out to be slow
+    /// by nature once it is known what is called. The longest total stands.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_mcp_gateway::timeout::Lapse;
+    ///
+    /// let lapse = Lapse::default();
+    /// assert_eq!(lapse.silence(), None);
+    /// lapse.allow(Duration::from_secs(120));
+    /// assert_eq!(lapse.silence(), Some(Duration::from_secs(120)));
+    /// ```
+    pub fn allow(&self, silence: Duration) {
+        let ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+        self.0.silence.store(ms.max(1), Ordering::Relaxed);
+    }
+
+    /// The longest silence this call was [allowed](Self::allow), if it is not the usual one.
+    pub fn silence(&self) -> Option<Duration> {
+        match self.0.silence.load(Ordering::Relaxed) {
+            0 => None,
+            ms => Some(Duration::from_millis(ms)),
+        }
     }
 }

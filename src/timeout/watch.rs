@@ -47,7 +47,8 @@ impl Terms {
 
     /// The next deadline, and what it stands for.
     fn next(&self) -> (Instant, Elapsed) {
-        let Bounds { idle, total, ask, .. } = self.bounds;
+        let Bounds { total, ask, .. } = self.bounds;
+        let idle = self.idle();
         if let Some(asked) = self.asked {
             return (asked + ask.min(FAR), Elapsed(ask, Limit::Ask));
         }
@@ -56,10 +57,15 @@ impl Terms {
         if end < silence { (end, Elapsed(total, Limit::Total)) } else { (silence, Elapsed(idle, Limit::Silence)) }
     }
 
+    /// The longest silence: that of what is called where it has one of its own.
+    fn idle(&self) -> Duration {
+        self.lapse.silence().unwrap_or(self.bounds.idle)
+    }
+
     /// A server that told something within the longest silence is alive: its call just took too long. One that waits
     /// for a person is not silent at all.
     fn is_silence(&self, now: Instant) -> bool {
-        let silent = self.heard == self.started || now.duration_since(self.heard) >= self.bounds.idle;
+        let silent = self.heard == self.started || now.duration_since(self.heard) >= self.idle();
         self.asked.is_none() && silent
     }
 
@@ -117,6 +123,11 @@ impl Watch {
         {
             this.terms.answered(asked, Instant::now());
             this.sleep.as_mut().reset(this.terms.next().0);
+        }
+        // What is called may turn out only now to have a shorter silence.
+        let (deadline, _) = this.terms.next();
+        if deadline < this.sleep.deadline() {
+            this.sleep.as_mut().reset(deadline);
         }
         loop {
             ready!(this.sleep.as_mut().poll(cx));

@@ -51,7 +51,7 @@ async fn a_thousand_calls_run_through_reloads_and_unchanged_servers_keep_their_p
         assert_eq!(failed, 0, "round {round}");
         said.push(reloaded(&mut gateway).await);
     }
-    assert!(said.iter().all(|line| line == "reloaded: changed more; 1 unchanged"), "{said:?}");
+    assert!(said.iter().all(|line| line == "reloaded: changed more (connection); 1 unchanged"), "{said:?}");
     let kept = before.iter().filter(|pid| lives(**pid)).count();
     assert_eq!(kept, 1, "the child of the unchanged server");
     gateway.signal(Signal::SIGTERM);

@@ -59,7 +59,7 @@ fn every_documented_field_is_read() {
             "admin": {"port": 0},
             "limits": {
                 "fall": 2, "rise": 3, "maxInFlight": 4, "maxInFlightPerServer": 5, "maxStreams": 6, "maxSessions": 7,
-                "maxRequestBytes": 8192, "maxMessageBytes": 9216, "maxTotal": 10, "askTimeout": 11, "idleTimeout": 12,
+                "maxRequestBytes": 8192, "maxMessageBytes": 9216, "maxTotal": 10000, "askTimeout": 11, "idleTimeout": 12,
                 "headTimeout": 15, "bodyTimeout": 16, "connectionIdleTimeout": 17, "stallTimeout": 18,
                 "stopGrace": 13, "killGrace": 14, "drainTimeout": "${PORT}",
             },
@@ -73,7 +73,13 @@ fn every_documented_field_is_read() {
                 {"id": "s-1", "name": "s", "transport": "sse", "sessions": "shared",
                  "connection": {"type": "sse", "url": "http://localhost:3510", "headers": {"Authorization": "Bearer ${TOKEN}"}},
                  "metadata": {"weight": 3, "zone": ["${EMPTY}", {"a": "${TOKEN}"}, 1, true, null]}},
-                {"id": "h-1", "name": "h", "transport": "http", "connection": {"type": "http", "url": "https://h/mcp"}},
+                {"id": "h-1", "name": "h", "transport": "http", "connection": {"type": "http", "url": "https://h/mcp"},
+                 "requestTimeout": 5000, "maxInFlight": 7, "rate": "60/min", "allow": ["read_*", "find"], "deny": ["*_all"],
+                 "toolSettings": {
+                    "find": {"rename": "search_notes", "description": "Finds notes.", "retry": "idempotent", "rate": "2/s"},
+                    "read_*": {"requestTimeout": 9000, "maxInFlight": 1, "retry": "never"},
+                    "read_me": {"hidden": true},
+                 }},
                 {"id": "c-1", "name": "c", "transport": "stdio", "sessions": "per-client", "retry": "idempotent",
                  "connection": {"type": "stdio", "command": "c", "args": ["-x", ""], "cwd": "/tmp", "env": {"K": "${TOKEN}"}},
                  "tools": [{"name": "${NOT_LOOKED_INTO}"}], "status": "connected", "lastHealthCheck": {}},
@@ -92,7 +98,7 @@ fn every_documented_field_is_read() {
     assert_eq!((limits.max_streams, limits.max_sessions), (6, 7));
     assert_eq!((limits.max_request_bytes, limits.max_message_bytes), (8192, 9216));
     let times = [limits.max_total, limits.ask_timeout, limits.idle_timeout, limits.stop_grace, limits.kill_grace];
-    assert_eq!(times.map(|time| time.as_millis()), [10, 11, 12, 13, 14]);
+    assert_eq!(times.map(|time| time.as_millis()), [10_000, 11, 12, 13, 14]);
     let times = [limits.head_timeout, limits.body_timeout, limits.connection_idle_timeout, limits.stall_timeout];
     assert_eq!(times.map(|time| time.as_millis()), [15, 16, 17, 18]);
     assert_eq!(limits.drain_timeout.as_millis(), config.port.into());
@@ -115,11 +121,50 @@ fn every_documented_field_is_read() {
     let resend = [sse, http, child].map(Server::resend_of);
     assert_eq!(resend, [Resend::Never, Resend::Never, Resend::Idempotent]);
     assert_eq!((http.weight_of(), http.connection().transport()), (1, "http"));
+    settings_of_tools(http);
     let Connection::Stdio { command, args, cwd, env } = child.connection() else { panic!("{child:?}") };
     assert_eq!((command.as_str(), &args[..], env["K"].as_str()), ("c", &["-x".into(), String::new()][..], "hunter2"));
     assert_eq!((cwd.as_deref(), child.sessions_of()), (Some("/tmp".as_ref()), Sessions::PerClient));
     let [note] = &config.notes[..] else { panic!("{:?}", config.notes) };
     assert_eq!(note, "servers[2]: the gateway finds out `tools`, `status` and `lastHealthCheck` itself; ignored");
+}
+
+fn settings_of_tools(server: &Server) {
+    assert_eq!((server.request_timeout_of(), server.max_in_flight_of()), (Some(Duration::from_secs(5)), Some(7)));
+    assert_eq!(server.rate_of().unwrap().to_string(), "60 calls per minute");
+    let tools = server.tools_of();
+    let find = tools.of("find").unwrap();
+    assert_eq!((find.rename.as_deref(), find.description.as_deref()), (Some("search_notes"), Some("Finds notes.")));
+    assert_eq!((find.resend, find.rate.unwrap().calls()), (Some(Resend::Idempotent), 2));
+    let read = tools.of("read_file").unwrap();
+    assert_eq!((read.request_timeout, read.max_in_flight), (Some(Duration::from_secs(9)), Some(1)));
+    assert_eq!(read.resend, Some(Resend::Never));
+    for gone in ["read_me", "read_all", "write"] {
+        assert!(tools.of(gone).is_none(), "{gone}");
+    }
+}
+
+#[test]
+fn what_one_replica_says_of_its_tools_need_not_be_said_by_the_others() {
+    let replica = |id: &str, says: &str| {
+        format!(
+            r#"{{"id": "{id}", "name": "s", "transport": "http", "connection": {{"type": "http", "url": "http://a"}}{says}}}"#
+        )
+    };
+    let [plain, says] = [replica("s-1", ""), replica("s-2", r#", "deny": ["x"], "maxInFlight": 3"#)];
+    let same = replica("s-3", r#", "deny": ["x"]"#);
+    let text = format!("{{\"servers\": [{plain}, {says}, {same}]}}");
+    assert_eq!(parse(&text).unwrap().servers.len(), 3);
+    let other = replica("s-4", ",\n\"deny\": [\"y\"]");
+    let error = parse(&format!("{{\"servers\": [{says}, {other}]}}")).unwrap_err().to_string();
+    assert!(error.contains("`servers[1].deny` at line 2: `servers[0]` is a replica of s and says"), "{error}");
+}
+
+#[test]
+fn a_timeout_that_the_longest_total_cuts_is_noted() {
+    let text = r#"{"mcpServers": {"a": {"command": "a", "toolSettings": {"slow": {"requestTimeout": 300001}}}}}"#;
+    let [note] = &parse(text).unwrap().notes[..] else { panic!("one note") };
+    assert_eq!(note, "a: a `requestTimeout` is above `limits.maxTotal`, 300000 ms, at which calls end");
 }
 
 #[test]

@@ -30,7 +30,7 @@ async fn a_server_that_changes_serves_without_a_gap_and_one_that_does_not_keeps_
     });
     for weight in 2..50 {
         let changes = registry.reload([server("a", "a").weight(weight).unwrap(), server("b", "b")]).unwrap();
-        assert_eq!(changes.to_string(), "changed a; 1 unchanged");
+        assert_eq!(changes.to_string(), "changed a (metadata); 1 unchanged");
         sleep(Duration::from_millis(10)).await;
     }
     calls.await.unwrap();

@@ -8,6 +8,7 @@ mod churn;
 mod drain;
 mod failover;
 mod limits;
+mod tools;
 mod wire;
 
 use fleet::{Fleet, server};

@@ -65,6 +65,27 @@ async fn silence_before_the_head_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_called_may_have_a_longest_silence_of_its_own() {
+    for allowed in [IDLE / 3, IDLE * 2] {
+        let (mut service, mut handle) = limited(IDLE, TOTAL);
+        assert_ready_ok!(service.poll_ready());
+        let mut reply = task::spawn(service.call(call()));
+        let (seen, _never) = handle.next_request().await.unwrap();
+        // Also where it turns out after the clock was started.
+        assert_pending!(reply.poll());
+        seen.extensions.get::<Lapse>().unwrap().allow(allowed);
+        assert_pending!(reply.poll());
+        advance(allowed - MOMENT).await;
+        assert_pending!(reply.poll());
+        advance(MOMENT * 2).await;
+        assert!(reply.is_woken());
+        let expected = format!("no answer within {} ms", allowed.as_millis());
+        assert_eq!(elapsed(&assert_ready_err!(reply.poll())), expected);
+        assert!(seen.extensions.get::<Lapse>().unwrap().is_set());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn whole_events_reset_the_silence_and_its_end_is_the_last_event() {
     let (mut service, mut handle) = limited(IDLE, Duration::MAX);
     assert_ready_ok!(service.poll_ready());

@@ -19,6 +19,12 @@ const FIELDS: &[&str] = &[
     "metadata",
     "sessions",
     "retry",
+    "requestTimeout",
+    "maxInFlight",
+    "rate",
+    "allow",
+    "deny",
+    "toolSettings",
     "disabled",
     "enabled",
     "autoApprove",
@@ -79,7 +85,7 @@ fn entry(reader: &mut Reader<'_>, key: &str, field: &Field<'_>, taken: &mut Take
         Some(kind) => connection::read(reader, &entry, kind, key, key),
         None => None,
     };
-    options(reader, &entry, server)
+    options(reader, &entry, server, taken)
 }
 
 fn off(reader: &mut Reader<'_>, entry: &Object<'_>) -> bool {

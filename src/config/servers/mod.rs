@@ -2,26 +2,48 @@ use super::{
     node::Shape,
     reader::{Field, Object, Reader, list},
 };
-use crate::registry::{InvalidServer, Resend, Server, Sessions};
+use crate::registry::{InvalidServer, Server, Sessions};
 use std::collections::HashMap;
 
 mod connection;
 mod desktop;
+mod tools;
 
 use self::connection::Kind;
 
-const ENTRY: &[&str] =
-    &["id", "name", "transport", "connection", "metadata", "sessions", "retry", "tools", "status", "lastHealthCheck"];
+const ENTRY: &[&str] = &[
+    "id",
+    "name",
+    "transport",
+    "connection",
+    "metadata",
+    "sessions",
+    "retry",
+    "requestTimeout",
+    "maxInFlight",
+    "rate",
+    "allow",
+    "deny",
+    "toolSettings",
+    "tools",
+    "status",
+    "lastHealthCheck",
+];
 
 /// What the gateway finds out by itself, and what a list pasted from elsewhere may hold.
 const FOUND_OUT: &[&str] = &["tools", "status", "lastHealthCheck"];
 
-/// Ids already taken, and where.
-type Taken = HashMap<String, String>;
+/// What the entries so far have said.
+#[derive(Default)]
+struct Taken {
+    /// Ids, and where.
+    ids: HashMap<String, String>,
+    tools: tools::Said,
+}
 
 /// The servers of both forms.
 pub(super) fn read(reader: &mut Reader<'_>, object: &Object<'_>) -> Vec<Server> {
-    let (mut servers, mut taken) = (Vec::new(), Taken::new());
+    let (mut servers, mut taken) = (Vec::new(), Taken::default());
     if let Some(field) = object.get("servers") {
         if let Some(Shape::Object(_)) = field.node.shape() {
             servers.extend(desktop::read(reader, field, &mut taken));
@@ -41,6 +63,8 @@ fn entry(reader: &mut Reader<'_>, field: &Field<'_>, taken: &mut Taken) -> Optio
     let entry = reader.object(field, ENTRY, |key| match key {
         "type" | "command" | "args" | "cwd" | "env" | "url" | "headers" => Some("write it inside `connection`"),
         "weight" => Some("write it inside `metadata`"),
+        "timeout" => Some("write `requestTimeout`, in milliseconds"),
+        "rename" | "description" | "hidden" => Some("write it inside `toolSettings`, under the name of the tool"),
         _ => None,
     })?;
     let found_out = entry.present(FOUND_OUT);
@@ -53,7 +77,7 @@ fn entry(reader: &mut Reader<'_>, field: &Field<'_>, taken: &mut Taken) -> Optio
         claim(reader, entry.get("id").unwrap_or(field), id, &entry, taken);
     }
     let server = connected(reader, &entry, id.as_deref().unwrap_or("?"), name.as_deref().unwrap_or("?"));
-    let server = options(reader, &entry, server);
+    let server = options(reader, &entry, server, taken);
     // A server without id or name was only read for its other mistakes.
     id.and(name).and(server)
 }
@@ -70,11 +94,11 @@ fn required(reader: &mut Reader<'_>, entry: &Object<'_>, key: &str, remedy: &str
 
 /// Notes a mistake if `id` is taken.
 fn claim(reader: &mut Reader<'_>, field: &Field<'_>, id: &str, entry: &Object<'_>, taken: &mut Taken) {
-    if let Some(other) = taken.get(id) {
+    if let Some(other) = taken.ids.get(id) {
         reader.wrong(field, format!("`{id}` is already the id of `{other}`: ids are unique"));
         return;
     }
-    taken.insert(id.to_owned(), entry.path().to_owned());
+    taken.ids.insert(id.to_owned(), entry.path().to_owned());
 }
 
 fn connected(reader: &mut Reader<'_>, entry: &Object<'_>, id: &str, name: &str) -> Option<Server> {
@@ -112,8 +136,8 @@ fn connected(reader: &mut Reader<'_>, entry: &Object<'_>, id: &str, name: &str) 
 }
 
 /// What both forms may add to a connection. Mistakes in it are noted even if `server` is none.
-fn options(reader: &mut Reader<'_>, entry: &Object<'_>, server: Option<Server>) -> Option<Server> {
-    let mut server = server;
+fn options(reader: &mut Reader<'_>, entry: &Object<'_>, server: Option<Server>, taken: &mut Taken) -> Option<Server> {
+    let mut server = tools::read(reader, entry, server, &mut taken.tools);
     if let Some(field) = entry.get("sessions") {
         let sessions = match reader.word(field, &["shared", "per-client"]) {
             Some("shared") => Some(Sessions::Shared),
@@ -123,10 +147,7 @@ fn options(reader: &mut Reader<'_>, entry: &Object<'_>, server: Option<Server>) 
         server = server.zip(sessions).map(|(server, sessions)| server.sessions(sessions));
     }
     if let Some(field) = entry.get("retry") {
-        let resend = reader.word(field, &["never", "idempotent"]).map(|word| match word {
-            "idempotent" => Resend::Idempotent,
-            _ => Resend::Never,
-        });
+        let resend = tools::retry(reader, field);
         server = server.zip(resend).map(|(server, resend)| server.resend(resend));
     }
     if let Some(field) = entry.get("metadata") {

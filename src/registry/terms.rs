@@ -1,0 +1,85 @@
+use super::{Resend, Server};
+use crate::toolset::Toolset;
+use std::{sync::Arc, time::Duration};
+
+/// What of an entry concerns its calls and tools, not its connection: another value of it needs no other connection.
+///
+/// All replicas of a name are under the terms of the first of them that has any, but for `resend`, which each says for
+/// itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) toolset: Arc<Toolset>,
+    pub(super) request_timeout: Option<Duration>,
+    pub(super) resend: Resend,
+}
+
+impl Terms {
+    /// Whether it says something for all replicas.
+    pub(super) fn is_common(&self) -> bool {
+        self.request_timeout.is_some() || !self.toolset.is_empty()
+    }
+
+    /// The fields in which `other` differs, by their names in the file.
+    pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let mut fields = self.toolset.differences(&other.toolset);
+        fields.extend((self.request_timeout != other.request_timeout).then_some("requestTimeout"));
+        fields.extend((self.resend != other.resend).then_some("retry"));
+        fields
+    }
+}
+
+impl Server {
+    /// Sets whether calls that were sent are sent again where the tool allows it. All servers of one name that list the
+    /// tool must agree.
+    #[must_use]
+    pub fn resend(mut self, resend: Resend) -> Self {
+        self.terms.resend = resend;
+        self
+    }
+
+    /// Sets which tools it has for clients, and how each may be called.
+    ///
+    /// What one server of a name says holds for all of that name; if several say something, the first one counts.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::{Glob, registry::Server, toolset::Toolset};
+    ///
+    /// let reads = Toolset::default().allow([Glob::new("read_*"), Glob::new("list_*")]);
+    /// let files = Server::stdio("files-1", "files", "files-server").tools(reads);
+    /// assert!(files.tools_of().of("write_file").is_none());
+    /// ```
+    #[must_use]
+    pub fn tools(mut self, toolset: Toolset) -> Self {
+        self.terms.toolset = Arc::new(toolset);
+        self
+    }
+
+    /// Sets the longest silence of its calls, in place of the gateway's; whole milliseconds count.
+    ///
+    /// As with [`tools`](Self::tools), it holds for all servers of its name. A [`Timeout`](crate::timeout::Timeout) in
+    /// front of the calls keeps it, and keeps the longest total as well.
+    #[must_use]
+    pub fn request_timeout(mut self, silence: Duration) -> Self {
+        self.terms.request_timeout = Some(silence);
+        self
+    }
+
+    /// Whether calls that were sent are sent again where the tool allows it.
+    pub fn resend_of(&self) -> Resend {
+        self.terms.resend
+    }
+
+    /// Which tools it has for clients, and how each may be called.
+    pub fn tools_of(&self) -> &Toolset {
+        &self.terms.toolset
+    }
+
+    /// The longest silence of its calls, if it is not the gateway's.
+    pub fn request_timeout_of(&self) -> Option<Duration> {
+        self.terms.request_timeout
+    }
+
+    pub(super) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+}
