@@ -33,6 +33,7 @@ fn every_field_is_in_it_and_no_other() {
         (json!({ "auth": { "tokens": [stray] } }), of("token")),
         (json!({ "servers": [stray] }), of("server")),
         (json!({ "mcpServers": { "a": stray } }), of("entry")),
+        (json!({ "mcpServers": { "a": { "command": "x", "toolSettings": { "t": stray } } } }), of("tool")),
         (server(json!({ "type": "stdio", "command": "x", "zzzzzzzzzzzz": 1 })), of("child")),
         (server(json!({ "type": "http", "url": "http://x", "zzzzzzzzzzzz": 1 })), of("web")),
     ] {
@@ -77,6 +78,13 @@ fn it_takes_and_refuses_what_the_parser_does() {
         (json!({ "auth": { "tokens": [{ "name": "ci", "token": "x".repeat(32) }] } }), true),
         (json!({ "auth": { "tokens": [{ "name": "ci" }] } }), false),
         (json!({ "mcpServers": { "a": { "command": "x", "args": ["y"], "retry": "idempotent" } } }), true),
+        (json!({ "mcpServers": { "a": { "command": "x", "rate": "60/min", "allow": ["r_*"], "deny": [] } } }), true),
+        (json!({ "mcpServers": { "a": { "command": "x", "rate": "60/day" } } }), false),
+        (
+            json!({ "mcpServers": { "a": { "command": "x", "toolSettings": { "t": { "rename": "u", "hidden": false } } } } }),
+            true,
+        ),
+        (json!({ "mcpServers": { "a": { "command": "x", "toolSettings": { "t": { "rename": "u v" } } } } }), false),
         (json!({ "servers": { "a": { "url": "http://x/mcp", "type": "streamableHttp" } } }), true),
         (json!({ "mcpServers": { "a": { "command": "x", "args": "y" } } }), false),
         (

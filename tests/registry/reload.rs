@@ -8,7 +8,11 @@ use crate::{
 use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::sleep;
-use tower_mcp_gateway::registry::{RegisterError, Resend, Sessions, Status};
+use tower_mcp_gateway::{
+    Glob,
+    registry::{RegisterError, Resend, Sessions, Status},
+    toolset::Toolset,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_changes_serves_without_a_gap_and_one_that_does_not_keeps_its_connection() {
@@ -47,7 +51,6 @@ async fn whatever_of_an_entry_is_another_is_taken_up() {
     let others = [
         server("a", "b"),
         server("a", "a").weight(2).unwrap(),
-        server("a", "a").resend(Resend::Idempotent),
         server("a", "a").sessions(Sessions::Shared),
         server("a", "a").metadata(metadata),
         server("a", "a").header("x-key", "b").unwrap(),
@@ -55,6 +58,15 @@ async fn whatever_of_an_entry_is_another_is_taken_up() {
     for other in others {
         assert_eq!(registry.reload([other]).unwrap().changed, ["a".into()]);
         assert_eq!(registry.reload([server("a", "a")]).unwrap().changed, ["a".into()]);
+    }
+    let others = [
+        server("a", "a").resend(Resend::Idempotent),
+        server("a", "a").request_timeout(Duration::from_secs(1)),
+        server("a", "a").tools(Toolset::default().deny([Glob::new("x")])),
+    ];
+    for other in others {
+        assert_eq!(registry.reload([other]).unwrap().adjusted, ["a".into()]);
+        assert_eq!(registry.reload([server("a", "a")]).unwrap().adjusted, ["a".into()]);
     }
     assert_eq!(registry.reload([server("a", "a")]).unwrap().unchanged, 1);
 }
