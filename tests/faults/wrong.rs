@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// What every wire can get wrong, known to be wrong when it has arrived.
-const MESSAGES: [Fault; 6] = [Fault::Cut, Fault::CutEvent, Fault::Garbage, Fault::Both, Fault::Neither, Fault::NotRpc];
+const MESSAGES: [Fault; 7] =
+    [Fault::Cut, Fault::CutEvent, Fault::Garbage, Fault::Words, Fault::Both, Fault::Neither, Fault::NotRpc];
 
 /// What only a response of its own can get wrong.
 const RESPONSES: [Fault; 9] = [

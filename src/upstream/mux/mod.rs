@@ -119,6 +119,8 @@ struct State {
     outgoing: VecDeque<Bytes>,
     dropped: u64,
     metrics: Metrics,
+    /// Nothing but messages comes down the channel.
+    pure: bool,
 }
 
 impl Mux {
@@ -132,6 +134,13 @@ impl Mux {
         let mux = Self::default();
         mux.lock().metrics = metrics;
         mux
+    }
+
+    /// For a channel on which a server says nothing beside messages, unlike a program's stdout.
+    #[must_use]
+    pub fn pure(self) -> Self {
+        self.lock().pure = true;
+        self
     }
 
     /// Begins a connection and says its number, from 1; ends the one before, if nobody did.

@@ -18,7 +18,8 @@ impl Mux {
     ///
     /// Requests of the server are answered through [`outgoing`](Mux::outgoing). Answers to finished calls are ignored, as
     /// the protocol asks. One under an id that was never given out, or a message that breaks off, can only be meant for
-    /// a call in flight: where there is exactly one, that one fails; where there are several, nobody knows.
+    /// a call in flight: where there is exactly one, that one fails; where there are several, nobody knows. On a
+    /// [pure](Mux::pure) channel that goes for whatever is no message at all.
     ///
     /// # Errors
     ///
@@ -28,7 +29,8 @@ impl Mux {
             return self.deliver_one(message);
         }
         // Batches are of 2025-03-26 only, but a server that sends one means it.
-        let messages = elements(&message, MAX_BATCH)?.unwrap_or_default();
+        let messages = elements(&message, MAX_BATCH).inspect_err(|malformed| self.broken(malformed, false))?;
+        let messages = messages.unwrap_or_default();
         messages.into_iter().map(|message| self.deliver_one(message)).fold(Ok(()), Result::and)
     }
 
@@ -39,15 +41,23 @@ impl Mux {
             Ok(Message::Notification { method, params }) => self.note(Note::new(method, Params::parse(params)?)),
             Ok(Message::Request { id, method, params }) => self.asked(id, method, Params::parse(params)?),
             Err(malformed) => {
-                // What does not even look like a message is what some programs print beside them, JSON logs among it.
-                let meant = || if begun { self.lock().only_call() } else { None };
-                if let Some(id) = malformed.id().and_then(Id::as_u64).or_else(meant) {
-                    self.fail(id, Protocol(malformed.to_string().into()));
-                }
+                self.broken(&malformed, begun);
                 return Err(malformed);
             }
         }
         Ok(())
+    }
+
+    /// Fails the call that a message which is none must be of, if there is one.
+    fn broken(&self, malformed: &Malformed, begun: bool) {
+        // What does not even look like a message is what some programs print beside them, JSON logs among it.
+        let meant = || {
+            let state = self.lock();
+            if begun || state.pure { state.only_call() } else { None }
+        };
+        if let Some(id) = malformed.id().and_then(Id::as_u64).or_else(meant) {
+            self.fail(id, Protocol(malformed.to_string().into()));
+        }
     }
 
     fn settle(&self, id: Option<&Id>, outcome: Outcome) {

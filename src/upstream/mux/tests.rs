@@ -247,6 +247,17 @@ fn what_can_be_meant_for_nobody_else_fails_the_only_call() {
 }
 
 #[test]
+fn where_nothing_but_messages_is_said_whatever_is_none_fails_the_only_call() {
+    for text in ["", "{", "[", "[1]", "null", "banner", "{\"level\":\"info\"}"] {
+        let mux = Mux::new().pure();
+        mux.connect();
+        let only = sent(&mux, Method::PING, "{}");
+        assert!(mux.deliver(text.into()).is_err(), "{text}");
+        assert!(only.now_or_never().unwrap().unwrap_err().is::<Protocol>(), "{text}");
+    }
+}
+
+#[test]
 fn the_late_answer_of_a_call_that_is_over_fails_nobody() {
     let mux = connected();
     drop(sent(&mux, Method::PING, "{}"));

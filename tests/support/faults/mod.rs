@@ -71,6 +71,8 @@ faults! {
     Status404 = "status-404",
     /// A JSON body that is none.
     Garbage = "garbage",
+    /// Words where a message should be.
+    Words = "words",
     /// Bytes that are no HTTP.
     GarbageHead = "garbage-head",
     WrongId = "wrong-id",
@@ -128,6 +130,7 @@ impl Fault {
                 json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string()
             }
             Fault::Garbage => "{\"jsonrpc\": %%%".into(),
+            Fault::Words => "Something went wrong. {{{".into(),
             Fault::WrongId => json!({"jsonrpc": "2.0", "id": 999_999_999, "result": content("another's")}).to_string(),
             Fault::MissingId => json!({"jsonrpc": "2.0", "result": content("whose?")}).to_string(),
             Fault::Both => {
