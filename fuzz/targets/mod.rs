@@ -19,8 +19,11 @@ pub mod session;
 pub mod sse;
 pub mod stdio;
 
+/// What is done with the bytes.
+pub type Run = fn(&[u8]);
+
 /// Every target by the name of its corpus.
-pub const ALL: [(&str, fn(&[u8])); 8] = [
+pub const ALL: [(&str, Run); 8] = [
     ("config", config::run),
     ("envelope", envelope::run),
     ("headers", headers::run),
