@@ -7,9 +7,10 @@ from pathlib import Path
 import walks
 from gateway import Gateway, binary
 from peers import EVERYTHING, NODE, Client, Server
+from setup import PYTHON
 from walks import Step
 
-TS = [NODE, "clients/walk.mjs"]
+TS, PY = [NODE, "clients/walk.mjs"], [str(PYTHON), "clients/walk.py"]
 
 
 def servers() -> list[tuple[Server, list[Step]]]:
@@ -31,6 +32,8 @@ def clients() -> list[Client]:
         *[("v2", "legacy", "http"), ("v2", "modern", "http"), ("v2", "modern", "stdio")],
     ]:
         found.append(Client(f"ts-{version}-{mode}-{transport}", TS, {"client": version, "mode": mode}, transport))
+    for mode, transport in [("legacy", "http"), ("modern", "http"), ("legacy", "sse"), ("legacy", "stdio"), ("auto", "stdio")]:
+        found.append(Client(f"python-{mode}-{transport}", PY, {"client": "python", "mode": mode}, transport))
     return found
 
 
@@ -63,7 +66,7 @@ def judge(client: Client, steps: list[Step], report: dict | None, said: str) -> 
         return [said]
     problems = []
     for step, found in zip(steps, report["steps"], strict=True):
-        wanted = step.wanted(client.options["mode"])
+        wanted = step.wanted("legacy" if client.options["mode"] == "legacy" else "modern")
         if not fits(wanted, found, client, step):
             problems.append(f"{step.does}: wanted {wanted}, found {found}")
     return problems

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tower_mcp_gateway::{
-    BoxError, Call, Reply,
+    BoxError, Call, Reply, Revision, Session,
     json::Json,
     reply::{Ask, Event, Events},
     upstream::{Hop, OfClient, http::Http},
@@ -151,4 +151,21 @@ async fn a_server_without_the_stream_serves_calls_like_any_other() {
         peer.next().await.result("{}").await;
         assert!(reply.await.unwrap().unwrap().as_single().is_some());
     }
+}
+
+#[tokio::test]
+async fn a_log_message_outside_of_calls_is_told_the_client_whose_session_it_is() {
+    let mut peer = Peer::start().await;
+    let (http, hop) = (transport(&peer), session());
+    let client = Session::new("c", Revision::V2025_11_25, Json::from_static("{}"), Json::from_static("{}"));
+    let client = Arc::new(client);
+    let reply = send(&http, &hop, Call { session: Some(client.clone()), ..of_client(true) });
+    let mut stream = peer.next().await;
+    stream.stream().await;
+    let request = peer.next().await;
+    request.result("{}").await;
+    drop(reply.await.unwrap().unwrap());
+    stream.event(LOG).await;
+    let told = std::future::poll_fn(|cx| client.poll_told(cx)).await;
+    assert_eq!(told.params.as_str(), r#"{"level":"info","data":"x"}"#);
 }

@@ -108,7 +108,14 @@ impl Stream for Read {
     type Item = Result<Event, BoxError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.feed().poll_next(cx)
+        let event = self.0.feed().poll_next(cx);
+        let Some(client) = self.0.client().filter(|_| event.is_pending()) else { return event };
+        while let Poll::Ready(note) = client.session().poll_told(cx) {
+            if self.0.admits(&note) {
+                return Poll::Ready(Some(Ok(Event::Note(note))));
+            }
+        }
+        Poll::Pending
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{
     dialogue::{Dialogue, Kept, Said},
-    session::Entry,
+    session::{Entry, LEVELS},
 };
 use crate::{
     Method,
@@ -145,7 +145,6 @@ pub(super) fn local(entry: &Entry, method: &Method, params: &Params) -> Option<O
 }
 
 fn set_level(entry: &Entry, params: &Params) -> Outcome {
-    const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
     let asked = params.member("level").and_then(|level: Json| level.read::<String>().ok());
     match LEVELS.into_iter().find(|level| Some(*level) == asked.as_deref()) {
         Some(level) => {

@@ -11,6 +11,7 @@ use crate::{
     edge::error::Refusal,
     error::Problem,
     json::{Id, Params},
+    reply::Note,
 };
 use bytes::Bytes;
 use http::Extensions;
@@ -24,6 +25,9 @@ use std::{
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
+
+/// The severities, least first (RFC 5424, as in "server/utilities/logging").
+pub(super) const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// One session, with what runs in it.
 ///
@@ -175,6 +179,14 @@ impl Entry {
 
     pub(super) fn set_level(&self, level: &'static str) {
         *lock(&self.level) = Some(level);
+    }
+
+    /// Whether the client wants to know: of log messages, those as severe as the level it has set.
+    pub(super) fn admits(&self, note: &Note) -> bool {
+        let severity = |level: &str| LEVELS.iter().position(|known| *known == level);
+        let Some(wanted) = lock(&self.level).filter(|_| note.method == Method::MESSAGE) else { return true };
+        let level = note.params.member("level").and_then(|level| level.read::<String>().ok());
+        level.and_then(|level| severity(&level)).is_none_or(|level| Some(level) >= severity(wanted))
     }
 
     /// A request of this session as one that stands for itself; `None` before `initialize`.

@@ -35,7 +35,8 @@
 //! no other client is asked for [`QUIET`] after a call was cancelled, which may have asked before it heard of that, or
 //! for a fifth of it once the server has shown, by answering another request, that it did hear. Where clients cannot be told
 //! apart, nobody is until then.
-//! Log messages go the same way.
+//! Log messages go the same way; one that belongs to no call is for the session that has made all calls of the
+//! connection, if one has.
 //!
 //! # Connections
 //!
@@ -43,6 +44,7 @@
 //! for an earlier one is refused with [`Replaced`] under the same lock that opens slots, so no
 //! call can slip onto a connection whose server knows nothing of its handshake.
 
+mod callers;
 mod questions;
 mod route;
 mod slot;
@@ -56,6 +58,7 @@ pub use self::slot::{MAX_NOTE_BYTES, MAX_NOTES};
 pub use self::ticket::Ticket;
 
 use self::{
+    callers::Callers,
     questions::Quiet,
     slot::{Kind, Slot},
 };
@@ -121,6 +124,8 @@ struct State {
     metrics: Metrics,
     /// Nothing but messages comes down the channel.
     pure: bool,
+    /// Whose calls the present connection has had.
+    callers: Callers,
 }
 
 impl Mux {
@@ -227,6 +232,7 @@ impl Mux {
         self.shared.epoch.store(0, Release);
         state.outgoing.clear();
         state.quiet = None;
+        state.callers = Callers::None;
         let closed = |slot: &mut Slot| {
             slot.questions.forget();
             slot.end(Err(Closed { sent: slot.begun }.into()))
@@ -271,6 +277,9 @@ impl Mux {
         let id = state.last_id;
         if slot.kind == Kind::Listener {
             state.listeners.push(id);
+        }
+        if slot.of_client {
+            state.callers.add(&slot.whose);
         }
         state.slots.insert(id, slot);
         Ok(id)

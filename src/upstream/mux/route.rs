@@ -86,7 +86,14 @@ impl Mux {
         } else if note.method == Method::CANCELLED {
             state.ended(&note)
         } else if note.method == Method::MESSAGE || note.method.as_str() == ELICITED {
-            state.only_client().map(|id| state.push(id, note)).unwrap_or_default()
+            match state.only_client() {
+                Some(id) => state.push(id, note),
+                None => {
+                    let session = state.only_session();
+                    drop(state);
+                    return session.into_iter().for_each(|session| session.tell(note.clone()));
+                }
+            }
         } else if let Some(subscription) = note.params.meta_member(meta::SUBSCRIPTION_ID) {
             let id = number(subscription).filter(|id| state.is(*id, Kind::Subscription));
             id.map(|id| state.push(id, note)).unwrap_or_default()

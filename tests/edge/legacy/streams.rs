@@ -28,6 +28,25 @@ async fn changes_of_the_lists_come_on_the_stream_between_comments() {
     dropped.await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_server_says_to_one_client_outside_of_calls_comes_on_its_stream_from_its_level_on() {
+    let (edge, mut behind) = edge();
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    let level = request(&session, json!(1), "logging/setLevel", json!({"level": "warning"}));
+    assert_eq!(ask(&edge, level).await.status(), 200);
+    let (reply, _dropped) = endless(vec![acknowledged()]);
+    let (call, response) = through(&edge, &mut behind, get(&session), reply).await;
+    let client = call.session.unwrap();
+    for level in ["info", "warning", "no level", "debug", "error"] {
+        let Event::Note(log) = note("notifications/message", json!({"level": level, "data": level})) else { panic!() };
+        client.tell(log);
+    }
+    let mut body = response.into_body();
+    for level in ["warning", "no level", "error"] {
+        assert_eq!(message(&frame(&mut body).await.unwrap())["params"]["data"], level);
+    }
+}
+
 #[tokio::test]
 async fn a_session_has_one_stream_at_a_time() {
     let (edge, mut behind) = edge();

@@ -54,4 +54,5 @@ async def main() -> None:
         print(json.dumps({"tools": tools, "calls": calls}), flush=True)
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

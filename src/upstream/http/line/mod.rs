@@ -12,7 +12,7 @@ pub(super) use self::{listen::listen, told::told};
 use self::reader::Reader;
 use super::Endpoint;
 use crate::{
-    Method,
+    Call, Method, Session,
     json::{Id, Params},
     reply::Note,
     upstream::{Hop, OfClient},
@@ -20,7 +20,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 use tokio::{
@@ -64,6 +64,8 @@ struct State {
     /// By id: the first is the oldest.
     calls: BTreeMap<u64, Caller>,
     quiet_until: Option<Instant>,
+    /// The client whose session at the server this is, if it is one client's alone.
+    client: Option<Weak<Session>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,9 +143,15 @@ impl Line {
     }
 
     /// Counts call `id` of a client among those that a question may belong to.
-    pub(super) fn join(&self, endpoint: &Arc<Endpoint>, hop: &Hop, id: u64, of: OfClient) -> Ear {
+    pub(super) fn join(&self, endpoint: &Arc<Endpoint>, hop: &Hop, id: u64, (call, of): (&Call, OfClient)) -> Ear {
         let (sender, heard) = mpsc::channel(MAX_HEARD);
-        self.shared.lock().calls.insert(id, Caller { of, heard: sender });
+        {
+            let mut state = self.shared.lock();
+            state.calls.insert(id, Caller { of, heard: sender });
+            if of.alone && state.client.is_none() {
+                state.client = call.session.as_ref().map(Arc::downgrade);
+            }
+        }
         let open = of.hears.then(|| self.enter(endpoint, hop));
         Ear { shared: self.shared.clone(), id, heard, over: false, _open: open }
     }

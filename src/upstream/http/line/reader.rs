@@ -12,7 +12,10 @@ use crate::{
     },
 };
 use http::{HeaderValue, StatusCode};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// What a server said while nobody listened may have been any of these; the last, without a URI, of every resource.
 pub(super) const MISSED: [Method; 4] = [
@@ -164,6 +167,9 @@ impl Reader {
         } else if note.method == Method::MESSAGE || note.method.as_str() == ELICITED {
             if let Some(call) = state.addressee() {
                 self.hand(call, note);
+            } else if let Some(client) = state.client.as_ref().and_then(Weak::upgrade) {
+                drop(state);
+                client.tell(note);
             }
         } else {
             drop(state);

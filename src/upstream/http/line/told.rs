@@ -23,7 +23,7 @@ pub(in crate::upstream::http) async fn told(
     of: OfClient,
 ) -> Result<Reply, BoxError> {
     let id = endpoint.next_id();
-    let ear = hop.line.join(&endpoint, &hop, id, of);
+    let ear = hop.line.join(&endpoint, &hop, id, (&call, of));
     if of.hears {
         hop.line.ready().await;
     }

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 use futures_util::{FutureExt, StreamExt};
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 /// A client's call that was opened and sent.
 fn of_client(mux: &Mux) -> Ticket {
@@ -204,4 +204,41 @@ async fn questions_are_bounded_and_an_id_is_open_once() {
     assert_eq!(outgoing(&mux), None);
     asks(&mux, "0");
     assert_eq!(code(&outgoing(&mux).unwrap()), -32603);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_message_of_no_call_is_for_the_session_that_has_made_all() {
+    const LOG: &str = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#;
+    let heard = |session: &Arc<Session>| poll_fn(|cx| session.poll_told(cx)).now_or_never().is_some();
+    let (mux, one, other) = (connected(), session("one"), session("other"));
+    let call = |session| {
+        let ticket = of(&mux, session);
+        deliver(&mux, format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, ticket.id()));
+        drop(ticket);
+    };
+    deliver(&mux, LOG.into());
+    call(Some(&one));
+    assert!(!heard(&one), "nobody has called yet");
+    deliver(&mux, LOG.into());
+    assert!(heard(&one) && !heard(&one));
+    call(Some(&other));
+    deliver(&mux, LOG.into());
+    assert!(!heard(&one) && !heard(&other), "it may be meant for either");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_calls_are_of_one_client_the_oldest_is_asked() {
+    let (mux, one) = (connected(), session("one"));
+    let alone = || {
+        let mut outbound = outbound(&mux, Method::TOOLS_CALL, "{}");
+        outbound.call.extensions.insert(OfClient { alone: true, hears: true });
+        outbound.call.session = Some(one.clone());
+        let (_, ticket) = mux.open(&outbound).unwrap();
+        assert!(mux.begin(ticket.id()));
+        ticket
+    };
+    let (first, second) = (alone(), alone());
+    asks(&mux, "1");
+    assert!(second.now_or_never().is_none());
+    assert_eq!(asked(&mut events(first)).method, Method::ELICIT);
 }
