@@ -52,9 +52,9 @@
 //! # Log messages
 //!
 //! What a server says outside of calls goes to the client whose session or connection it is, if it is one's alone
-//! ([`Session::tell`](crate::Session::tell)). The others go to calls that ask for them, from the level on that a call names; a client with a session that named none gets
-//! what the server chooses to send. A server of the initialize era has one level for a session: it is set to the lowest
-//! that a call ever wanted.
+//! ([`Session::tell`](crate::Session::tell)). The others go to calls that ask for them, from the level on that a call
+//! names; a client with a session that named none gets what the server chooses to send. A server of the initialize era has
+//! one level for a session: it is set to the lowest that a call ever wanted.
 //!
 //! # Resources
 //!
