@@ -150,6 +150,8 @@ impl Gateway {
             .shutdown(listening.clone());
         let edge = EdgeLayer::new().max_request_bytes(limits.max_request_bytes).body_timeout(limits.body_timeout);
         let edge = edge.metrics(metrics.clone());
+        #[cfg(feature = "stdio")]
+        let edge = edge.leaving(limits.drain_timeout);
         #[cfg(feature = "legacy")]
         let edge = edge.max_sessions(limits.max_sessions).session_idle_timeout(limits.idle_timeout);
         // What clients carry outlives this process if the keys do.

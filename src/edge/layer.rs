@@ -29,6 +29,8 @@ pub(super) struct Settings {
     pub(super) body_timeout: Duration,
     pub(super) keep_alive: Duration,
     pub(super) metrics: Metrics,
+    #[cfg(feature = "stdio")]
+    pub(super) leaving: Duration,
     #[cfg(feature = "legacy")]
     pub(super) max_sessions: usize,
     #[cfg(feature = "legacy")]
@@ -48,6 +50,8 @@ impl Default for Settings {
             body_timeout: EdgeLayer::BODY_TIMEOUT,
             keep_alive: EdgeLayer::KEEP_ALIVE,
             metrics: Metrics::default(),
+            #[cfg(feature = "stdio")]
+            leaving: EdgeLayer::LEAVING,
             #[cfg(feature = "legacy")]
             max_sessions: EdgeLayer::MAX_SESSIONS,
             #[cfg(feature = "legacy")]
@@ -70,6 +74,10 @@ impl EdgeLayer {
     /// How often a silent stream gets a comment: below the 30 s after which common proxies give up.
     pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+    /// How long calls go on for a stdio client that has closed its end: 30 s, as calls get when a gateway stops.
+    #[cfg(feature = "stdio")]
+    pub const LEAVING: Duration = Duration::from_secs(30);
+
     /// The layer with its defaults.
     pub fn new() -> Self {
         Self::default()
@@ -79,6 +87,15 @@ impl EdgeLayer {
     #[must_use]
     pub fn max_request_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_request_bytes = bytes;
+        self
+    }
+
+    /// How long calls in flight go on after a stdio client has closed its end, so that it can read their answers. Then
+    /// they are cancelled.
+    #[cfg(feature = "stdio")]
+    #[must_use]
+    pub fn leaving(mut self, limit: Duration) -> Self {
+        self.settings.leaving = limit;
         self
     }
 

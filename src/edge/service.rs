@@ -52,8 +52,8 @@ impl<S> Edge<S> {
     }
 
     #[cfg(feature = "stdio")]
-    pub(super) fn max_request_bytes(&self) -> usize {
-        self.settings.max_request_bytes
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The service behind.

@@ -107,6 +107,19 @@ async fn it_answers_what_is_in_flight_when_stdin_closes_and_leaves_no_child() {
 }
 
 #[tokio::test]
+async fn a_call_that_hangs_does_not_keep_it_when_stdin_closes() {
+    let search = Running::named(Kind::Modern, "search").await;
+    let (command, folder) = gateway("hung", json!({}));
+    let config = json!({ "limits": { "drainTimeout": 300 }, "mcpServers": { "search": { "url": search.url() } } });
+    std::fs::write(folder.join("mine.json"), config.to_string()).unwrap();
+    let begun = tokio::time::Instant::now();
+    let (_, call) = modern(json!(1), "tools/call", json!({ "name": "hang" }));
+    let (answers, _) = pipe(command, &[call]).await;
+    assert!(answers.is_empty(), "{answers:?}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn with_a_port_it_serves_http_too() {
     let (mut command, _) = gateway("both", json!({}));
     command.args(["--port", "0"]);

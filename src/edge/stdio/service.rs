@@ -18,10 +18,11 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
-use std::{future::Future, io, pin::pin};
+use std::{future::Future, io, pin::pin, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -80,16 +81,17 @@ where
         let over = CancellationToken::new();
         let lanes = Lanes::new(self.get_ref().clone(), queue, over.clone())?;
         let _cancelled_if_dropped = lanes.ends().map(CancellationToken::drop_guard);
-        let lines = Lines::new(input, self.max_request_bytes());
+        let lines = Lines::new(input, self.settings().max_request_bytes);
         let mut written = pin!(write(messages, output));
-        let read = tokio::select! {
+        let (read, leaving) = tokio::select! {
             written = &mut written => return written,
-            read = lanes.run(lines) => read,
-            () = stop => Ok(()),
+            read = lanes.run(lines) => (read, self.settings().leaving),
+            // Whoever stops it ends the calls.
+            () = stop => (Ok(()), Duration::MAX),
         };
         over.cancel();
         // Ends with the last call, each of which may send until then.
-        written.await?;
+        timeout(leaving, written).await.unwrap_or(Ok(()))?;
         read
     }
 }

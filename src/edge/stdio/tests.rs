@@ -228,6 +228,21 @@ async fn a_session_is_told_of_changed_lists_once_it_is_initialized() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_hangs_holds_up_nobody_who_has_left_for_longer_than_it_may() {
+    for call in [legacy(1, "hangs"), modern(1, "tools/call", json!({"name": "hangs"}))] {
+        let behind = Behind::default();
+        let mut client = Client::new(&behind);
+        client.initialize().await;
+        client.say(call).await;
+        let hangs = behind.tool("hangs").await;
+        let left = tokio::time::Instant::now();
+        assert!(client.leave().await.is_empty());
+        assert_eq!(left.elapsed().as_secs(), EdgeLayer::LEAVING.as_secs());
+        hangs.closed().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_is_asked_until_it_closes_its_end() {
     let behind = Behind::default();
     let mut client = Client::new(&behind);
