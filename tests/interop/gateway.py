@@ -34,8 +34,14 @@ class Gateway:
         config = Path(self.folder.name) / "gateway.json"
         settings = {"name": "gateway", "port": self.port, "healthCheckInterval": 2000, **self.settings}
         config.write_text(json.dumps({**settings, "mcpServers": self.entries}))
-        self.process = Process("gateway", [binary(), "serve", "--config", str(config)])
+        self.command = [binary(), "serve", "--config", str(config)]
+        self.process = Process("gateway", self.command)
         return self
+
+    def restart(self) -> None:
+        """Another process in the place of this one, on the same port and with the same keys."""
+        self.process.stop(STOP)
+        self.process = Process("gateway", self.command)
 
     def __exit__(self, *_) -> None:
         self.children = self.process.children()

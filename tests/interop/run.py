@@ -14,6 +14,7 @@ import sys
 
 import launching
 import setup
+import surviving
 import walking
 from gateway import Gateway
 from peers import Client, Server, clients, servers
@@ -103,6 +104,7 @@ def main() -> int:
     behind, report = servers(), Report()
     if not {"--direct", "--launch"} & set(sys.argv[1:]):
         walking.walk(report)
+        surviving.survive(report)
     if "--walk" in sys.argv[1:]:
         return report.print()
     try:

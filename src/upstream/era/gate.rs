@@ -41,6 +41,8 @@ pub(super) struct Gate {
     parked: Option<Parked>,
     /// Whether this goes on with an earlier call, whose progress has another token.
     resumed: bool,
+    /// A capability that the server may have wanted for this call, or for something else.
+    lacked: Option<&'static str>,
     /// Runs while there is a question, and more may come.
     gathering: Option<Pin<Box<Sleep>>>,
 }
@@ -84,6 +86,7 @@ pub(super) fn reply(reply: Reply, call: &Call, park: &Arc<Park>) -> Reply {
                 whose,
                 parked,
                 resumed: false,
+                lacked: None,
                 gathering: None,
             })
         }
@@ -95,7 +98,7 @@ pub(super) fn resume(mut parked: Parked, retry: &Call, park: &Arc<Park>) -> Repl
     parked.answer(retry);
     parked.declare(Abilities::of(retry));
     let (call, park, parked) = (retry.clone(), park.clone(), Some(parked));
-    Reply::stream(Gate { call, park, whose: Whose::Modern, parked, resumed: true, gathering: None })
+    Reply::stream(Gate { call, park, whose: Whose::Modern, parked, resumed: true, lacked: None, gathering: None })
 }
 
 impl Stream for Gate {
@@ -117,7 +120,10 @@ impl Stream for Gate {
                 Some(Ok(Event::Note(note))) => this.note(note).map(Event::Note),
                 Some(Ok(Event::Ask(ask))) => this.asked(ask),
                 Some(Ok(Event::Done(outcome))) => Some(Event::Done(match this.whose {
-                    Whose::Modern => required(outcome, &this.call, &this.park),
+                    Whose::Modern => match this.lacked.filter(|_| has_failed(&outcome)) {
+                        Some(lack) => missing(lack),
+                        None => required(outcome, &this.call, &this.park),
+                    },
                     Whose::Gateway | Whose::Session => outcome,
                 })),
                 end => {
@@ -153,7 +159,10 @@ impl Gate {
             (Whose::Modern, _) if !may_require_input(&self.call.method) => refuse(ask),
             (Whose::Modern, None) => parked.ask(ask),
             // Servers want to know the roots whenever they like, which must not fail a call that does without.
-            (Whose::Modern, Some(_)) if ask.inferred && ask.method == Method::ROOTS_LIST => refuse(ask),
+            (Whose::Modern, Some(lack)) if ask.inferred && ask.method == Method::ROOTS_LIST => {
+                self.lacked = Some(lack);
+                refuse(ask);
+            }
             (Whose::Modern, Some(lack)) => {
                 let outcome = missing(lack);
                 refuse(ask);
@@ -177,6 +186,15 @@ impl Gate {
             return Some(Note::new(note.method, params));
         }
         Some(note)
+    }
+}
+
+/// Whether a call came to nothing, for want of what the server asked for.
+fn has_failed(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Error(_) => true,
+        Outcome::Result(result) => result.member("isError").is_some_and(|failed| failed.as_str() == "true"),
+        Outcome::Accepted => false,
     }
 }
 

@@ -104,6 +104,11 @@ const steps = {
   prompts: async () => (await every((...all) => client.listPrompts(...all), 'prompts')).map(({ name }) => name),
   resources: async () => (await every((...all) => client.listResources(...all), 'resources')).map(({ uri }) => uri),
   templates: async () => (await every((...all) => client.listResourceTemplates(...all), 'resourceTemplates')).map(({ uriTemplate }) => uriTemplate),
+  /** Says so, and goes on when told: the gateway is another one then. */
+  restart: () => new Promise((resolve) => {
+    process.stdin.once('data', () => resolve({}));
+    console.log('RESTART');
+  }),
   ping: () => client.ping({ timeout: TIMEOUT }),
   call: async ({ name, arguments: args = {}, structured }) => {
     const result = await call({ name, arguments: args });

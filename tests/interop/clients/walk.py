@@ -81,6 +81,11 @@ class Walk:
         self.client = client
         self.modern = client.protocol_version == "2026-07-28"
 
+    async def restart(self):
+        print("RESTART", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        return {}
+
     async def tools(self) -> list[str]:
         return [tool.name for tool in await every(self.client.list_tools, "tools")]
 

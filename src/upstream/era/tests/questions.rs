@@ -292,12 +292,22 @@ async fn what_a_modern_client_has_not_declared_fails_its_call() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_wants_the_roots_at_any_time_fails_no_call_that_does_without() {
     let mut scene = Scene::new();
-    let (mut events, server) = scene.open(modern(r#"{"elicitation":{}}"#)).await;
-    let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
-    server.send(Ok(Event::Ask(ask.inferred()))).unwrap();
-    ends(&server);
-    assert_eq!(done(events.next().await), json!({"content": []}));
-    assert!(answer.await.unwrap().is_err(), "the server is told that nobody can say");
+    for failed in [false, true] {
+        let (mut events, server) = scene.open(modern(r#"{"elicitation":{}}"#)).await;
+        let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+        server.send(Ok(Event::Ask(ask.inferred()))).unwrap();
+        let result = format!(r#"{{"content":[],"isError":{failed}}}"#);
+        server.send(Ok(Event::Done(Outcome::Result(Json::parse(result).unwrap())))).unwrap();
+        let found = done(events.next().await);
+        match failed {
+            false => assert_eq!(found, json!({"content": [], "isError": false})),
+            true => assert_eq!(
+                (&found["code"], &found["data"]["requiredCapabilities"]),
+                (&json!(-32021), &json!({"roots": {}}))
+            ),
+        }
+        assert!(answer.await.unwrap().is_err(), "the server is told that nobody can say");
+    }
 }
 
 #[tokio::test(start_paused = true)]
