@@ -186,6 +186,7 @@ impl Gateway {
     /// ```
     #[must_use]
     pub fn auth(mut self, layer: AuthLayer) -> Self {
+        let layer = layer.metrics(self.metrics().clone());
         let auth = self.stack.get_mut();
         *auth = layer.layer(auth.get_ref().clone());
         self

@@ -1,4 +1,5 @@
 use super::{Auth, Principal, Token, challenge::Challenge, error::Denied};
+use crate::metrics::Metrics;
 use http::{HeaderMap, header};
 use std::sync::Arc;
 use tower::Layer;
@@ -23,6 +24,7 @@ pub struct AuthLayer {
 pub(super) struct Rules {
     tokens: Vec<Token>,
     pub(super) challenge: Challenge,
+    pub(super) metrics: Metrics,
 }
 
 /// What is known of a request at once.
@@ -57,6 +59,16 @@ impl AuthLayer {
             assert!(rules.tokens.len() < Self::MAX_TOKENS, "at most {} static tokens", Self::MAX_TOKENS);
             rules.tokens.push(token);
         })
+    }
+
+    /// Counts who is not let in, as [`Count::Unauthorized`](crate::metrics::Count::Unauthorized) and
+    /// [`Count::Forbidden`](crate::metrics::Count::Forbidden). Without effect on [`none`](Self::none).
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        if let Some(rules) = &mut self.rules {
+            Arc::make_mut(rules).metrics = metrics;
+        }
+        self
     }
 
     /// Whether clients must say who they are.

@@ -4,6 +4,7 @@ use super::{
     future::ResponseFuture,
     layer::{Check, Rules},
 };
+use crate::metrics::Count;
 use bytes::Bytes;
 use http::{Request, Response, header};
 use std::task::{Context, Poll};
@@ -72,6 +73,7 @@ fn admitted<B>(mut request: Request<B>, principal: Principal) -> Request<B> {
 }
 
 fn refusal<ResBody: From<Bytes>>(rules: &Rules, denied: Denied) -> Response<ResBody> {
+    rules.metrics.count(if denied == Denied::Scope { Count::Forbidden } else { Count::Unauthorized });
     match denied {
         Denied::Invalid(reason) => tracing::info!(reason, "a token was refused"),
         denied => tracing::debug!(%denied, "a request was refused"),

@@ -12,7 +12,10 @@ use crate::{
 };
 use futures_util::future::join_all;
 use serde_json::json;
-use tower_mcp_gateway::metrics::{Count, Exposition, Outcome};
+use tower_mcp_gateway::{
+    auth::AuthLayer,
+    metrics::{Count, Exposition, Outcome},
+};
 
 #[tokio::test]
 async fn every_end_of_a_call_is_counted_under_its_server_and_its_reason() {
@@ -101,4 +104,19 @@ async fn a_childs_starts_and_what_it_says_beside_the_protocol_are_counted() {
     session.act("act", Fault::Crash).await;
     session.recovered("act").await;
     assert_eq!(registry.measured()[0].calls.starts(), 2);
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_is_counted() {
+    let bad = Faulty::start(Wire::Modern).await;
+    let front = front::Front::with(vec![entry("bad-1", "bad", &bad)], |config| {
+        crate::bounds(config);
+        config.auth = Some(AuthLayer::required());
+    })
+    .await;
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    for headers in [&[][..], &[("authorization", "Bearer of-nobody")]] {
+        assert_eq!(Raw::post(front.address(), "/mcp", headers, &ping).await.status, 401);
+    }
+    assert_eq!(front.gateway.metrics().get(Count::Unauthorized), 2);
 }
