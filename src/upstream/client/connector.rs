@@ -1,7 +1,7 @@
 use super::ramp::Ramp;
 use crate::BoxError;
 use http::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use std::{
     future::Future,
     io,
@@ -16,6 +16,9 @@ use tower::Service;
 type Scheme = hyper_rustls::HttpsConnector<HttpConnector>;
 #[cfg(not(feature = "tls"))]
 type Scheme = HttpConnector;
+
+/// A connection as bytes, encrypted or not.
+pub(super) type Stream = TokioIo<<Scheme as Service<Uri>>::Response>;
 
 /// How long a connection is silent before the peer's kernel is asked for a sign of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -74,7 +77,7 @@ fn scheme(tcp: HttpConnector, https: bool) -> Result<Scheme, String> {
 }
 
 impl Service<Uri> for Connector {
-    type Response = <Scheme as Service<Uri>>::Response;
+    type Response = Stream;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -93,7 +96,7 @@ impl Service<Uri> for Connector {
             } else {
                 ramp.failed()
             }
-            connected
+            connected.map(TokioIo::new)
         })
     }
 }

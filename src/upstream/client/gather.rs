@@ -10,15 +10,15 @@ pub(crate) struct Gather {
 }
 
 impl Gather {
-    /// Appends a piece; `hint` is how much more is known to follow.
-    pub(crate) fn push(&mut self, piece: Bytes, hint: usize) {
+    /// Appends a piece.
+    pub(crate) fn push(&mut self, piece: Bytes) {
         if self.len() == 0 {
             self.one = piece;
             return;
         }
         if !self.one.is_empty() {
             let one = mem::take(&mut self.one);
-            self.many.reserve(one.len() + piece.len() + hint);
+            self.many.reserve(one.len() + piece.len());
             self.many.extend_from_slice(&one);
         }
         self.many.extend_from_slice(&piece);
@@ -47,13 +47,13 @@ mod tests {
     fn pieces_come_out_as_one_and_a_single_one_is_shared() {
         let whole = Bytes::from_static(b"whole");
         let mut gather = Gather::default();
-        gather.push(whole.clone(), 0);
+        gather.push(whole.clone());
         assert_eq!(gather.take(5).as_ptr(), whole.as_ptr());
         for piece in ["", "a", "", "bc", "d"] {
-            gather.push(Bytes::from_static(piece.as_bytes()), 9);
+            gather.push(Bytes::from_static(piece.as_bytes()));
         }
         assert_eq!(gather.take(3), "abc");
-        gather.push(whole, 0);
+        gather.push(whole);
         assert_eq!(gather.take(gather.len()), "dwhole");
         assert_eq!(gather.len(), 0);
     }

@@ -1,42 +1,42 @@
 //! The HTTP client of one server: a bounded pool of HTTP/1.1 connections that follows no redirect and says of every
 //! failure whether the request can have reached the server.
+//!
+//! A connection belongs to the call that uses it, which writes its request and reads the answer itself: no task stands
+//! between a call and its socket, so an answer costs one wake-up, and dropping the answer closes the connection.
 
+mod body;
+mod chunked;
+mod connection;
 mod connector;
 mod events;
 mod fault;
 mod gather;
+mod head;
+mod pool;
 mod ramp;
+mod request;
+mod response;
 
-pub(crate) use self::{events::Events, gather::Gather};
+pub(crate) use self::{body::Body, events::Events, gather::Gather, request::Request, response::Response};
 
 use self::{
+    connection::{Broken, Connection},
     connector::Connector,
-    fault::{Fault, describe},
+    fault::Fault,
+    pool::Pool,
 };
-use super::error::{Closed, Connect, TooLarge};
+use super::error::{Closed, Connect, Protocol};
 use crate::{
     BoxError,
     metrics::{Count, Metrics},
     registry::Server,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
-use hyper_util::{
-    client::legacy,
-    rt::{TokioExecutor, TokioTimer},
-};
+use http::{HeaderMap, HeaderName, Method, Uri, header};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::TaskTracker;
-
-/// How long an idle connection is kept. The servers people run close theirs after 5 s; a request that meets such a
-/// closing connection cannot be told from one that was executed, so ours goes first.
-const IDLE: Duration = Duration::from_secs(4);
-
-/// Idle connections kept: what a burst leaves behind beyond them is closed.
-const MAX_IDLE: usize = 128;
+use tower::ServiceExt;
 
 /// Requests under way that nobody waits for: as many as calls a gateway has in flight by default, because all of them
 /// may be given up at once. What is beyond them is left out.
@@ -45,8 +45,10 @@ const MAX_DETACHED: usize = 512;
 /// How long a request that nobody waits for may take.
 const DETACHED: Duration = Duration::from_secs(5);
 
-/// Headers that describe a connection or a body, and so cannot be the configuration's to set.
-const COMPUTED: [header::HeaderName; 7] = [
+/// Headers that the transports write themselves, so that the configuration cannot.
+const COMPUTED: [HeaderName; 14] = [
+    header::ACCEPT,
+    header::CACHE_CONTROL,
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
@@ -54,6 +56,11 @@ const COMPUTED: [header::HeaderName; 7] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("mcp-method"),
+    HeaderName::from_static("mcp-name"),
+    HeaderName::from_static("mcp-protocol-version"),
+    HeaderName::from_static("mcp-session-id"),
 ];
 
 /// Sends requests to one server, with the headers its configuration adds; clones share the connections.
@@ -63,8 +70,12 @@ pub(crate) struct Client(Arc<Inner>);
 struct Inner {
     /// An error says why no request can be made at all; it is met at use, so that one server's broken TLS set-up
     /// does not keep the others from starting.
-    hyper: Result<legacy::Client<Connector, Full<Bytes>>, String>,
-    headers: HeaderMap,
+    connector: Result<Connector, String>,
+    /// Where connections lead; the path is a request's own.
+    url: Uri,
+    /// The configured headers, as they are written.
+    fields: Vec<u8>,
+    pool: Arc<Pool>,
     limit: usize,
     fault: Fault,
     tasks: TaskTracker,
@@ -73,26 +84,18 @@ struct Inner {
 }
 
 impl Client {
-    /// A client for `url`'s scheme that adds `headers` to each request.
+    /// A client for `url`'s scheme, host and port that adds `headers` to each request.
     pub(crate) fn new(server: &Server, url: &Uri, headers: &HeaderMap) -> Self {
         let settings = server.settings();
-        let hyper = Connector::new(url, settings.connect_timeout).map(|connector| {
-            legacy::Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE)
-                .pool_max_idle_per_host(MAX_IDLE)
-                // Repeats only requests that hyper hands back unwritten from a connection the server closed while it
-                // was idle; one that was begun is never sent twice.
-                .retry_canceled_requests(true)
-                .build(connector)
-        });
         let mut headers = headers.clone();
         for name in &COMPUTED {
             headers.remove(name);
         }
         Self(Arc::new(Inner {
-            hyper,
-            headers,
+            connector: Connector::new(url, settings.connect_timeout),
+            url: url.clone(),
+            fields: request::fields(url, &headers),
+            pool: Arc::default(),
             limit: settings.max_message_bytes,
             fault: Fault::default(),
             tasks: server.tasks().clone(),
@@ -101,33 +104,56 @@ impl Client {
         }))
     }
 
-    /// A request with the configured headers.
-    pub(crate) fn request(&self, method: Method, url: &Uri, body: Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = url.clone();
-        *request.headers_mut() = self.0.headers.clone();
-        request
+    /// A request with the configured headers to `url`, which differs from the client's in its path at most.
+    pub(crate) fn request(&self, method: &Method, url: &Uri, body: Bytes) -> Request {
+        debug_assert_eq!((url.scheme(), url.authority()), (self.0.url.scheme(), self.0.url.authority()));
+        Request::new(method, url, &self.0.fields, body)
     }
 
     /// Sends a request and waits for the head of the response, whatever its status.
     ///
     /// # Errors
     ///
-    /// [`Connect`] if there was no connection, [`Closed`] if it ended before the head.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, BoxError> {
-        let client = self.0.hyper.as_ref().map_err(|why| {
-            self.0.fault.set(why.clone());
-            Connect(why.clone().into())
-        })?;
-        match client.request(request).await {
-            Ok(response) => {
-                self.0.fault.clear();
-                Ok(response)
+    /// [`Connect`] if there was no connection, [`Closed`] if it ended before the head, [`Protocol`] if what came is no
+    /// HTTP.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, BoxError> {
+        let inner = &*self.0;
+        let wire = request.finish();
+        loop {
+            let kept = inner.pool.take();
+            let reused = kept.is_some();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => self.connect().await?,
+            };
+            match connection.exchange(&wire).await {
+                Ok(head) => {
+                    inner.fault.clear();
+                    return Ok(Response::new(head, connection, &inner.pool));
+                }
+                // It was closed while it was idle. Each turn takes one connection out of the pool, and a new one is
+                // not tried twice.
+                Err(Broken::Unsent(_)) if reused => {}
+                Err(broken) => {
+                    inner.fault.set(broken.describe());
+                    return Err(broken.into());
+                }
             }
+        }
+    }
+
+    async fn connect(&self) -> Result<Box<Connection>, BoxError> {
+        let inner = &*self.0;
+        let failed = |why: String| {
+            inner.fault.set(why.clone());
+            why
+        };
+        let connector = inner.connector.as_ref().map_err(|why| Connect(failed(why.clone()).into()))?;
+        match connector.clone().oneshot(inner.url.clone()).await {
+            Ok(stream) => Ok(Box::new(Connection::new(stream))),
             Err(error) => {
-                self.0.fault.set(describe(&error));
-                Err(classify(error))
+                failed(fault::describe(&*error).to_owned());
+                Err(Connect(error).into())
             }
         }
     }
@@ -136,23 +162,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`TooLarge`] as soon as it passes the limit, [`Closed`] if it is cut.
-    pub(crate) async fn collect(&self, mut body: Incoming) -> Result<Bytes, BoxError> {
-        let limit = self.limit();
-        let mut gathered = Gather::default();
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| Closed { sent: true })?.into_data() else { continue };
-            if gathered.len() + data.len() > limit {
-                return Err(TooLarge { limit }.into());
-            }
-            let hint = body.size_hint().lower().min(limit as u64) as usize;
-            gathered.push(data, hint);
-        }
-        Ok(gathered.take(gathered.len()))
+    /// [`TooLarge`](super::error::TooLarge) as soon as it passes the limit, [`Closed`] if it is cut.
+    pub(crate) async fn collect(&self, mut body: Body) -> Result<Bytes, BoxError> {
+        body.whole(self.limit()).await
     }
 
     /// Sends a request that nobody waits for, such as a cancellation; may be called from a destructor.
-    pub(crate) fn detach(&self, request: Request<Full<Bytes>>) {
+    pub(crate) fn detach(&self, request: Request) {
         let client = self.clone();
         self.finish(async move {
             if let Ok(response) = client.send(request).await {
@@ -200,14 +216,23 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Tells requests that cannot have reached the server from those that may have.
-///
-/// hyper's HTTP/1 calls a request canceled, and a sender closed, only while the request has not been handed to the
-/// connection's writer.
-fn classify(error: legacy::Error) -> BoxError {
-    if error.is_connect() {
-        return Connect(error.into()).into();
+impl Broken {
+    /// The failure in words of our own.
+    fn describe(&self) -> &'static str {
+        match self {
+            Broken::Unsent(error) | Broken::Io(error) => fault::describe(error),
+            Broken::Ended => "the connection was closed",
+            Broken::NotHttp(head::NotHttp(why)) => why,
+        }
     }
-    let unsent = crate::error::find::<hyper::Error>(&error).is_some_and(|e| e.is_canceled() || e.is_closed());
-    Closed { sent: !unsent }.into()
+}
+
+impl From<Broken> for BoxError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Unsent(_) => Closed { sent: false }.into(),
+            Broken::Io(_) | Broken::Ended => Closed { sent: true }.into(),
+            Broken::NotHttp(head::NotHttp(why)) => Protocol(why.into()).into(),
+        }
+    }
 }

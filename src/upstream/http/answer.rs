@@ -3,10 +3,13 @@ use crate::{
     BoxError, Method, Reply,
     json::Message,
     reply::Outcome,
-    upstream::{client::Client, error::SessionLost, hop::Hop},
+    upstream::{
+        client::{Client, Response},
+        error::SessionLost,
+        hop::Hop,
+    },
 };
-use http::{Response, StatusCode};
-use hyper::body::Incoming;
+use http::StatusCode;
 
 /// The codes that only a modern server sends, and the one every era has for a method it does not know.
 const OF_THE_REQUEST: [i64; 4] = [-32020, -32021, -32022, -32601];
@@ -14,7 +17,7 @@ const OF_THE_REQUEST: [i64; 4] = [-32020, -32021, -32022, -32601];
 /// Makes an answer of a response whose status is no success: the JSON-RPC error in it, if there is one.
 pub(super) async fn refused(
     client: &Client,
-    response: Response<Incoming>,
+    response: Response,
     hop: &Hop,
     method: &Method,
 ) -> Result<Reply, BoxError> {

@@ -2,14 +2,12 @@ use crate::{
     BoxError,
     json::{self, Malformed, Message},
     upstream::{
-        client::{Events, Gather},
-        error::{Closed, Protocol, TooLarge},
+        client::{Body, Events, Gather, Response},
+        error::{Protocol, TooLarge},
     },
 };
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use http::HeaderValue;
 use memchr::memmem;
 use std::{collections::VecDeque, time::Duration};
 
@@ -37,17 +35,25 @@ impl Messages {
     /// # Errors
     ///
     /// [`Protocol`] if its content type is neither JSON nor an event stream.
-    pub(super) fn read(response: Response<Incoming>, limit: usize) -> Result<Self, BoxError> {
-        let source = match content_type(&response) {
-            Some(kind) if kind.eq_ignore_ascii_case("application/json") => {
+    pub(super) fn read(response: Response, limit: usize) -> Result<Self, BoxError> {
+        let source = match response.media_type() {
+            Some(kind) if kind.eq_ignore_ascii_case(b"application/json") => {
                 Source::Documents(Documents { body: response.into_body(), limit, text: Gather::default() })
             }
-            Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => {
+            Some(kind) if kind.eq_ignore_ascii_case(b"text/event-stream") => {
                 Source::Events(Events::new(response.into_body(), limit))
             }
             _ => return Err(Protocol("the answer is neither JSON nor an event stream".into()).into()),
         };
         Ok(Self { source, more: VecDeque::new(), last_event_id: None, retry: None })
+    }
+
+    /// Nothing more is wanted: where the end of the response comes soon, its connection is used again.
+    pub(super) fn finish(&mut self) {
+        match &mut self.source {
+            Source::Events(events) => events.finish(),
+            Source::Documents(documents) => documents.body.finish(),
+        }
     }
 
     /// Whether more messages may come after silence, as in an event stream.
@@ -105,16 +111,11 @@ fn several(text: &Bytes) -> Result<VecDeque<Message>, Malformed> {
     Ok(messages)
 }
 
-fn content_type(response: &Response<Incoming>) -> Option<&str> {
-    let kind = response.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(kind.split(';').next().unwrap_or(kind).trim())
-}
-
 /// A JSON body. Some servers write several documents into one, a line each, where an event stream should be; each is
 /// taken as soon as its line is complete.
 #[derive(Debug)]
 struct Documents {
-    body: Incoming,
+    body: Body,
     limit: usize,
     text: Gather,
 }
@@ -126,17 +127,20 @@ const EAGER: usize = 64 << 10;
 impl Documents {
     async fn next(&mut self) -> Result<Option<Bytes>, BoxError> {
         loop {
-            let Some(frame) = self.body.frame().await else {
+            // One document whose length is known comes as a whole.
+            if self.text.len() == 0 && self.body.known().is_some() {
+                let whole = self.body.whole(self.limit).await?;
+                return Ok((!whole.trim_ascii().is_empty()).then_some(whole));
+            }
+            let Some(data) = self.body.piece().await? else {
                 let rest = self.text.take(self.text.len());
                 return Ok((!rest.trim_ascii().is_empty()).then_some(rest));
             };
-            let Ok(data) = frame.map_err(|_| Closed { sent: true })?.into_data() else { continue };
             let seen = self.text.len();
             if seen + data.len() > self.limit {
                 return Err(TooLarge { limit: self.limit }.into());
             }
-            let hint = self.body.size_hint().lower().min(self.limit as u64) as usize;
-            self.text.push(data, hint);
+            self.text.push(data);
             if let Some(end) = boundary(self.text.as_slice(), seen) {
                 return Ok(Some(self.text.take(end)));
             }

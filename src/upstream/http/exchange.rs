@@ -86,6 +86,7 @@ impl Exchange {
                     return Err(Protocol("the answer has another request's id".into()).into());
                 }
                 self.cancel.disarm();
+                self.messages.finish();
                 Ok(Some(Event::Done(outcome.into())))
             }
             Message::Notification { method, params } => self.note(method, params),

@@ -40,7 +40,7 @@ use crate::{
     registry::Server,
     reply::{Note, Outcome},
 };
-use ::http::{HeaderMap, StatusCode, Uri};
+use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use annotations::Annotations;
 use cancel::Cancel;
 use exchange::Exchange;
@@ -210,9 +210,10 @@ impl Endpoint {
             return answer::refused(&self.client, response, &hop, &call.method).await;
         }
         if call.method == Method::INITIALIZE
-            && let Some(session) = response.headers().get(request::SESSION)
+            && let Some(session) = response.header(&request::SESSION)
+            && let Ok(session) = HeaderValue::from_bytes(session)
         {
-            hop.set_session_id(session.clone());
+            hop.set_session_id(session);
         }
         if matches!(response.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
             cancel.disarm();

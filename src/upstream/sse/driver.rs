@@ -4,14 +4,13 @@ use crate::{
     metrics::Count,
     upstream::{
         backoff::Backoff,
-        client::Events,
+        client::{Events, Response},
         error::{Protocol, Status},
         hop::Hop,
     },
 };
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -96,10 +95,9 @@ impl Driver {
 
     async fn open(&self, place: &Uri) -> Result<Found, BoxError> {
         let client = &self.channel.client;
-        let mut request = client.request(Method::GET, place, Bytes::new());
-        let headers = request.headers_mut();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let mut request = client.request(&Method::GET, place, Bytes::new());
+        request.header(&header::ACCEPT, &HeaderValue::from_static("text/event-stream"));
+        request.header(&header::CACHE_CONTROL, &HeaderValue::from_static("no-store"));
         let response = client.send(request).await?;
         match response.status() {
             status if status.is_success() && is_stream(&response) => {
@@ -151,9 +149,8 @@ impl Driver {
     }
 }
 
-fn is_stream(response: &Response<Incoming>) -> bool {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.split(';').next().unwrap_or(kind).trim().eq_ignore_ascii_case("text/event-stream"))
+fn is_stream(response: &Response) -> bool {
+    response.media_type().is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// Waits for the event that says where to POST.

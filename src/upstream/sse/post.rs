@@ -5,14 +5,14 @@ use crate::{
     json::Message,
     reply::Outcome,
     upstream::{
+        client::Request,
         error::{SessionLost, Status},
         hop::{Hop, Outbound},
         mux::Ticket,
     },
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::Full;
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use std::{pin::pin, sync::Arc};
 
 /// What came back for a POST; the answer to its message comes down the stream.
@@ -24,14 +24,13 @@ pub(super) struct Posted {
 
 impl Channel {
     /// One message as a POST.
-    pub(super) fn message(&self, endpoint: &Uri, hop: &Hop, frame: Bytes) -> Request<Full<Bytes>> {
-        let mut request = self.client.request(Method::POST, endpoint, frame);
-        let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    pub(super) fn message(&self, endpoint: &Uri, hop: &Hop, frame: Bytes) -> Request {
+        let mut request = self.client.request(&Method::POST, endpoint, frame);
+        request.header(&header::CONTENT_TYPE, &HeaderValue::from_static("application/json"));
+        request.header(&header::ACCEPT, &HeaderValue::from_static("application/json, text/event-stream"));
         if let Some(revision) = hop.revision {
             let name = HeaderName::from_static("mcp-protocol-version");
-            headers.insert(name, HeaderValue::from_static(revision.as_str()));
+            request.header(&name, &HeaderValue::from_static(revision.as_str()));
         }
         request
     }

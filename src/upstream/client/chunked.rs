@@ -1,0 +1,127 @@
+use super::head::NotHttp;
+use bytes::{Buf, Bytes, BytesMut};
+
+/// The longest line that says a chunk's size, extensions included, in bytes.
+const MAX_LINE: usize = 1 << 10;
+/// The most bytes of trailers; nobody reads them.
+const MAX_TRAILERS: usize = 16 << 10;
+
+/// Where in a chunked body (RFC 9112, section 7.1) the reader is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Before the size of a chunk.
+    #[default]
+    Size,
+    /// So many bytes of a chunk are left.
+    Data(u64),
+    /// After the data of a chunk, before its line break.
+    Break,
+    /// After the last chunk; so many bytes of trailers were read.
+    Trailers(usize),
+    End,
+}
+
+/// The next piece of data; `None` at the end of the body if `state` is [`State::End`], and else for want of bytes.
+pub(super) fn next(state: &mut State, buffer: &mut BytesMut) -> Result<Option<Bytes>, NotHttp> {
+    loop {
+        match *state {
+            State::Size => {
+                let Some(line) = line(buffer, MAX_LINE)? else { return Ok(None) };
+                *state = match size(&line)? {
+                    0 => State::Trailers(0),
+                    size => State::Data(size),
+                };
+            }
+            State::Data(left) => {
+                if buffer.is_empty() {
+                    return Ok(None);
+                }
+                let data = buffer.split_to(usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len())).freeze();
+                *state = match left - data.len() as u64 {
+                    0 => State::Break,
+                    left => State::Data(left),
+                };
+                return Ok(Some(data));
+            }
+            State::Break => match line(buffer, 0)? {
+                Some(_) => *state = State::Size,
+                None => return Ok(None),
+            },
+            State::Trailers(read) => {
+                let Some(line) = line(buffer, MAX_TRAILERS - read)? else { return Ok(None) };
+                *state = if line.is_empty() { State::End } else { State::Trailers(read + line.len()) };
+            }
+            State::End => return Ok(None),
+        }
+    }
+}
+
+/// A line of at most `limit` bytes, without its end.
+fn line(buffer: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, NotHttp> {
+    let looked = buffer.len().min(limit + 2);
+    let Some(end) = memchr::memchr(b'\n', &buffer[..looked]) else {
+        return if looked == limit + 2 { Err(NotHttp("a chunk without an end")) } else { Ok(None) };
+    };
+    let mut line = buffer.split_to(end);
+    buffer.advance(1);
+    if line.last() != Some(&b'\r') {
+        return Err(NotHttp("a line break of one byte in a chunked answer"));
+    }
+    line.truncate(end - 1);
+    Ok(Some(line))
+}
+
+fn size(line: &[u8]) -> Result<u64, NotHttp> {
+    let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let valid = !digits.is_empty() && digits.len() <= 16 && digits.iter().all(u8::is_ascii_hexdigit);
+    let text = std::str::from_utf8(digits).ok().filter(|_| valid);
+    text.and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or(NotHttp("a chunk without a size"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &[u8], step: usize) -> Result<(Vec<u8>, State, usize), NotHttp> {
+        let (mut state, mut buffer, mut data) = (State::default(), BytesMut::new(), Vec::new());
+        for piece in text.chunks(step) {
+            buffer.extend_from_slice(piece);
+            while let Some(piece) = next(&mut state, &mut buffer)? {
+                data.extend_from_slice(&piece);
+            }
+        }
+        Ok((data, state, buffer.len()))
+    }
+
+    #[test]
+    fn a_body_reads_the_same_however_it_is_cut() {
+        let text = b"3\r\nabc\r\nA;ext=\"x\"\r\n0123456789\r\n00\r\ntrailer: x\r\n\r\nbeyond";
+        for step in 1..text.len() {
+            let (data, state, left) = read(text, step).unwrap();
+            assert_eq!((&data[..], state), (&b"abc0123456789"[..], State::End), "in steps of {step}");
+            assert_eq!(left, 6);
+        }
+        assert_eq!(read(b"5\r\nab", 9).unwrap().1, State::Data(3));
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_refused() {
+        let long = [&b"1;"[..], &[b'x'; 2 * MAX_LINE]].concat();
+        let trailers = [&b"0\r\n"[..], &b"a: b\r\n".repeat(MAX_TRAILERS)].concat();
+        for text in [
+            &b"x\r\n"[..],
+            b"\r\n",
+            b"-1\r\n",
+            b"11111111111111111\r\n",
+            b"1\r\nab\r\n",
+            b"1\n",
+            b"1\r\na\n",
+            &long,
+            &trailers,
+        ] {
+            for step in [1, 7, 5000] {
+                assert!(read(text, step).is_err(), "{text:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+use super::{
+    connector::Stream,
+    head::{Head, Heads, NotHttp},
+    request::Wire,
+};
+use bytes::BytesMut;
+use std::{
+    fmt,
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio::io::AsyncWrite;
+use tokio_util::io::poll_read_buf;
+
+/// Room made for what arrives, in bytes: an ordinary answer with its head.
+const ROOM: usize = 8 << 10;
+
+/// A connection that one call at a time drives; no task of its own reads it.
+pub(super) struct Connection {
+    stream: Stream,
+    /// What has arrived and is not read yet.
+    buffer: BytesMut,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// No byte of the request left, so it may be sent elsewhere.
+    Unsent(io::Error),
+    Io(io::Error),
+    /// The end of the connection in place of an answer.
+    Ended,
+    NotHttp(NotHttp),
+}
+
+impl Connection {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, buffer: BytesMut::new() }
+    }
+
+    /// Writes a request and waits for the head of its answer.
+    ///
+    /// An answer that comes before all of the request is written is taken: a server may refuse what it has not read.
+    pub(super) async fn exchange(&mut self, request: &Wire) -> Result<Head, Broken> {
+        let mut outgoing = Outgoing { wire: request, written: 0, broken: None };
+        let mut heads = Heads::default();
+        let mut head = poll_fn(|cx| {
+            let written = self.poll_write(cx, &mut outgoing)?;
+            loop {
+                if let Some(head) = heads.take(&mut self.buffer).map_err(Broken::NotHttp)? {
+                    return Poll::Ready(Ok((head, written)));
+                }
+                match ready!(self.poll_fill(cx)) {
+                    Ok(0) => return Poll::Ready(Err(outgoing.broken.take().map_or(Broken::Ended, Broken::Io))),
+                    Ok(_) => {}
+                    Err(error) => return Poll::Ready(Err(Broken::Io(error))),
+                }
+            }
+        })
+        .await?;
+        head.0.keeps_alive &= head.1;
+        Ok(head.0)
+    }
+
+    /// Writes what can be written; `true` once that is all.
+    fn poll_write(&mut self, cx: &mut Context<'_>, outgoing: &mut Outgoing<'_>) -> Result<bool, Broken> {
+        if outgoing.broken.is_some() {
+            return Ok(false);
+        }
+        while outgoing.written < outgoing.wire.len() {
+            let stream = Pin::new(&mut self.stream);
+            let wrote = match outgoing.wire.rest(outgoing.written) {
+                (head, []) => stream.poll_write(cx, head),
+                ([], body) => stream.poll_write(cx, body),
+                (head, body) => stream.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)]),
+            };
+            match wrote {
+                Poll::Ready(Ok(0)) => return outgoing.fail(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(wrote)) => outgoing.written += wrote,
+                Poll::Ready(Err(error)) => return outgoing.fail(error),
+                Poll::Pending => return Ok(false),
+            }
+        }
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Err(error)) => outgoing.fail(error),
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    /// Reads more into the buffer; 0 at the end of the connection.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.capacity() == self.buffer.len() {
+            self.buffer.reserve(ROOM);
+        }
+        poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)
+    }
+
+    /// Waits for what must not come between two answers: the connection's end, or bytes that answer nothing.
+    pub(super) fn poll_stray(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.buffer.is_empty() { self.poll_fill(cx).map(drop) } else { Poll::Ready(()) }
+    }
+
+    /// What has arrived and is not read yet.
+    pub(super) fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+}
+
+/// A request that is being written.
+struct Outgoing<'a> {
+    wire: &'a Wire,
+    written: usize,
+    /// The rest cannot be written, but what was may have been answered.
+    broken: Option<io::Error>,
+}
+
+impl Outgoing<'_> {
+    fn fail(&mut self, error: io::Error) -> Result<bool, Broken> {
+        if self.written == 0 {
+            return Err(Broken::Unsent(error));
+        }
+        self.broken = Some(error);
+        Ok(false)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("unread", &self.buffer.len()).finish_non_exhaustive()
+    }
+}

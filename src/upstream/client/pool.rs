@@ -1,0 +1,155 @@
+use super::{connection::Connection, head::Framing};
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+use tokio::{runtime::Handle, sync::Notify, time::Instant};
+
+/// How long an idle connection is kept. The servers people run close theirs after 5 s; a request that meets such a
+/// closing connection cannot be told from one that was executed, so ours goes first.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// Idle connections kept: what a burst leaves behind beyond them is closed.
+const MAX_IDLE: usize = 128;
+
+/// The idle connections of one server, the latest used first.
+#[derive(Debug)]
+pub(super) struct Pool {
+    state: Mutex<State>,
+    stirred: Arc<Stirred>,
+    /// Wakes whoever waits for `stirred`; idle connections carry it.
+    waker: Waker,
+}
+
+/// Something came on an idle connection: most likely its end.
+#[derive(Debug, Default)]
+struct Stirred(Notify);
+
+impl Wake for Stirred {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<Idle>,
+    /// Whether somebody closes what stays idle.
+    reaped: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Box<Connection>,
+    /// What is still to come of the last answer, and is of no interest.
+    rest: Framing,
+    since: Instant,
+}
+
+enum Fate {
+    Free,
+    /// The last answer has not ended yet.
+    Busy,
+    Dead,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        let stirred = Arc::<Stirred>::default();
+        Self { state: Mutex::default(), waker: stirred.clone().into(), stirred }
+    }
+}
+
+impl Pool {
+    /// A connection on which nothing has come since its last answer.
+    pub(super) fn take(&self) -> Option<Box<Connection>> {
+        let mut dead = Vec::new();
+        let mut state = self.state();
+        let mut at = state.idle.len();
+        while at > 0 {
+            at -= 1;
+            match state.idle[at].fate(Waker::noop()) {
+                Fate::Free => return Some(state.idle.remove(at).connection),
+                Fate::Busy => {}
+                // Closed when the lock is free again.
+                Fate::Dead => dead.push(state.idle.remove(at)),
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next request, once `rest` of the last answer has come.
+    pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>, rest: Framing) {
+        let mut idle = Idle { connection, rest, since: Instant::now() };
+        if let Fate::Dead = idle.fate(&self.waker) {
+            return;
+        }
+        let mut state = self.state();
+        let surplus = (state.idle.len() >= MAX_IDLE).then(|| state.idle.remove(0));
+        state.idle.push(idle);
+        let reaped = mem::replace(&mut state.reaped, true);
+        drop(state);
+        drop(surplus);
+        if !reaped {
+            self.clone().reap();
+        }
+    }
+
+    /// Closes connections that stay idle or that the server closes, for as long as there are any.
+    fn reap(self: Arc<Self>) {
+        let Ok(runtime) = Handle::try_current() else {
+            // Nobody can wait here, so the next one to put a connection back tries again.
+            self.state().reaped = false;
+            return;
+        };
+        let (pool, stirred) = (Arc::downgrade(&self), self.stirred.clone());
+        runtime.spawn(async move {
+            loop {
+                let _ = tokio::time::timeout(IDLE / 2, stirred.0.notified()).await;
+                if Weak::upgrade(&pool).is_none_or(|pool| pool.sweep()) {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Closes what has been idle for long, or was closed by the server; `true` if nothing is left.
+    fn sweep(&self) -> bool {
+        let mut state = self.state();
+        let dead: Vec<Idle> = state.idle.extract_if(.., |idle| matches!(idle.fate(&self.waker), Fate::Dead)).collect();
+        let empty = state.idle.is_empty();
+        state.reaped = !empty;
+        drop(state);
+        drop(dead);
+        empty
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Idle {
+    /// What can be done with the connection; `waker` is woken when that may change.
+    fn fate(&mut self, waker: &Waker) -> Fate {
+        let cx = &mut Context::from_waker(waker);
+        if self.since.elapsed() >= IDLE {
+            return Fate::Dead;
+        }
+        while !self.rest.is_over() {
+            match self.rest.take(&mut self.connection) {
+                Ok(Some(_)) => {}
+                Ok(None) if self.rest.is_over() => {}
+                Ok(None) => match self.connection.poll_fill(cx) {
+                    Poll::Pending => return Fate::Busy,
+                    Poll::Ready(Ok(more)) if more > 0 => {}
+                    Poll::Ready(_) => return Fate::Dead,
+                },
+                Err(_) => return Fate::Dead,
+            }
+        }
+        if self.connection.poll_stray(cx).is_pending() { Fate::Free } else { Fate::Dead }
+    }
+}
