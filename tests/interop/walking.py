@@ -22,6 +22,8 @@ def servers() -> list[tuple[Server, list[Step]]]:
     for wire, eras in kinds:
         command = [NODE, "servers/asking.mjs", wire, eras]
         found.append((Server(f"asking-{wire}-{eras}", wire, set(), command, "", []), walks.ASKING))
+    for wire, path in [("stdio", ""), ("http", "/mcp")]:
+        found.append((Server(f"python-{wire}", wire, set(), [str(PYTHON), "servers/asking.py", wire], path, []), walks.PYTHON))
     return found
 
 

@@ -166,3 +166,21 @@ EVERYTHING = [
     step("call", said(Holds("Tool nothing not found"), error=True), name="nothing"),
     step("read", failed(-32602, Holds("Resource demo://nothing not found")), uri="demo://nothing"),
 ]
+
+PYTHON = [
+    step("asked", asked([FORM], "Hello, Ada"), name="ask"),
+    step("asked", {"asked": [FORM], **said(Holds("elicitation was decline"), error=True)}, name="ask", answers=DECLINE),
+    step("asked", asked([SAMPLE], "It says word"), name="sample"),
+    step("asked", asked([ROOTS], "Rooted in file:///home/ada"), name="roots"),
+    step("log", ["info: said at info", "error: said at error"], name="log", level="info", at_least=2),
+    step("progress", {"progress": [1, 2, 3], "said": ["done"]}, name="progress"),
+    step("cancel", {"outcome": "aborted", "cancelled": 1}, name="wait", count="cancelled"),
+    step("asked", asked([FORM], "Hello, Ada"), name="ask"),
+    step("call", said("Error executing tool fail", error=True), name="fail"),
+    step("grown", {"more": 1}, name="grow"),
+    step("updated", "asking://one", uri="asking://one", name="touch", arguments={"uri": "asking://one"}),
+    step("templates", ["asking://item/{id}"]),
+    step("read", [{"uri": ITEM, "mimeType": "text/plain", "text": f"this is {ITEM}"}], uri=ITEM),
+    step("prompt", {"asked": [], "messages": ["Hello, Bob"]}, name="greet", arguments={"who": "Bob"}),
+    step("call", said("Unknown tool: nothing", error=True), name="nothing"),
+]
