@@ -102,7 +102,8 @@ impl Incoming {
 /// are sent.
 const SHARED: usize = 4 << 10;
 
-fn unshared(id: &Id) -> Id {
+/// A copy of its own, because a slice keeps the buffer that the whole request was read into.
+pub(super) fn unshared(id: &Id) -> Id {
     let copy = Bytes::copy_from_slice(id.as_str().as_bytes());
     Id::from_json(Json::trusted(copy)).expect("a copy of an id")
 }

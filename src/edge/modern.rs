@@ -3,7 +3,7 @@ use super::{
     answer::{deliver, respond},
     error::Refusal,
     headers::{self, mismatch, single},
-    incoming::Incoming,
+    incoming::{Incoming, unshared},
     layer::Settings,
     running::{Inner, Running},
     writer::Writer,
@@ -57,6 +57,8 @@ pub(super) async fn answer<S: Inner>(
         Incoming::Batch(_) => return Err(Refusal::invalid("this revision has no batches")),
     };
     check(&parts.headers, &method, &params).map_err(|problem| Refusal::from(problem).with_id(&id))?;
+    // The stream may be open for days, and would keep the buffer that its request was read into.
+    let id = if method == Method::LISTEN { unshared(&id) } else { id };
     let writer = Writer::modern(id, &method);
     let running = Running::start(inner, call(parts, method, params));
     Ok(respond(running, writer, settings.keep_alive).await)

@@ -5,6 +5,8 @@ mod auth;
 mod call;
 mod check;
 mod connect;
+mod descriptors;
+mod idle;
 mod init;
 mod killed;
 mod reload;

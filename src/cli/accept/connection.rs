@@ -12,7 +12,8 @@ use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
     error::Error,
-    pin::{Pin, pin},
+    future::Future,
+    pin::Pin,
     task::{Context, Poll},
 };
 use tokio::net::TcpStream;
@@ -25,12 +26,13 @@ const MAX_HEAD: usize = 64 << 10;
 const MAX_BUFFER: usize = 128 << 10;
 
 /// Serves one connection to its end. When `closing` is cancelled, the answer in flight is the last one.
-pub(super) async fn serve<S, B>(
+pub(super) fn serve<S, B>(
     stream: TcpStream,
     service: S,
     (limits, metrics): (Limits, Metrics),
     closing: CancellationToken,
-) where
+) -> impl Future<Output = ()> + Send
+where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
@@ -48,25 +50,27 @@ pub(super) async fn serve<S, B>(
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(limits.idle);
     server.max_header_size(MAX_HEAD).max_buf_size(MAX_BUFFER);
-    let connection = server.serve_connection(io, answers);
-    let mut connection = pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = closing.cancelled() => {
-            // hyper closes an idle connection now and a busy one after its answer, but takes one that has not
-            // said anything yet for busy.
-            if phase.is_fresh() {
-                return;
+    // Boxed, and made outside of the future, which would have room for each step of the making as long as it lives.
+    let mut connection = Box::pin(server.serve_connection(io, answers));
+    async move {
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = closing.cancelled() => {
+                // hyper closes an idle connection now and a busy one after its answer, but takes one that has not
+                // said anything yet for busy.
+                if phase.is_fresh() {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+                connection.await
             }
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        };
+        if let Err(error) = result {
+            if error.is_parse() {
+                metrics.count(Count::Malformed);
+            }
+            tracing::debug!(error = &error as &dyn Error, "connection ended");
         }
-    };
-    if let Err(error) = result {
-        if error.is_parse() {
-            metrics.count(Count::Malformed);
-        }
-        tracing::debug!(error = &error as &dyn Error, "connection ended");
     }
 }
 
