@@ -25,8 +25,8 @@ where
     let first = match timeout(PATIENCE, events.next()).await {
         Ok(Some(Ok(event @ (Event::Note(_) | Event::Ask(_))))) => Some(Ok(event)),
         Ok(Some(Ok(Event::Done(outcome)))) => {
-            let (status, message) = writer.done(outcome);
-            return json(status, message);
+            let (status, body) = writer.whole(outcome);
+            return json(status, body);
         }
         Ok(Some(Err(error))) => {
             let problem = writer.failed(&*error);
@@ -63,8 +63,8 @@ pub(super) async fn deliver(mut running: Running) -> Result<Response<Body>, Refu
     }
 }
 
-pub(super) fn json(status: StatusCode, message: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(message));
+pub(super) fn json(status: StatusCode, message: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(message.into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -1,3 +1,4 @@
+use super::Body;
 #[cfg(feature = "legacy")]
 use super::legacy::results;
 use crate::{
@@ -76,6 +77,24 @@ impl Writer {
         }
     }
 
+    /// [`done`](Self::done) as the body of a response that holds nothing else. A large result is not copied for it:
+    /// clients that read slowly would each hold two.
+    pub(super) fn whole(&self, outcome: Outcome) -> (StatusCode, Body) {
+        match (&self.kind, outcome) {
+            (Kind::Modern { cacheable }, Outcome::Result(result)) if result.as_bytes().len() > LARGE => {
+                let Some(head) = opening(&self.id, &result, stamps(*cacheable), 0) else {
+                    return (StatusCode::OK, self.result(result).into());
+                };
+                let rest = result.into_bytes().slice(1..);
+                (StatusCode::OK, Body::pieces([head.into(), rest, Bytes::from_static(b"}")]))
+            }
+            (_, outcome) => {
+                let (status, message) = self.done(outcome);
+                (status, message.into())
+            }
+        }
+    }
+
     /// What the client is told about a failure of the gateway; `status` is that of a response that holds nothing else.
     pub(super) fn failed(&self, error: &(dyn std::error::Error + 'static)) -> Problem {
         let mut problem = explain(error);
@@ -103,8 +122,7 @@ impl Writer {
 
     fn result(&self, result: Json) -> Bytes {
         let stamps = match &self.kind {
-            Kind::Modern { cacheable: false } => &STAMPS[..1],
-            Kind::Modern { cacheable: true } => &STAMPS[..],
+            Kind::Modern { cacheable } => stamps(*cacheable),
             Kind::Listen => return stamped(&self.id, &self.tagged(result), &STAMPS[..1]),
             #[cfg(feature = "legacy")]
             Kind::Legacy(method) => {
@@ -141,12 +159,27 @@ impl Writer {
 /// Members a modern result must have, with what they are where a server of an earlier revision left them out.
 const STAMPS: [(&str, &str); 3] = [("resultType", "\"complete\""), ("ttlMs", "0"), ("cacheScope", "\"private\"")];
 
+fn stamps(cacheable: bool) -> &'static [(&'static str, &'static str)] {
+    if cacheable { &STAMPS } else { &STAMPS[..1] }
+}
+
+/// Below this a copy costs less than another piece to write.
+const LARGE: usize = 64 << 10;
+
 /// A frame with the result, and with those of `stamps` it lacks; its bytes are copied once, into the frame.
 fn stamped(id: &Id, result: &Json, stamps: &[(&str, &str)]) -> Bytes {
-    let Some(rest) = result.as_bytes().strip_prefix(b"{") else { return write::result(id, result) };
+    let Some(mut out) = opening(id, result, stamps, result.as_bytes().len()) else { return write::result(id, result) };
+    out.extend_from_slice(&result.as_bytes()[1..]);
+    out.push(b'}');
+    out.into()
+}
+
+/// What a frame holds before the first member of the result, with `room` for more; `None` if the result is no object.
+fn opening(id: &Id, result: &Json, stamps: &[(&str, &str)], room: usize) -> Option<Vec<u8>> {
+    let rest = result.as_bytes().strip_prefix(b"{")?;
     let absent = stamps.iter().filter(|(key, _)| !has(result, key));
     // 128: the fixed members and all stamps.
-    let mut out = Vec::with_capacity(rest.len() + id.as_str().len() + 128);
+    let mut out = Vec::with_capacity(room + id.as_str().len() + 128);
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
     out.extend_from_slice(id.as_str().as_bytes());
     out.extend_from_slice(b",\"result\":{");
@@ -156,9 +189,7 @@ fn stamped(id: &Id, result: &Json, stamps: &[(&str, &str)]) -> Bytes {
     if out.last() != Some(&b'{') && !rest.trim_ascii_start().starts_with(b"}") {
         out.push(b',');
     }
-    out.extend_from_slice(rest);
-    out.push(b'}');
-    out.into()
+    Some(out)
 }
 
 /// Whether an object has the member. Most results do not even hold its name, which is seen without parsing.
@@ -184,4 +215,74 @@ fn not_found(error: Json) -> Json {
         return error;
     }
     object::edit(error.as_bytes(), &[Edit::Set("code", b"-32002")]).map_or(error, Json::trusted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn a_large_answer_is_the_same_in_pieces() {
+        let long = "x".repeat(LARGE);
+        for result in [
+            format!(r#"{{"content":"{long}"}}"#),
+            format!(r#"{{ "resultType":"complete","ttlMs":1,"cacheScope":"public","content":"{long}"}}"#),
+            format!("{{{}}}", " ".repeat(LARGE)),
+            format!("[{}]", "1,".repeat(LARGE) + "1"),
+        ] {
+            for method in [Method::TOOLS_CALL, Method::TOOLS_LIST, Method::LISTEN] {
+                let writer = Writer::modern(Id::from(7), &method);
+                let outcome = || Outcome::Result(Json::parse(result.clone()).unwrap());
+                let (status, body) = writer.whole(outcome());
+                let size = http_body::Body::size_hint(&body).exact().unwrap();
+                let whole = body.collect().await.unwrap().to_bytes();
+                assert_eq!((status, &whole), (StatusCode::OK, &writer.done(outcome()).1));
+                assert_eq!(size, whole.len() as u64);
+                Json::parse(whole).unwrap();
+            }
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf =
+            prop_oneof![any::<i64>().prop_map(Value::from), "[a\"\\\\é]{0,3}".prop_map(Value::from), Just(Value::Null)];
+        leaf.prop_recursive(2, 8, 3, |inner| prop::collection::vec(inner, 0..3).prop_map(Value::from))
+    }
+
+    proptest! {
+        /// parse(splice(x)) = edit(parse(x)): a result gets what it lacks, and a listener's also the name of its request.
+        #[test]
+        fn what_is_written_is_the_result_with_what_it_lacked(
+            members in prop::collection::btree_map("[a-c\"\\\\]{0,2}|resultType|ttlMs|cacheScope", value(), 0..5),
+            meta in prop::option::of(prop::collection::btree_map("[a-c]", value(), 0..3)),
+            space in "[ \n]{0,2}",
+            cacheable in any::<bool>(),
+            listens in any::<bool>(),
+        ) {
+            let mut value = Value::Object(members.into_iter().collect());
+            if let Some(meta) = meta {
+                value["_meta"] = json!(meta);
+            }
+            let text = format!("{space}{}{space}", serde_json::to_string_pretty(&value).unwrap());
+            let method = match (listens, cacheable) {
+                (true, _) => Method::LISTEN,
+                (false, true) => Method::TOOLS_LIST,
+                (false, false) => Method::TOOLS_CALL,
+            };
+            let writer = Writer::modern(Id::from(7), &method);
+            let (_, frame) = writer.done(Outcome::Result(Json::parse(text).unwrap()));
+            let object = value.as_object_mut().unwrap();
+            for (key, stamp) in stamps(cacheable && !listens) {
+                object.entry(*key).or_insert_with(|| serde_json::from_str(stamp).unwrap());
+            }
+            if listens {
+                value["_meta"]["io.modelcontextprotocol/subscriptionId"] = json!(7);
+            }
+            let written: Value = serde_json::from_slice(&frame).unwrap();
+            prop_assert_eq!(written, json!({ "jsonrpc": "2.0", "id": 7, "result": value }));
+        }
+    }
 }

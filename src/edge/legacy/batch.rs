@@ -122,5 +122,5 @@ fn array(messages: &[Bytes]) -> Response<Body> {
         out.extend_from_slice(message);
     }
     out.push(b']');
-    json(StatusCode::OK, out.into())
+    json(StatusCode::OK, Bytes::from(out))
 }
