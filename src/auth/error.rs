@@ -21,6 +21,25 @@ pub enum Denied {
     Unavailable,
 }
 
+/// An authorization server that cannot be used as it is described.
+#[cfg(feature = "oauth")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidOAuth {
+    /// The issuer is no URL.
+    #[error("the issuer must be an absolute http or https URL, as its tokens have it in `iss`")]
+    Issuer,
+    /// The resource is no URL.
+    #[error("the resource must be the absolute http or https URL under which clients know this gateway")]
+    Resource,
+    /// The address of the keys is no URL.
+    #[error("the address of the keys must be an absolute http or https URL")]
+    Jwks,
+    /// A scope cannot be one.
+    #[error("a scope is one word without spaces, quotes and backslashes")]
+    Scope,
+}
+
 /// A static token that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

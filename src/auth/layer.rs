@@ -1,6 +1,9 @@
+#[cfg(feature = "oauth")]
+use super::oauth::{Metadata, OAuth};
 use super::{Auth, Principal, Token, challenge::Challenge, error::Denied};
 use crate::metrics::Metrics;
-use http::{HeaderMap, header};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, header};
 use std::sync::Arc;
 use tower::Layer;
 
@@ -23,6 +26,8 @@ pub struct AuthLayer {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
     tokens: Vec<Token>,
+    #[cfg(feature = "oauth")]
+    oauth: Option<(OAuth, Metadata)>,
     pub(super) challenge: Challenge,
     pub(super) metrics: Metrics,
 }
@@ -31,6 +36,9 @@ pub(super) struct Rules {
 pub(super) enum Check {
     Known(Principal),
     Denied(Denied),
+    /// Keys must be fetched first.
+    #[cfg(feature = "oauth")]
+    Later(super::oauth::Verification),
 }
 
 impl AuthLayer {
@@ -71,6 +79,18 @@ impl AuthLayer {
         self
     }
 
+    /// Lets in who has an access token of this authorization server, beside those with a static one.
+    #[cfg(feature = "oauth")]
+    #[must_use]
+    pub fn oauth(self, oauth: OAuth) -> Self {
+        self.with(|rules| {
+            let metadata = oauth.metadata();
+            let resource_metadata = Some(metadata.url.clone());
+            rules.challenge = Challenge { resource_metadata, scope: oauth.scopes() };
+            rules.oauth = Some((oauth, metadata));
+        })
+    }
+
     /// Whether clients must say who they are.
     pub fn is_required(&self) -> bool {
         self.rules.is_some()
@@ -89,7 +109,7 @@ impl AuthLayer {
     /// Whether both let in the same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.rules, &other.rules) {
-            (Some(own), Some(others)) => own.tokens == others.tokens,
+            (Some(own), Some(others)) => own.is_same(others),
             (own, others) => own.is_none() && others.is_none(),
         }
     }
@@ -101,10 +121,40 @@ impl Rules {
             Ok(secret) => secret,
             Err(denied) => return Check::Denied(denied),
         };
-        match Token::find(&self.tokens, secret) {
-            Some(principal) => Check::Known(principal.clone()),
-            None => Check::Denied(Denied::Invalid("it is unknown")),
+        if let Some(principal) = Token::find(&self.tokens, secret) {
+            return Check::Known(principal.clone());
         }
+        #[cfg(feature = "oauth")]
+        if let Some((oauth, _)) = &self.oauth {
+            return match oauth.check(secret) {
+                Ok(Ok(principal)) => Check::Known(principal),
+                Ok(Err(denied)) => Check::Denied(denied),
+                Err(later) => Check::Later(later),
+            };
+        }
+        Check::Denied(Denied::Invalid("it is unknown"))
+    }
+
+    /// The answer to a request for metadata of this gateway.
+    #[cfg(feature = "oauth")]
+    pub(super) fn metadata<B: From<Bytes>>(&self, method: &Method, path: &str) -> Option<Response<B>> {
+        self.oauth.as_ref()?.1.answer(method, path)
+    }
+
+    #[cfg(not(feature = "oauth"))]
+    pub(super) fn metadata<B: From<Bytes>>(&self, _: &Method, _: &str) -> Option<Response<B>> {
+        None
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        #[cfg(feature = "oauth")]
+        let same = match (&self.oauth, &other.oauth) {
+            (Some((own, _)), Some((others, _))) => own.is_same(others),
+            (own, others) => own.is_none() && others.is_none(),
+        };
+        #[cfg(not(feature = "oauth"))]
+        let same = true;
+        same && self.tokens == other.tokens
     }
 }
 

@@ -5,7 +5,9 @@
 //! [`Call`](crate::Call)'s. The header itself ends here: nothing behind sees a credential of a client.
 //!
 //! Bearer tokens of two kinds are known: [static ones](Token), of which only a digest is kept, and, with the feature
-//! `oauth`, access tokens of an OAuth 2.1 authorization server.
+//! `oauth`, access tokens of an OAuth 2.1 authorization server. Where there is one, the layer also answers
+//! `GET /.well-known/oauth-protected-resource`, and the same with the resource's path behind it, to anybody: that is where
+//! clients learn which server to ask for a token. A router must send these two paths here too.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -46,10 +48,17 @@ mod challenge;
 pub mod error;
 pub mod future;
 mod layer;
+#[cfg(feature = "oauth")]
+mod oauth;
 mod principal;
 mod service;
 mod token;
 
 pub use self::{layer::AuthLayer, principal::Principal, service::Auth, token::Token};
 
+/// Where the metadata of a protected resource is (RFC 9728, "3. Obtaining Protected Resource Metadata").
+pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+#[cfg(feature = "oauth")]
+pub use self::oauth::{Algorithm, OAuth};
 pub(crate) use self::principal::Mark;

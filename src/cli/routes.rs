@@ -17,7 +17,7 @@ const GATEWAY: [&str; 5] = ["/mcp", "/mcp/", "/", "/sse", "/messages"];
 
 /// Sends a request to the gateway or answers it, by its path.
 ///
-/// `/mcp`, `/`, `/sse` and `/messages` go to the gateway. `GET /healthz` is answered 200 while the process lives and
+/// `/mcp`, `/`, `/sse` and `/messages` go to the gateway, and so does what is asked about its authorization server. `GET /healthz` is answered 200 while the process lives and
 /// `GET /readyz` 200 while the gateway says it is ready, 503 otherwise, so that an orchestrator restarts a program that
 /// hangs and sends no clients to one that is starting or stopping. Anything else is 404 with a sentence that names
 /// the paths.
@@ -79,7 +79,7 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let path = request.uri().path();
-        if GATEWAY.contains(&path) {
+        if GATEWAY.contains(&path) || path.starts_with(crate::auth::WELL_KNOWN) {
             return Future::Left(ResponseFuture { gateway: self.gateway.call(request) });
         }
         if let Err(forbidden) = self.origin.check(request.uri(), request.headers()) {

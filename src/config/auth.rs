@@ -5,7 +5,7 @@ use super::{
 use crate::auth::{AuthLayer, Token, error::InvalidToken};
 use std::{fs::File, io::Read};
 
-const FIELDS: &[&str] = &["tokens"];
+const FIELDS: &[&str] = if cfg!(feature = "oauth") { &["tokens", "oauth"] } else { &["tokens"] };
 const TOKEN: &[&str] = &["name", "sha256", "token", "file"];
 /// The three ways to say which token it is.
 const SECRETS: &[&str] = &["sha256", "token", "file"];
@@ -19,9 +19,14 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AuthLay
     let object = reader.object(field, FIELDS, |_| None)?;
     let tokens = object.get("tokens").map(|field| tokens(reader, field)).unwrap_or_default();
     if object.present(FIELDS).is_empty() && reader.mistakes.len() == before {
-        reader.wrong(field, "lets nobody in: add `tokens`, or write `\"none\"` to let everybody in");
+        reader.wrong(field, "lets nobody in: add `tokens` or `oauth`, or write `\"none\"` to let everybody in");
     }
-    Some(tokens.into_iter().fold(AuthLayer::required(), AuthLayer::token))
+    let layer = tokens.into_iter().fold(AuthLayer::required(), AuthLayer::token);
+    #[cfg(feature = "oauth")]
+    if let Some(oauth) = object.get("oauth").and_then(|field| super::oauth::read(reader, field)) {
+        return Some(layer.oauth(oauth));
+    }
+    Some(layer)
 }
 
 fn tokens(reader: &mut Reader<'_>, field: &Field<'_>) -> Vec<Token> {

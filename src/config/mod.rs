@@ -84,6 +84,10 @@
 //! `sha256` (64 hexadecimal digits), `token` (`"${CI_TOKEN}"`, from the environment) or `file` (whose content is the
 //! token). `tower-mcp-gateway token` makes one. Only digests are kept.
 //!
+//! `oauth` takes access tokens of an authorization server: `issuer` and `resource` (the URL under which clients know the
+//! gateway) are needed; `audience` (the resource), `jwksUri` (found in the issuer's metadata), `scopes` (none; all of them
+//! are demanded) and `algorithms` (all with public keys) may be given.
+//!
 //! # Limits
 //!
 //! Fields of `limits`, all of which may be left out; times are in ms. [`Limits`] says what each is for.
@@ -129,6 +133,8 @@ mod expand;
 mod jsonc;
 mod limits;
 mod node;
+#[cfg(feature = "oauth")]
+mod oauth;
 mod reader;
 mod servers;
 mod settings;

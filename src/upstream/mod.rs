@@ -3,7 +3,7 @@
 mod ask;
 mod backoff;
 #[cfg(feature = "_client")]
-mod client;
+pub(crate) mod client;
 mod connect;
 pub mod era;
 pub mod error;

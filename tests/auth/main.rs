@@ -3,6 +3,8 @@
 
 mod front;
 mod layer;
+#[cfg(feature = "oauth")]
+mod oauth;
 #[path = "../support/mod.rs"]
 mod support;
 mod upstream;

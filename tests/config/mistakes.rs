@@ -92,7 +92,10 @@ const TOP_LEVEL: &[(&str, &str)] = &[
     ),
     ("{\"auth\": \"off\"}", "`auth` at line 1: unknown value `off`: must be one of `none`"),
     ("{\"auth\": true}", "`auth` at line 1: must be an object in `{ }`, not a boolean"),
-    ("{\"auth\": {}}", "`auth` at line 1: lets nobody in: add `tokens`, or write `\"none\"` to let everybody in"),
+    (
+        "{\"auth\": {}}",
+        "`auth` at line 1: lets nobody in: add `tokens` or `oauth`, or write `\"none\"` to let everybody in",
+    ),
     ("{\"auth\": {\"token\": []}}", "unknown field `auth.token` at line 1: did you mean `tokens`?"),
     (
         "{\"auth\": {\"tokens\": []}}",

@@ -39,7 +39,7 @@ impl Connector {
     /// # Errors
     ///
     /// Why `https` cannot be spoken.
-    pub(super) fn new(url: &Uri, timeout: Duration) -> Result<Self, String> {
+    pub(crate) fn new(url: &Uri, timeout: Duration) -> Result<Self, String> {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         // A peer that vanished without a word is noticed within a minute, also under a stream that is silent for hours.

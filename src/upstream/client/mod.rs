@@ -17,11 +17,14 @@ mod ramp;
 mod request;
 mod response;
 
+#[cfg(feature = "oauth")]
+pub(crate) use self::connector::Connector;
 pub(crate) use self::{body::Body, events::Events, gather::Gather, request::Request, response::Response};
 
+#[cfg(not(feature = "oauth"))]
+use self::connector::Connector;
 use self::{
     connection::{Broken, Connection},
-    connector::Connector,
     fault::Fault,
     pool::Pool,
 };
