@@ -121,6 +121,22 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "{\"auth\": {\"tokens\": [{\"name\": \"ci\", \"file\": \"nowhere\"}]}}",
         "`auth.tokens[0].file` at line 1: cannot be read: No such file or directory (os error 2)",
     ),
+    (
+        "{\"auth\": {\"oauth\": {\"issuer\": \"https://a\"}}}",
+        "`auth.oauth.resource` at line 1: is missing: the URL under which clients know this gateway",
+    ),
+    (
+        "{\"auth\": {\"oauth\": {\"issuer\": \"a\", \"resource\": \"https://b\"}}}",
+        "`auth.oauth.issuer` at line 1: the issuer must be an absolute http or https URL, as its tokens have it in `iss`",
+    ),
+    (
+        "{\"auth\": {\"oauth\": {\"issuer\": \"https://a\", \"resource\": \"https://b\", \"algorithms\": [\"HS256\"]}}}",
+        "`auth.oauth.algorithms[0]` at line 1: unknown value `HS256`: did you mean `RS256`?",
+    ),
+    (
+        "{\"auth\": {\"oauth\": {\"issuer\": \"https://a\", \"resource\": \"https://b\", \"scopes\": [\"a b\"]}}}",
+        "`auth.oauth.scopes[0]` at line 1: a scope is one word without spaces, quotes and backslashes",
+    ),
     ("{\"servers\": 1}", "`servers` at line 1: must be a list in `[ ]`, not a number"),
     ("{\"mcpServers\": []}", "`mcpServers` at line 1: must be an object in `{ }`, not a list"),
     ("", "line 1: the file is empty: the least it needs is `{ }`"),

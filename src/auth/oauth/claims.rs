@@ -51,11 +51,11 @@ impl Claims {
         if !self.aud.iter().any(|audience| terms.audiences().contains(&audience)) {
             return Err(Denied::Invalid("it is for another audience"));
         }
-        // A number that is none compares as neither.
-        if !(self.exp + LEEWAY > now) {
+        // JSON has no number that is none, so that one of the two is true.
+        if self.exp + LEEWAY <= now {
             return Err(Denied::Invalid("it has expired"));
         }
-        if self.nbf.is_some_and(|nbf| !(nbf - LEEWAY <= now)) {
+        if self.nbf.is_some_and(|nbf| nbf - LEEWAY > now) {
             return Err(Denied::Invalid("its time has not come"));
         }
         if self.sub.is_empty() || self.sub.len() > MAX_NAME {
