@@ -119,9 +119,11 @@ fn durations(encoder: &mut DescriptorEncoder<'_>, servers: &[Measured]) -> fmt::
     let mut out = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
     for server in servers {
         let (sum, classes) = server.calls.durations();
-        let bound = |bound: Option<std::time::Duration>| bound.map_or(f64::MAX, |bound| bound.as_secs_f64());
-        let classes: Vec<(f64, u64)> = classes.map(|(longest, count)| (bound(longest), count)).collect();
+        let classes: Vec<_> = classes.collect();
         let count = classes.iter().map(|(_, count)| count).sum();
+        // The class without a bound is what the format adds by itself.
+        let bounded = classes.into_iter().filter_map(|(longest, count)| Some((longest?.as_secs_f64(), count)));
+        let classes: Vec<(f64, u64)> = bounded.collect();
         let labels = identity(server);
         let mut out = out.encode_family(&labels)?;
         out.encode_histogram::<[Label<'_>; 0]>(sum.as_secs_f64(), count, &classes, None)?;

@@ -67,6 +67,12 @@ async fn what_is_counted_is_shown_as_prometheus_text() {
         assert!(text.lines().any(|is| is == line), "{line}\n{text}");
     }
     assert!(!text.contains("hunter2"));
+    let samples: Vec<_> =
+        text.lines().filter(|line| !line.starts_with('#')).map(|line| line.rsplit_once(' ')).collect();
+    let names: std::collections::HashSet<_> = samples.iter().map(|sample| sample.unwrap().0).collect();
+    assert_eq!(names.len(), samples.len(), "each is there once");
+    let bounds = text.lines().filter(|line| line.contains("_bucket{server=\"search-1\"")).count();
+    assert_eq!(bounds, 16, "fifteen bounds and all there is");
 }
 
 #[tokio::test]
