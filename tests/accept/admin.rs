@@ -76,6 +76,18 @@ async fn what_is_counted_is_shown_as_prometheus_text() {
 }
 
 #[tokio::test]
+async fn no_page_and_no_method_is_open_to_strangers() {
+    for path in ["/servers", "/health", "/metrics", "/healthz", "/readyz", "/nowhere"] {
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::DELETE] {
+            let rebound = Request::builder().method(method.clone()).uri(path).header("host", "rebound.example:4001");
+            assert_eq!(ask(rebound, true).await.0, StatusCode::FORBIDDEN, "{method} {path}");
+            let page = get(path).method(method.clone()).header("origin", "http://evil.example");
+            assert_eq!(ask(page, true).await.0, StatusCode::FORBIDDEN, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn strange_names_and_pages_see_nothing() {
     for path in ["/servers", "/health", "/metrics", "/healthz", "/readyz"] {
         let rebound = Request::get(path).header("host", "rebound.example");

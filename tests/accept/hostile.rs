@@ -97,8 +97,8 @@ async fn who_reads_slowly_is_not_cut() {
 }
 
 /// A service that refuses without looking at the body, and one that reads it.
-async fn refusing(reads: bool) -> SocketAddr {
-    let (listener, address) = listen().await;
+async fn refusing(reads: bool) -> (SocketAddr, Metrics) {
+    let ((listener, address), metrics) = (listen().await, Metrics::default());
     let service = service_fn(move |request: Request<Incoming>| async move {
         let status = match reads {
             true if request.into_body().collect().await.is_ok() => 200,
@@ -107,13 +107,14 @@ async fn refusing(reads: bool) -> SocketAddr {
         };
         Ok::<_, Infallible>(Response::builder().status(status).body("said".to_owned()).unwrap())
     });
-    tokio::spawn(Accept::new(listener).head_timeout(NEVER).serve(service, std::future::pending()));
-    address
+    let accept = Accept::new(listener).head_timeout(NEVER).metrics(metrics.clone());
+    tokio::spawn(accept.serve(service, std::future::pending()));
+    (address, metrics)
 }
 
 #[tokio::test]
 async fn a_client_that_sends_it_all_before_it_reads_gets_its_refusal() {
-    let address = refusing(false).await;
+    let (address, _) = refusing(false).await;
     for chunked in [false, true] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let framing = if chunked { "transfer-encoding: chunked" } else { "content-length: 8388608" };
@@ -130,7 +131,7 @@ async fn a_client_that_sends_it_all_before_it_reads_gets_its_refusal() {
 
 #[tokio::test]
 async fn a_request_smuggled_behind_another_is_refused_like_a_first_one() {
-    let address = refusing(true).await;
+    let (address, metrics) = refusing(true).await;
     let good = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
     for bad in [
         "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 30\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -148,11 +149,18 @@ async fn a_request_smuggled_behind_another_is_refused_like_a_first_one() {
             assert!(answer.contains("HTTP/1.1 400 "), "{bad}: {answer}");
         }
     }
+    let counted = async {
+        while metrics.get(Count::Malformed) < 15 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(NEVER, counted).await.expect("each is counted");
+    assert_eq!(metrics.get(Count::Malformed), 15);
 }
 
 #[tokio::test]
 async fn heads_are_bounded() {
-    let address = refusing(true).await;
+    let (address, _) = refusing(true).await;
     for (head, status) in [
         (format!("GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "x".repeat(200_000)), "431"),
         (format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: x\r\n".repeat(101)), "431"),

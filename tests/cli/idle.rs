@@ -82,5 +82,5 @@ async fn ten_thousand_clients_that_listen_cost_little_and_are_all_told_within_a_
     println!("{many} listeners: {each} bytes each, {subscriptions} subscription upstream, all told after {took:?}");
     assert!(each <= 20_000, "{each} bytes");
     assert_eq!(subscriptions, 1);
-    assert!(took.as_millis() < 1000 || cfg!(debug_assertions), "{took:?}");
+    assert!(took.as_millis() < 1000, "{took:?}");
 }
