@@ -4,9 +4,10 @@ use crate::{
     error::{Problem, find},
     json::{Id, Json, MAX_BATCH, Message, Params, elements},
 };
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::pin::pin;
 use tokio::time::timeout;
 
 /// What was posted.
@@ -44,8 +45,8 @@ impl Incoming {
         if body.size_hint().lower() > limit as u64 || declared(&parts.headers) > limit as u64 {
             return Err(too_large());
         }
-        match timeout(settings.body_timeout, Limited::new(body, limit).collect()).await {
-            Ok(Ok(body)) => Self::parse(body.to_bytes()),
+        match timeout(settings.body_timeout, gather(Limited::new(body, limit))).await {
+            Ok(Ok(body)) => Self::parse(body),
             Ok(Err(error)) if find::<LengthLimitError>(&*error).is_some() => Err(too_large()),
             Err(_) => Err(Problem::rpc(408, -32600, "the body took too long to arrive").into()),
             Ok(Err(_)) => Err(Refusal::invalid("the body could not be read to its end")),
@@ -96,6 +97,24 @@ impl Incoming {
             _ => None,
         }
     }
+}
+
+/// All of a body, as it came where it came in one piece.
+///
+/// Pieces are copied together rather than kept: of a body in chunks of one byte each, every byte would cost thirty.
+async fn gather<B: http_body::Body>(body: B) -> Result<Bytes, B::Error> {
+    let mut body = pin!(body);
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(mut data) = frame?.into_data() else { continue };
+        if first.is_empty() && all.is_empty() {
+            first = data.copy_to_bytes(data.remaining());
+            continue;
+        }
+        all.extend_from_slice(&std::mem::take(&mut first));
+        all.put(data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// The largest body that is kept for its id. A call's id lives as long as the call does, its parameters only until they

@@ -178,3 +178,28 @@ async fn twenty_clients_that_never_read_cost_what_they_asked_for_until_they_are_
     drop(clients);
     let _: Value = gateway.post("tools/list", json!({})).await.collect().await.json();
 }
+
+/// A body of spaces in chunks of one byte, and a message in one.
+fn dust(address: SocketAddr, bytes: usize) -> Vec<u8> {
+    let (headers, message) = modern(json!(1), "tools/list", json!({}));
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("POST /mcp HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n{headers}");
+    let message = message.to_string();
+    let last = format!("{:x}\r\n{message}\r\n0\r\n\r\n", message.len());
+    format!("{head}transfer-encoding: chunked\r\n\r\n{}{last}", "1\r\n \r\n".repeat(bytes)).into_bytes()
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_of_one_byte_costs_what_it_holds() {
+    const BYTES: usize = 1 << 19;
+    let server = Running::named(Kind::Modern, "one").await;
+    let config = json!({ "admin": { "port": 0 }, "mcpServers": { "one": entry(&server) } });
+    let mut gateway = Gateway::start("dust", &config).await;
+    assert!(gateway.line().await.contains(" connected "));
+    let before = memory(gateway.pid(), "VmRSS:");
+    let bytes = dust(gateway.address, BYTES);
+    let answer = Raw::send(gateway.address, &bytes).await;
+    assert_eq!(answer.status, 200);
+    let most = memory(gateway.pid(), "VmHWM:").saturating_sub(before);
+    assert!(most < 20 * BYTES, "{most} bytes for a body of {BYTES}");
+}
