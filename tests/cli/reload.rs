@@ -2,7 +2,7 @@
 
 use crate::{
     running::{Gateway, child, children, lives},
-    support::soon,
+    support::{clients::Raw, soon},
 };
 use futures_util::{StreamExt, stream};
 use nix::sys::signal::Signal;
@@ -60,7 +60,9 @@ async fn a_thousand_calls_run_through_reloads_and_unchanged_servers_keep_their_p
 
 #[tokio::test]
 async fn a_file_that_is_replaced_is_read_and_a_wrong_one_changes_nothing() {
-    let config = json!({ "mcpServers": { "files": child("both") } });
+    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = json!({ "port": admin.port() });
+    let config = json!({ "admin": port, "mcpServers": { "files": child("both") } });
     let mut gateway = Gateway::start("watched", &config).await;
     assert!(gateway.line().await.contains(" connected "));
     let pids = children(gateway.pid());
@@ -71,7 +73,9 @@ async fn a_file_that_is_replaced_is_read_and_a_wrong_one_changes_nothing() {
     assert!(answers(&gateway, "who").await);
 
     // As editors do it: a new file in the place of the old.
-    let config = json!({ "limits": { "fall": 3 }, "requestTimeout": 1000, "mcpServers": { "files": child("both") } });
+    let changed = json!({ "admin": port, "limits": { "fall": 3 }, "requestTimeout": 1000 });
+    let mut config = changed.clone();
+    config["mcpServers"] = json!({ "files": child("both") });
     let beside = file("watched").with_extension("new");
     std::fs::write(&beside, config.to_string()).unwrap();
     std::fs::rename(&beside, file("watched")).unwrap();
@@ -79,9 +83,15 @@ async fn a_file_that_is_replaced_is_read_and_a_wrong_one_changes_nothing() {
     assert_eq!(line, "reloaded: 1 unchanged; requestTimeout, limits: restart to apply");
     assert_eq!(children(gateway.pid()), pids);
 
-    std::fs::write(file("watched"), json!({ "limits": { "fall": 3 }, "requestTimeout": 1000 }).to_string()).unwrap();
+    std::fs::write(file("watched"), changed.to_string()).unwrap();
     let line = reloaded(&mut gateway).await;
     assert!(line.starts_with("reloaded: removed files; 0 unchanged"), "{line}");
+    let counted = Raw::get(admin, "/metrics", &[]).await.collect().await.body;
+    let counted = String::from_utf8_lossy(&counted);
+    for (outcome, times) in [("ok", 2), ("failed", 1)] {
+        let line = format!("mcp_gateway_reloads_total{{outcome=\"{outcome}\"}} {times}");
+        assert!(counted.lines().any(|is| is == line), "{line}\n{counted}");
+    }
     let gone = async {
         while lives(pids[0]) {
             sleep(Duration::from_millis(10)).await;
