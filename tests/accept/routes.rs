@@ -24,13 +24,16 @@ async fn ask(method: Method, uri: &str, ready: bool) -> (StatusCode, String) {
 
 #[tokio::test]
 async fn each_path_is_answered_by_its_owner() {
-    for path in ["/", "/mcp", "/mcp/", "/sse", "/messages", "/messages?sessionId=1", "/mcp?x"] {
+    let resource = ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"];
+    for path in
+        ["/", "/mcp", "/mcp/", "/sse", "/messages", "/messages?sessionId=1", "/mcp?x"].into_iter().chain(resource)
+    {
         for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS] {
             let (status, seen) = ask(method, path, true).await;
             assert_eq!((status, seen.as_str()), (StatusCode::ACCEPTED, path.split('?').next().unwrap()));
         }
     }
-    for path in ["/mcpx", "/mcp/x", "/Mcp", "//", "/.well-known/oauth-protected-resource", "/healthz/"] {
+    for path in ["/mcpx", "/mcp/x", "/Mcp", "//", "/.well-known/oauth-authorization-server", "/healthz/"] {
         let (status, text) = ask(Method::GET, path, true).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(text.contains("/mcp") && text.contains("/sse") && text.contains("/readyz"), "{text}");
