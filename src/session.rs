@@ -1,8 +1,12 @@
-use crate::{Revision, json::Json, reply::Note};
+use crate::{
+    Revision,
+    json::Json,
+    reply::{Ask, Event, Note},
+};
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
@@ -24,11 +28,12 @@ pub struct Session {
 /// What the client is to be told outside of its calls.
 #[derive(Default)]
 struct Told {
-    notes: VecDeque<Note>,
+    events: VecDeque<Event>,
+    /// Of whoever passes them on; there is one while the client listens.
     waker: Option<Waker>,
 }
 
-/// Notes that wait for the client to listen; past them the oldest is dropped. A client that listens has none waiting.
+/// Events that wait for the client to listen; past them the oldest is dropped. A client that listens has none waiting.
 const MAX_TOLD: usize = 32;
 
 impl Session {
@@ -62,22 +67,36 @@ impl Session {
     ///
     /// For what a server says in a session or on a connection that is this client's alone.
     pub fn tell(&self, note: Note) {
-        let waker = {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.notes.len() >= MAX_TOLD {
-                told.notes.pop_front();
-            }
-            told.notes.push_back(note);
-            told.waker.take()
-        };
+        let mut told = self.told();
+        if told.events.len() >= MAX_TOLD {
+            told.events.pop_front();
+        }
+        self.push(told, Event::Note(note));
+    }
+
+    /// Asks the client something that belongs to none of its calls, if it listens now and has declared that it can be
+    /// asked so; otherwise the question is dropped, which refuses it.
+    pub fn ask(&self, ask: Ask) {
+        let capability = ask.method.as_str().split('/').next().unwrap_or_default();
+        let told = self.told();
+        if told.waker.is_some() && told.events.len() < MAX_TOLD && self.capabilities.member(capability).is_some() {
+            self.push(told, Event::Ask(ask));
+        }
+    }
+
+    fn push(&self, mut told: MutexGuard<'_, Told>, event: Event) {
+        told.events.push_back(event);
+        let waker = told.waker.take();
+        drop(told);
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// The next of what was [told](Session::tell), for the one who passes it on to the client; the latest who asks is woken.
-    pub fn poll_told(&self, cx: &mut Context<'_>) -> Poll<Note> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        match told.notes.pop_front() {
-            Some(note) => Poll::Ready(note),
+    /// The next of what was [told](Session::tell) or [asked](Session::ask), for the one who passes it on to the client; the
+    /// latest who wants it is woken.
+    pub fn poll_told(&self, cx: &mut Context<'_>) -> Poll<Event> {
+        let mut told = self.told();
+        match told.events.pop_front() {
+            Some(event) => Poll::Ready(event),
             None => {
                 let old = told.waker.replace(cx.waker().clone());
                 drop(told);
@@ -85,6 +104,16 @@ impl Session {
                 Poll::Pending
             }
         }
+    }
+
+    /// Nobody passes anything on any more.
+    pub(crate) fn unheard(&self) {
+        let old = self.told().waker.take();
+        drop(old);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the session: DELETE, expiry, or the end of its one connection.

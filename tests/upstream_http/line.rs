@@ -14,6 +14,8 @@ use tower_mcp_gateway::{
 const ELICIT: &str = r#"{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{"message":"who?"}}"#;
 const LOG: &str = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"#;
 
+const FORM: &str = r#"{"elicitation":{}}"#;
+
 type Running = tokio::task::JoinHandle<Result<Reply, BoxError>>;
 
 /// A session whose stream is open, and a call of it that waits for its answer.
@@ -154,10 +156,10 @@ async fn a_server_without_the_stream_serves_calls_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_log_message_outside_of_calls_is_told_the_client_whose_session_it_is() {
+async fn what_is_said_outside_of_calls_is_for_the_client_whose_session_it_is() {
     let mut peer = Peer::start().await;
     let (http, hop) = (transport(&peer), session());
-    let client = Session::new("c", Revision::V2025_11_25, Json::from_static("{}"), Json::from_static("{}"));
+    let client = Session::new("c", Revision::V2025_11_25, Json::from_static("{}"), Json::from_static(FORM));
     let client = Arc::new(client);
     let reply = send(&http, &hop, Call { session: Some(client.clone()), ..of_client(true) });
     let mut stream = peer.next().await;
@@ -166,6 +168,23 @@ async fn a_log_message_outside_of_calls_is_told_the_client_whose_session_it_is()
     request.result("{}").await;
     drop(reply.await.unwrap().unwrap());
     stream.event(LOG).await;
-    let told = std::future::poll_fn(|cx| client.poll_told(cx)).await;
-    assert_eq!(told.params.as_str(), r#"{"level":"info","data":"x"}"#);
+    let told = || std::future::poll_fn(|cx| client.poll_told(cx));
+    match told().await {
+        Event::Note(note) => assert_eq!(note.params.as_str(), r#"{"level":"info","data":"x"}"#),
+        other => panic!("{other:?}"),
+    }
+
+    // Nobody passes it on, so the server need not wait.
+    stream.event(ELICIT).await;
+    let refused = peer.next().await;
+    assert_eq!(refused.json()["error"]["code"], -32603);
+    refused.accept().await;
+    let mut listening = Box::pin(told());
+    assert!(futures_util::poll!(&mut listening).is_pending());
+    stream.event(ELICIT).await;
+    let Event::Ask(ask) = listening.await else { panic!("no question") };
+    ask.answer(Ok(Json::from_static(r#"{"action":"accept"}"#)));
+    let answer = peer.next().await;
+    assert_eq!(answer.json()["result"]["action"], "accept");
+    answer.accept().await;
 }

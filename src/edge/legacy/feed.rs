@@ -110,9 +110,10 @@ impl Stream for Read {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let event = self.0.feed().poll_next(cx);
         let Some(client) = self.0.client().filter(|_| event.is_pending()) else { return event };
-        while let Poll::Ready(note) = client.session().poll_told(cx) {
-            if self.0.admits(&note) {
-                return Poll::Ready(Some(Ok(Event::Note(note))));
+        while let Poll::Ready(event) = client.session().poll_told(cx) {
+            match event {
+                Event::Note(note) if !self.0.admits(&note) => {}
+                event => return Poll::Ready(Some(Ok(event))),
             }
         }
         Poll::Pending

@@ -269,6 +269,9 @@ impl Drop for Listening {
     fn drop(&mut self) {
         self.0.listening.store(false, Ordering::Release);
         self.0.feed.unread();
+        if let Some(client) = self.0.client() {
+            client.session().unheard();
+        }
         self.0.touch();
     }
 }

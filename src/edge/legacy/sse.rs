@@ -6,7 +6,7 @@ use super::{
     post::{local, told},
     session::{Entry, Ticket},
     store::{self, Sessions},
-    stream::notice,
+    stream::Notices,
 };
 use crate::{
     Method, Revision,
@@ -239,9 +239,9 @@ pub(in crate::edge) fn announce<S: Inner>(
     let (inner, entry) = (inner.clone(), entry.clone());
     tokio::spawn(over.run_until_cancelled_owned(async move {
         let Some((first, rest)) = listen(&inner, &entry, extensions, place).await else { return };
-        let mut events = stream::iter(first).chain(rest);
+        let (mut events, mut notices) = (stream::iter(first).chain(rest), Notices::of(&entry));
         while let Some(event) = events.next().await {
-            if let Some(message) = notice(event)
+            if let Some(message) = notices.take(event)
                 && send(&entry, entry.ended(), message).await.is_none()
             {
                 break;

@@ -1,4 +1,4 @@
-use super::{feed::listen, line::Place};
+use super::{feed::listen, line::Place, questions::Asked, session::Entry};
 use crate::{
     BoxError, Method,
     edge::{
@@ -17,6 +17,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::{StreamExt, future, stream};
 use http::{Response, request::Parts};
+use std::sync::{Arc, Weak};
 
 impl Legacy {
     /// The stream of what is told outside of calls; one per session, because each message must go to one stream only.
@@ -44,7 +45,8 @@ impl Legacy {
             Some(Err(error)) => return Err(explain(&**error).into()),
             _ => {}
         }
-        let messages = stream::iter(first).chain(rest).filter_map(|event| future::ready(notice(event)));
+        let mut notices = Notices::of(&entry);
+        let messages = stream::iter(first).chain(rest).filter_map(move |event| future::ready(notices.take(event)));
         Ok(event_stream(entry.tell(Box::pin(messages), from.as_ref()), self.settings.keep_alive))
     }
 }
@@ -53,16 +55,35 @@ fn unknown() -> Refusal {
     Problem::new(400, "event", "nothing is known of the stream of this event any more").into()
 }
 
-/// The message an event of such a stream is to the client: its first one and its end are of the later revision.
-pub(super) fn notice(event: Result<Event, BoxError>) -> Option<Bytes> {
-    match event {
-        Ok(Event::Note(note)) if note.method != Method::LISTEN_ACKNOWLEDGED => {
-            Some(write::notification(&note.method, note.params.as_bytes()))
-        }
-        Ok(_) => None,
-        Err(error) => {
-            tracing::debug!(%error, "a listening stream ended");
-            None
+/// What is told a client outside of its calls, as messages; questions are open as long as this lives.
+pub(super) struct Notices {
+    entry: Weak<Entry>,
+    asked: Vec<Asked>,
+}
+
+impl Notices {
+    pub(super) fn of(entry: &Arc<Entry>) -> Self {
+        // The stream must not keep a session that has ended.
+        Self { entry: Arc::downgrade(entry), asked: Vec::new() }
+    }
+
+    /// The message an event is to the client: the first event and the last are of the later revision.
+    pub(super) fn take(&mut self, event: Result<Event, BoxError>) -> Option<Bytes> {
+        match event {
+            Ok(Event::Note(note)) if note.method != Method::LISTEN_ACKNOWLEDGED => {
+                Some(write::notification(&note.method, note.params.as_bytes()))
+            }
+            Ok(Event::Ask(ask)) => {
+                self.asked.retain(Asked::is_open);
+                let (asked, message) = self.entry.upgrade()?.ask(ask)?;
+                self.asked.push(asked);
+                Some(message)
+            }
+            Ok(_) => None,
+            Err(error) => {
+                tracing::debug!(%error, "a listening stream ended");
+                None
+            }
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use super::*;
 use std::time::Duration;
-use tower_mcp_gateway::reply::Event;
+use tower_mcp_gateway::{
+    Method as Asked,
+    json::Params,
+    reply::{Ask, Event},
+};
 
 fn acknowledged() -> Event {
     note("notifications/subscriptions/acknowledged", json!({"notifications": {}}))
@@ -45,6 +49,27 @@ async fn what_a_server_says_to_one_client_outside_of_calls_comes_on_its_stream_f
     for level in ["warning", "no level", "error"] {
         assert_eq!(message(&frame(&mut body).await.unwrap())["params"]["data"], level);
     }
+}
+
+#[tokio::test]
+async fn what_a_server_asks_one_client_outside_of_calls_is_asked_where_that_listens() {
+    let (edge, mut behind) = edge();
+    let session = open_with(&edge, &mut behind, "2025-11-25", json!({"roots": {}})).await;
+    let (reply, _dropped) = endless(vec![acknowledged()]);
+    let (call, response) = through(&edge, &mut behind, get(&session), reply).await;
+    let (client, mut body) = (call.session.unwrap(), response.into_body());
+    let (undeclared, refused) = Ask::new(Asked::SAMPLE, Params::empty());
+    client.ask(undeclared);
+    assert!(refused.await.is_none(), "the client has not said that it can be asked so");
+    let next = frame(&mut body);
+    tokio::pin!(next);
+    assert!(futures_util::poll!(&mut next).is_pending());
+    let (asked, answered) = Ask::new(Asked::ROOTS_LIST, Params::empty());
+    client.ask(asked);
+    let question = message(&next.await.unwrap());
+    assert_eq!(question["method"], "roots/list");
+    let status = ask(&edge, answer(&session, &question["id"], json!({"roots": []}))).await.status();
+    assert_eq!((status.as_u16(), answered.await.unwrap().unwrap().as_str()), (202, r#"{"roots":[]}"#));
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use crate::{
     upstream::{
         Hop, ask,
         backoff::Backoff,
-        http::{Endpoint, body::Messages},
+        http::{Endpoint, body::Messages, question::Questions},
     },
 };
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use std::{
     sync::{Arc, Weak},
@@ -34,13 +35,15 @@ const ELICITED: &str = "notifications/elicitation/complete";
 pub(super) struct Reader {
     endpoint: Arc<Endpoint>,
     /// A copy: the stream ends with the last reference to the session's own.
-    hop: Hop,
+    hop: Arc<Hop>,
     shared: Arc<Shared>,
     /// Whether the stream was open before.
     opened: bool,
     /// After which event it can go on.
     last_event_id: Option<HeaderValue>,
     backoff: Backoff,
+    /// What was asked outside of calls.
+    questions: Questions,
 }
 
 enum Found {
@@ -55,7 +58,10 @@ impl Reader {
         if let Some(id) = hop.session_id() {
             copy.set_session_id(id.clone());
         }
-        Self { endpoint, hop: copy, shared, opened: false, last_event_id: None, backoff: Backoff::default() }
+        let copy = Arc::new(copy);
+        let questions = Questions::new(&endpoint, &copy);
+        let backoff = Backoff::default();
+        Self { endpoint, hop: copy, shared, opened: false, last_event_id: None, backoff, questions }
     }
 
     /// Goes on until nobody uses the stream, or there is none.
@@ -89,7 +95,12 @@ impl Reader {
                 Found::Stream(mut messages) => {
                     self.shared.phase.send_replace(Phase::Open);
                     // Whatever breaks the stream, a new one is what mends it.
-                    while let Ok(Some(message)) = messages.next().await {
+                    loop {
+                        let message = tokio::select! {
+                            never = self.questions.answering() => match never {},
+                            message = messages.next() => message,
+                        };
+                        let Ok(Some(message)) = message else { break };
                         self.backoff.reset();
                         self.take(message);
                     }
@@ -138,7 +149,7 @@ impl Reader {
         let _ = self.endpoint.notes.send((Arc::as_ptr(&self.shared).addr(), note));
     }
 
-    fn take(&self, message: Message) {
+    fn take(&mut self, message: Message) {
         match message {
             Message::Notification { method, params } => {
                 if let Ok(params) = Params::parse(params) {
@@ -151,10 +162,12 @@ impl Reader {
         }
     }
 
-    fn note(&self, note: Note) {
-        let state = self.shared.lock();
+    fn note(&mut self, note: Note) {
+        let shared = self.shared.clone();
+        let state = shared.lock();
         if note.method == Method::CANCELLED {
             let id = note.params.member("requestId").and_then(|id| Id::from_json(id).ok());
+            id.iter().for_each(|id| self.questions.withdraw(id));
             for call in state.calls.values().filter(|_| id.is_some()) {
                 let _ = call.heard.try_send(Heard::Withdrawn(id.clone().expect("filtered")));
             }
@@ -183,18 +196,30 @@ impl Reader {
         }
     }
 
-    fn asked(&self, id: Id, method: Method, params: Json) {
-        let frame = ask::at_once(&id, &method).or_else(|| match Params::parse(params) {
-            Ok(params) if offer(&self.shared.lock(), &id, &method, &params) => None,
-            _ => {
-                self.endpoint.client.count(Count::Question);
-                tracing::warn!(question = %method, "a question on the stream of a session belongs to no call for certain");
-                Some(ask::nobody(&id))
+    fn asked(&mut self, id: Id, method: Method, params: Json) {
+        let frame = match (ask::at_once(&id, &method), Params::parse(params)) {
+            (Some(frame), _) => frame,
+            (None, Ok(params)) => {
+                if offer(&self.shared.lock(), &id, &method, &params) {
+                    return;
+                }
+                // It can be meant for nobody but the client whose session this is.
+                let client = self.shared.lock().client.as_ref().and_then(Weak::upgrade);
+                match client {
+                    Some(client) => {
+                        return self.questions.asked(id, method, params).into_iter().for_each(|ask| client.ask(ask));
+                    }
+                    None => self.refused(&id, &method),
+                }
             }
-        });
-        if let Some(frame) = frame {
-            self.endpoint.client.detach(self.endpoint.post(&self.hop, None, frame));
-        }
+            (None, Err(_)) => self.refused(&id, &method),
+        };
+        self.endpoint.client.detach(self.endpoint.post(&self.hop, None, frame));
+    }
+
+    fn refused(&self, id: &Id, method: &Method) -> Bytes {
+        tracing::warn!(question = %method, "a question on the stream of a session belongs to no call for certain");
+        ask::nobody(id)
     }
 }
 
