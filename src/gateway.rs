@@ -7,6 +7,7 @@ use crate::{
     limit::{Limit, LimitLayer},
     metrics::{Metrics, Tally, TallyLayer},
     origin::{Origin, OriginLayer},
+    policy::{Quota, QuotaLayer},
     registry::{Changes, RegisterError, Registry, Server},
     route::Route,
     subscribe::{Subscribe, SubscribeLayer},
@@ -32,7 +33,7 @@ use tower::{
 };
 
 /// The edge stack, as `ServiceBuilder` infers it from the layers of [`Gateway::new`].
-pub type Stack = Origin<Auth<Edge<Tally<Calls>>>>;
+pub type Stack = Origin<Auth<Edge<Quota<Tally<Calls>>>>>;
 
 /// What is behind the edge.
 type Calls = Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>;
@@ -106,8 +107,10 @@ impl Gateway {
             ..defaults
         };
         let per_server = config.limits.max_in_flight_per_server;
+        let policies = config.auth.as_ref().and_then(AuthLayer::policies_of).unwrap_or_default();
         let builder = Registry::builder()
             .name(config.name)
+            .policies(&policies)
             .strategy(config.balancer)
             .naming(config.naming)
             .probe_every(config.health_check_interval)
@@ -159,6 +162,7 @@ impl Gateway {
         let edge = edge.keys(registry.settings().keys.clone()).mount(registry.name());
         let edge = tower::ServiceBuilder::new()
             .layer(edge)
+            .layer(QuotaLayer::new())
             .layer(TallyLayer::new(metrics.clone()))
             .layer(CatalogLayer::new(tables))
             .layer(subscribe)
@@ -287,7 +291,7 @@ impl Gateway {
     }
 
     #[cfg(any(feature = "legacy", feature = "stdio"))]
-    fn edge(&self) -> &Edge<Tally<Calls>> {
+    fn edge(&self) -> &Edge<Quota<Tally<Calls>>> {
         self.stack.get_ref().get_ref()
     }
 }

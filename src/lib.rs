@@ -121,6 +121,7 @@ pub mod metrics;
 mod nearest;
 pub mod origin;
 mod param_headers;
+pub mod policy;
 pub mod rate;
 pub mod registry;
 pub mod reply;

@@ -75,7 +75,7 @@ where
                     let verdict = ready!(verification.as_mut().poll(cx));
                     let (mut inner, request) = waiting.take().expect("a verdict comes once");
                     match verdict {
-                        Ok(principal) => State::Forward { future: inner.call(admitted(request, principal)) },
+                        Ok(principal) => State::Forward { future: inner.call(admitted(rules, request, principal)) },
                         Err(denied) => State::Answer { response: Some(refusal(rules, denied)) },
                     }
                 }

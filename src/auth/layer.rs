@@ -1,7 +1,7 @@
 #[cfg(feature = "oauth")]
 use super::oauth::{Metadata, OAuth};
 use super::{Auth, Principal, Token, challenge::Challenge, error::Denied};
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, policy::Policies};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, header};
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub(super) struct Rules {
     #[cfg(feature = "oauth")]
     oauth: Option<(OAuth, Metadata)>,
     pub(super) challenge: Challenge,
+    pub(super) policies: Option<Policies>,
     pub(super) metrics: Metrics,
 }
 
@@ -89,6 +90,17 @@ impl AuthLayer {
             rules.challenge = Challenge { resource_metadata, scope: oauth.scopes() };
             rules.oauth = Some((oauth, metadata));
         })
+    }
+
+    /// Binds each principal by its policy, and whoever has none to see nothing. The registry must
+    /// [keep their tables](crate::registry::Builder::policies).
+    #[must_use]
+    pub fn policies(self, policies: Policies) -> Self {
+        self.with(|rules| rules.policies = Some(policies))
+    }
+
+    pub(crate) fn policies_of(&self) -> Option<Policies> {
+        self.rules.as_ref()?.policies.clone()
     }
 
     /// Whether clients must say who they are.
@@ -154,7 +166,11 @@ impl Rules {
         };
         #[cfg(not(feature = "oauth"))]
         let same = true;
-        same && self.tokens == other.tokens
+        let bound = match (&self.policies, &other.policies) {
+            (Some(own), Some(others)) => own.is_same(others),
+            (own, others) => own.is_none() && others.is_none(),
+        };
+        same && bound && self.tokens == other.tokens
     }
 }
 

@@ -71,6 +71,10 @@ impl Principal {
         self.0.scopes.iter().map(|scope| &**scope)
     }
 
+    pub(crate) fn mark(&self) -> Mark {
+        self.0.mark
+    }
+
     /// The mark of whoever is in `extensions`.
     pub(crate) fn mark_in(extensions: &Extensions) -> Mark {
         extensions.get::<Self>().map_or(Mark::default(), |principal| principal.0.mark)

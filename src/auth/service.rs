@@ -68,7 +68,7 @@ where
         }
         let Some(rules) = rules else { return ResponseFuture::forward(self.inner.call(request)) };
         match rules.check(request.headers()) {
-            Check::Known(principal) => ResponseFuture::forward(self.inner.call(admitted(request, principal))),
+            Check::Known(principal) => ResponseFuture::forward(self.inner.call(admitted(rules, request, principal))),
             Check::Denied(denied) => ResponseFuture::refuse(refusal(rules, denied)),
             #[cfg(feature = "oauth")]
             Check::Later(verification) => {
@@ -81,9 +81,17 @@ where
 }
 
 /// A request whose sender is known.
-pub(super) fn admitted<B>(mut request: Request<B>, principal: Principal) -> Request<B> {
+pub(super) fn admitted<B>(rules: &Rules, mut request: Request<B>, principal: Principal) -> Request<B> {
     request.headers_mut().remove(header::AUTHORIZATION);
-    request.extensions_mut().insert(principal);
+    let extensions = request.extensions_mut();
+    if let Some(policies) = &rules.policies {
+        let policy = policies.of(&principal);
+        extensions.insert(policy.view().clone());
+        if let Some(account) = policy.account(&principal) {
+            extensions.insert(account);
+        }
+    }
+    extensions.insert(principal);
     request
 }
 

@@ -65,6 +65,7 @@ impl<'a, S: Clone> Draft<'a, S> {
             templates,
             unlisted: unlisted.map(|part| part.server.clone()).collect(),
             backends: self.backends,
+            hidden: Default::default(),
             notices: self.notices,
             rendered: Rendered { lists, early_tools, discover },
         }

@@ -62,6 +62,7 @@ mod naming;
 mod notice;
 mod refresh;
 mod render;
+mod restrict;
 mod service;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use crate::{
     error::Problem,
     json::Params,
     reply::Outcome,
-    route::{Pool, Table, Tables},
+    route::{Pool, Table, Tables, View},
 };
 use std::{
     fmt,
@@ -82,18 +82,19 @@ where
     fn call(&mut self, call: Call) -> ResponseFuture<S::Future> {
         // Only clients that open with `initialize` have a session.
         let early = call.session.is_some();
-        let Some(reply) = answer(&self.tables, &call.method, early) else {
+        let tables = View::of(&call.extensions, &self.tables);
+        let Some(reply) = answer(tables, &call.method, early) else {
             return ResponseFuture::inner(self.inner.call(call));
         };
         if has_cursor(&call.params) {
             let problem = Problem::rpc(200, -32602, "invalid params: unknown cursor");
             return ResponseFuture::ready(Err(problem.into()));
         }
-        if self.tables.is_settled() {
+        if tables.is_settled() {
             // The table may have been settled after the answer was taken from the one before.
-            return ResponseFuture::ready(Ok(answer(&self.tables, &call.method, early).unwrap_or(reply)));
+            return ResponseFuture::ready(Ok(answer(tables, &call.method, early).unwrap_or(reply)));
         }
-        let tables = self.tables.clone();
+        let tables = tables.clone();
         ResponseFuture::waiting(async move {
             tables.settled().await;
             Ok(answer(&tables, &call.method, early).unwrap_or(reply))

@@ -43,6 +43,7 @@
 //! | `limits` | what bounds the gateway, see below | |
 //! | `admin` | `port`: where on 127.0.0.1 servers, health and counts are shown; 0 for nowhere | 4001, if it is free |
 //! | `auth` | who may come in, see below; `"none"` for everybody | nobody is asked, and only a loopback address is listened on |
+//! | `policies`, `principals` | what principals see and may do, see below | everybody sees everything |
 //! | `keys` | secrets of 32 characters or more: the first seals what clients carry (session ids), all open it | made once by the command, per process in a library |
 //! | `servers` | a list of server entries | none |
 //! | `mcpServers` | the map that Claude, Cursor and others keep | none |
@@ -87,6 +88,12 @@
 //! `oauth` takes access tokens of an authorization server: `issuer` and `resource` (the URL under which clients know the
 //! gateway) are needed; `audience` (the resource), `jwksUri` (found in the issuer's metadata), `scopes` (none; all of them
 //! are demanded) and `algorithms` (all with public keys) may be given.
+//!
+//! # What a principal may do
+//!
+//! `policies` is a map of policies by name, each with `servers`, `tools` and `deny` (lists of patterns), `requests` (`10/s`,
+//! `60/min`, `1000/h`) and `maxInFlight`, all of which may be left out. `principals` is a map from patterns over names of
+//! principals to names of policies. [`policy`](crate::policy) says what they mean.
 //!
 //! # Limits
 //!
@@ -135,6 +142,7 @@ mod limits;
 mod node;
 #[cfg(feature = "oauth")]
 mod oauth;
+mod policies;
 mod reader;
 mod servers;
 mod settings;

@@ -3,6 +3,7 @@ use super::{
     error::Mistake,
     jsonc, limits,
     node::Node,
+    policies,
     reader::{Field, Object, Reader, list},
     servers,
 };
@@ -31,6 +32,8 @@ const FIELDS: &[&str] = &[
     "limits",
     "admin",
     "auth",
+    "policies",
+    "principals",
     "keys",
     "servers",
     "mcpServers",
@@ -74,6 +77,7 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
             config.admin_port = admin(&mut reader, field);
         }
         config.auth = object.get("auth").and_then(|field| auth::read(&mut reader, field));
+        policies::read(&mut reader, &object, &mut config.auth);
         config.servers = servers::read(&mut reader, &object);
     }
     if !reader.mistakes.is_empty() {

@@ -9,6 +9,7 @@ use crate::{
     catalog::Naming,
     health::{Board, Thresholds},
     limit::{Limit, LimitLayer},
+    policy::Policies,
     route::{Pool, Table, Tables},
     subscribe::Hub,
     upstream::{self, Upstream},
@@ -42,6 +43,7 @@ use tower::{Layer, Service};
 #[must_use]
 pub struct Builder<C = Connect, E = Endpoint> {
     name: String,
+    policies: Policies,
     strategy: Strategy,
     naming: Naming,
     settings: upstream::Settings,
@@ -69,6 +71,7 @@ impl Builder {
     pub(super) fn new() -> Self {
         Self {
             name: env!("CARGO_PKG_NAME").to_owned(),
+            policies: Policies::default(),
             strategy: Strategy::default(),
             naming: Naming::default(),
             settings: upstream::Settings::default(),
@@ -87,6 +90,12 @@ impl<C, E> Builder<C, E> {
     /// The gateway's name, told to clients as `serverInfo`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Keeps the tables of these policies; see [`policy`](crate::policy).
+    pub fn policies(mut self, policies: &Policies) -> Self {
+        self.policies = policies.clone();
         self
     }
 
@@ -145,14 +154,14 @@ impl<C, E> Builder<C, E> {
     where
         F: Fn(&Server) -> U,
     {
-        let Self { name, strategy, naming, settings, thresholds, timing, wrap, endpoint, .. } = self;
-        Builder { name, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
+        let Self { name, policies, strategy, naming, settings, thresholds, timing, wrap, endpoint, .. } = self;
+        Builder { name, policies, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
     }
 
     /// Replaces what wraps each endpoint's service for the calls of clients.
     pub fn endpoint<F>(self, endpoint: F) -> Builder<C, F> {
-        let Self { name, strategy, naming, settings, thresholds, timing, wrap, connect, .. } = self;
-        Builder { name, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
+        let Self { name, policies, strategy, naming, settings, thresholds, timing, wrap, connect, .. } = self;
+        Builder { name, policies, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
     }
 
     /// Wraps each pool, which is all servers of one name with retries and balancing, in layers of your own.
@@ -186,6 +195,7 @@ impl<C, E> Builder<C, E> {
         let (tables, board) = (Tables::new(Table::default()), Board::new(self.thresholds));
         let shared = Arc::new(Shared {
             name: self.name.as_str().into(),
+            policies: self.policies,
             members: watch::Sender::new(Members::default()),
             changes: watch::Sender::new(0),
             hub: Hub::new(tables.clone(), board.subscribe()),

@@ -117,6 +117,9 @@ impl Drop for Driver {
         let members = self.shared.members.send_replace(Members { closed: true, ..Members::default() });
         // The tables hold the pools, and those the servers' connections. Calls in flight keep what they use.
         self.shared.tables.replace(self.merge.table(&[], None), true);
+        for policy in self.shared.policies.all() {
+            policy.view().tables().replace(self.merge.table(&[], None), true);
+        }
         for member in members.active.iter().chain(&members.stopping) {
             self.shared.board.forget(member.server.id());
             member.server.tasks().close();
@@ -258,7 +261,12 @@ where
         let parts = self.parts();
         let previous = tables.load_full();
         let table = self.driver.merge.table(&parts, Some(&previous));
-        tables.replace_and_tell(table, self.settled, &std::mem::take(&mut self.told));
+        let told = std::mem::take(&mut self.told);
+        for policy in self.driver.shared.policies.all() {
+            let restricted = self.driver.merge.restricted(&table, &parts, policy.rules());
+            policy.view().tables().replace_and_tell(restricted, self.settled, &told);
+        }
+        tables.replace_and_tell(table, self.settled, &told);
         self.driver.shared.hub.review();
         self.mark(&parts);
     }
@@ -315,6 +323,7 @@ where
     fn settle(&mut self) {
         self.settled = true;
         self.driver.shared.tables.settle();
+        self.driver.shared.policies.all().iter().for_each(|policy| policy.view().tables().settle());
         self.driver.shared.hub.review();
     }
 

@@ -2,6 +2,7 @@ use super::{Builder, Changes, Entry, Measured, RegisterError, Server, member::Me
 use crate::{
     EndpointId,
     health::{Board, HealthCheck},
+    policy::Policies,
     route::{Table, Tables},
     subscribe::Hub,
     upstream,
@@ -38,6 +39,7 @@ pub struct Registry {
 /// What handle and driver share.
 pub(super) struct Shared {
     pub(super) name: Box<str>,
+    pub(super) policies: Policies,
     pub(super) members: watch::Sender<Members>,
     pub(super) changes: watch::Sender<u64>,
     pub(super) tables: Arc<Tables<Table>>,

@@ -1,5 +1,5 @@
 use super::Allowance;
-use crate::{EndpointId, ServerName, catalog::Kind, toolset::Toolset};
+use crate::{EndpointId, ServerName, catalog::Kind, policy::Rules, toolset::Toolset};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// One server name: its pool, shared by everything the server lists.
@@ -15,6 +15,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// assert_eq!(backend.qualified("find"), "web_search__find");
 /// assert_eq!(backend.unqualified("web_search__find"), Some("find"));
 /// ```
+#[derive(Clone)]
 pub struct Backend<S> {
     server: ServerName,
     prefix: Box<str>,
@@ -22,6 +23,8 @@ pub struct Backend<S> {
     abilities: Abilities,
     toolset: Arc<Toolset>,
     allowance: Option<Arc<Allowance>>,
+    /// What exists of it for those who see this backend.
+    bound: Option<Arc<Rules>>,
 }
 
 /// What the replicas of a server name have declared, each ability as soon as one of them has it.
@@ -62,7 +65,7 @@ impl<S> Backend<S> {
         let server = server.into();
         let prefix = plain(server.as_str()).into();
         let (abilities, toolset) = (Abilities::default(), Arc::default());
-        Self { server, prefix, pool, abilities, toolset, allowance: None }
+        Self { server, prefix, pool, abilities, toolset, allowance: None, bound: None }
     }
 
     /// With another prefix, where an earlier server has the same.
@@ -93,6 +96,12 @@ impl<S> Backend<S> {
         self
     }
 
+    /// As it is for those who are bound by these rules.
+    pub(crate) fn bound(mut self, rules: Arc<Rules>) -> Self {
+        self.bound = Some(rules);
+        self
+    }
+
     /// What its operator says of its tools.
     pub fn toolset(&self) -> &Toolset {
         &self.toolset
@@ -104,7 +113,11 @@ impl<S> Backend<S> {
 
     /// Whether an item that it does not list may be asked of it under this name.
     pub(super) fn may_have(&self, kind: Kind, name: &str) -> bool {
-        kind != Kind::Tools || self.toolset.reaches(name)
+        let bound = || match &self.bound {
+            Some(rules) => rules.admits(self.server.as_str(), name, &self.qualified(name)),
+            None => true,
+        };
+        kind != Kind::Tools || self.toolset.reaches(name) && bound()
     }
 
     /// The name its replicas share.

@@ -59,6 +59,7 @@ mod target;
 mod template;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use self::{
     backend::{Abilities, Backend},
@@ -67,6 +68,7 @@ pub use self::{
     tables::{Tables, Versions},
     target::Target,
     template::Template,
+    view::View,
 };
 
 pub(crate) use self::{allowance::Allowance, mirror::Mirror};

@@ -1,5 +1,5 @@
 use super::{
-    Pool, Table, Tables, Target, allowance::Entry, complete, error, error::Unknown, future::ResponseFuture, read,
+    Pool, Table, Tables, Target, View, allowance::Entry, complete, error, error::Unknown, future::ResponseFuture, read,
 };
 use crate::{BoxError, Call, Method, Reply, catalog::Kind, reply::Outcome};
 use std::{
@@ -49,7 +49,9 @@ where
     }
 
     fn call(&mut self, call: Call) -> ResponseFuture<S> {
-        let found = find(&self.tables.load(), call);
+        let view = call.extensions.get::<View<S>>().map(|view| view.tables().clone());
+        let tables = view.as_ref().unwrap_or(&self.tables);
+        let found = find(&tables.load(), call);
         match found {
             Found::One(target, call) => match target.admit(&call) {
                 Ok(Entry::Now(slot)) => ResponseFuture::pool(target.backend().pool().clone().oneshot(call), slot),
@@ -58,7 +60,7 @@ where
             },
             Found::Several(targets, call) => ResponseFuture::boxed(read::first_that_has_it(targets, call)),
             Found::Answer(answer) => ResponseFuture::ready(answer),
-            Found::Nobody(call, _) => ResponseFuture::boxed(once_listed(self.tables.clone(), call)),
+            Found::Nobody(call, _) => ResponseFuture::boxed(once_listed(tables.clone(), call)),
         }
     }
 }
@@ -137,6 +139,9 @@ where
 /// Where a name goes that nobody lists: see the [module](super#names-nobody-lists). The server is asked under the name
 /// without its prefix if the client used one.
 pub(super) fn unlisted_target<S>(table: &Table<S>, kind: Kind, name: &str) -> Option<Target<S>> {
+    if table.hides(kind, name) {
+        return None;
+    }
     let named: Vec<_> = table.backends().iter().filter_map(|b| Some((b, b.unqualified(name)?))).collect();
     if named.is_empty() {
         let backend = table.unlisted_of(kind).filter(|backend| backend.may_have(kind, name));

@@ -4,7 +4,7 @@ use crate::{
     catalog::{Kind, Merge, Notice, Rendered},
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
@@ -38,6 +38,8 @@ pub struct Table<S = Pool> {
     pub(crate) backends: Vec<Arc<Backend<S>>>,
     /// Servers of which no endpoint has ever been listed.
     pub(crate) unlisted: Vec<ServerName>,
+    /// Tools and prompts of others: names that exist and lead nowhere for those who see this table.
+    pub(crate) hidden: [HashSet<Box<str>>; 2],
     pub(crate) notices: BTreeSet<Notice>,
     pub(crate) rendered: Rendered,
 }
@@ -77,6 +79,12 @@ impl<S> Table<S> {
         let could = |backend: &&Arc<Backend<S>>| self.is_only(backend) || backend.abilities().could_have(kind);
         let mut able = self.backends.iter().filter(could);
         able.next().filter(|_| able.next().is_none())
+    }
+
+    /// Whether a name is somebody's whom this table does not show.
+    pub(super) fn hides(&self, kind: Kind, name: &str) -> bool {
+        let [tools, prompts] = &self.hidden;
+        if kind == Kind::Tools { tools.contains(name) } else { prompts.contains(name) }
     }
 
     /// Whether there is no other server.

@@ -5,6 +5,7 @@ mod front;
 mod layer;
 #[cfg(feature = "oauth")]
 mod oauth;
+mod policy;
 #[path = "../support/mod.rs"]
 mod support;
 mod upstream;

@@ -68,6 +68,8 @@ fn every_documented_field_is_read() {
                 {"name": "b", "token": "${TOKEN}-and-enough-more-to-be-a-secret"},
                 
             ]},
+            "policies": {"readers": {"servers": ["s"], "tools": ["read_*"], "deny": ["x"], "requests": "10/s", "maxInFlight": 3}},
+            "principals": {"*": "readers"},
             "keys": ["${TOKEN}-and-enough-more-to-be-a-secret", "0123456789abcdef0123456789abcdef"],
             "servers": [
                 {"id": "s-1", "name": "s", "transport": "sse", "sessions": "shared",

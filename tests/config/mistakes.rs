@@ -137,6 +137,14 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "{\"auth\": {\"oauth\": {\"issuer\": \"https://a\", \"resource\": \"https://b\", \"scopes\": [\"a b\"]}}}",
         "`auth.oauth.scopes[0]` at line 1: a scope is one word without spaces, quotes and backslashes",
     ),
+    (
+        "{\"policies\": {\"a\": {}}}",
+        "`policies` at line 1: is for nobody: name in `principals` who has which policy, as in `{ \"*\": \"readers\" }`",
+    ),
+    (
+        "{\"policies\": {\"a\": {}}, \"principals\": {\"*\": \"a\"}}",
+        "`principals` at line 1: nobody says who they are: principals are known by `auth`",
+    ),
     ("{\"servers\": 1}", "`servers` at line 1: must be a list in `[ ]`, not a number"),
     ("{\"mcpServers\": []}", "`mcpServers` at line 1: must be an object in `{ }`, not a list"),
     ("", "line 1: the file is empty: the least it needs is `{ }`"),

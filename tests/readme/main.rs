@@ -31,7 +31,7 @@ fn every_configuration_is_one() {
         assert!(config.notes.is_empty(), "{:?}", config.notes);
         servers += config.servers.len();
     }
-    assert_eq!(servers, 12);
+    assert_eq!(servers, 13);
 }
 
 #[test]

@@ -1,0 +1,130 @@
+use super::quota::{Account, Accounts};
+use crate::{
+    Glob,
+    auth::Principal,
+    catalog::Merge,
+    rate,
+    route::{Pool, Table, Tables, View},
+};
+use std::{fmt, sync::Arc};
+
+/// What its principals see and may call, and how much each of them may do; clones are the same policy.
+///
+/// Patterns of tools are over the name that the server uses, or that name behind the server's, as in `files__read_*`. Prompts,
+/// resources and templates go with their server.
+#[derive(Clone)]
+pub struct Policy {
+    rules: Arc<Rules>,
+    view: View<Pool>,
+    accounts: Arc<Accounts>,
+}
+
+/// What is allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rules {
+    name: Box<str>,
+    servers: Option<Vec<Glob>>,
+    tools: Option<Vec<Glob>>,
+    deny: Vec<Glob>,
+    pub(super) quota: Option<rate::Quota>,
+    pub(super) max_in_flight: Option<usize>,
+}
+
+impl Rules {
+    /// Whether a server, and what it has beside tools, exists.
+    pub(crate) fn shows(&self, server: &str) -> bool {
+        self.servers.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(server)))
+    }
+
+    /// Whether a tool of a server exists: by its own name, or by its qualified one.
+    pub(crate) fn admits(&self, server: &str, tool: &str, qualified: &str) -> bool {
+        let any = |patterns: &[Glob]| patterns.iter().any(|one| one.matches(tool) || one.matches(qualified));
+        self.shows(server) && self.tools.as_deref().is_none_or(any) && !any(&self.deny)
+    }
+}
+
+impl Policy {
+    /// A policy without restrictions; the name is for people.
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self::of(Rules { name: name.into(), ..Rules::default() })
+    }
+
+    /// For whom nobody has said anything.
+    pub(super) fn nothing() -> Self {
+        Self::new("nothing").servers([])
+    }
+
+    fn of(rules: Rules) -> Self {
+        let accounts = Arc::new(Accounts::new(rules.quota, rules.max_in_flight));
+        let nothing = Merge::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).table(&[], None);
+        let view = View::new(Tables::<Table>::new(nothing));
+        // Who is in no registry's care sees nothing, and does not wait for it either.
+        if rules.servers.as_ref().is_some_and(Vec::is_empty) {
+            view.tables().settle();
+        }
+        Self { rules: Arc::new(rules), view, accounts }
+    }
+
+    fn with(self, change: impl FnOnce(&mut Rules)) -> Self {
+        let mut rules = Rules::clone(&self.rules);
+        change(&mut rules);
+        Self::of(rules)
+    }
+
+    /// Only servers whose name one of these matches.
+    #[must_use]
+    pub fn servers(self, patterns: impl IntoIterator<Item = Glob>) -> Self {
+        self.with(|rules| rules.servers = Some(patterns.into_iter().collect()))
+    }
+
+    /// Only tools that one of these matches.
+    #[must_use]
+    pub fn tools(self, patterns: impl IntoIterator<Item = Glob>) -> Self {
+        self.with(|rules| rules.tools = Some(patterns.into_iter().collect()))
+    }
+
+    /// No tool that one of these matches, also where it is allowed.
+    #[must_use]
+    pub fn deny(self, patterns: impl IntoIterator<Item = Glob>) -> Self {
+        self.with(|rules| rules.deny = patterns.into_iter().collect())
+    }
+
+    /// So many requests of each principal in a time; one more gets 429.
+    #[must_use]
+    pub fn rate(self, quota: rate::Quota) -> Self {
+        self.with(|rules| rules.quota = Some(quota))
+    }
+
+    /// So many calls of each principal at once; one more gets 429.
+    #[must_use]
+    pub fn max_in_flight(self, calls: usize) -> Self {
+        self.with(|rules| rules.max_in_flight = Some(calls))
+    }
+
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    pub(crate) fn view(&self) -> &View<Pool> {
+        &self.view
+    }
+
+    /// What one principal has used of it; `None` if nothing is counted.
+    pub(crate) fn account(&self, principal: &Principal) -> Option<Account> {
+        self.accounts.of(principal)
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.rules, &other.rules)
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.rules == other.rules
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rules.fmt(f)
+    }
+}
