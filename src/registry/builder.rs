@@ -44,6 +44,7 @@ use tower::{Layer, Service};
 pub struct Builder<C = Connect, E = Endpoint> {
     name: String,
     policies: Policies,
+    commands: Option<Arc<[String]>>,
     strategy: Strategy,
     naming: Naming,
     settings: upstream::Settings,
@@ -72,6 +73,7 @@ impl Builder {
         Self {
             name: env!("CARGO_PKG_NAME").to_owned(),
             policies: Policies::default(),
+            commands: None,
             strategy: Strategy::default(),
             naming: Naming::default(),
             settings: upstream::Settings::default(),
@@ -96,6 +98,27 @@ impl<C, E> Builder<C, E> {
     /// Keeps the tables of these policies; see [`policy`](crate::policy).
     pub fn policies(mut self, policies: &Policies) -> Self {
         self.policies = policies.clone();
+        self
+    }
+
+    /// Lets only these commands be registered at run time, each exactly as it is written; without it the program that calls
+    /// [`register`](Registry::register) is trusted with any.
+    ///
+    /// For whoever passes requests to register on: a server on stdio is a program that is run. Servers of the
+    /// configuration are not concerned.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::registry::{Registry, Server};
+    ///
+    /// let (registry, driver) = Registry::builder().commands(["analytics-server"]).build();
+    /// registry.register(Server::stdio("a-1", "a", "analytics-server"))?;
+    /// let refused = registry.register(Server::stdio("b-1", "b", "sh").arg("-c").arg("rm -r /")).unwrap_err();
+    /// assert!(refused.to_string().starts_with("connection.command: \"sh\" is not among the commands"));
+    /// # drop(driver);
+    /// # Ok::<(), tower_mcp_gateway::registry::RegisterError>(())
+    /// ```
+    pub fn commands(mut self, commands: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.commands = Some(commands.into_iter().map(Into::into).collect());
         self
     }
 
@@ -154,14 +177,15 @@ impl<C, E> Builder<C, E> {
     where
         F: Fn(&Server) -> U,
     {
-        let Self { name, policies, strategy, naming, settings, thresholds, timing, wrap, endpoint, .. } = self;
-        Builder { name, policies, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
+        let Self { name, policies, commands, strategy, naming, settings, thresholds, timing, wrap, endpoint, .. } =
+            self;
+        Builder { name, policies, commands, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
     }
 
     /// Replaces what wraps each endpoint's service for the calls of clients.
     pub fn endpoint<F>(self, endpoint: F) -> Builder<C, F> {
-        let Self { name, policies, strategy, naming, settings, thresholds, timing, wrap, connect, .. } = self;
-        Builder { name, policies, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
+        let Self { name, policies, commands, strategy, naming, settings, thresholds, timing, wrap, connect, .. } = self;
+        Builder { name, policies, commands, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
     }
 
     /// Wraps each pool, which is all servers of one name with retries and balancing, in layers of your own.
@@ -196,6 +220,7 @@ impl<C, E> Builder<C, E> {
         let shared = Arc::new(Shared {
             name: self.name.as_str().into(),
             policies: self.policies,
+            commands: self.commands,
             members: watch::Sender::new(Members::default()),
             changes: watch::Sender::new(0),
             hub: Hub::new(tables.clone(), board.subscribe()),

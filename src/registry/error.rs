@@ -13,6 +13,9 @@ pub enum RegisterError {
     /// Ids are unique.
     #[error("id: a server {:?} is registered already; unregister it first", .0.as_str())]
     Duplicate(EndpointId),
+    /// The [commands](super::Builder::commands) that may be registered at run time are others.
+    #[error("connection.command: {0:?} is not among the commands that may be registered at run time")]
+    Command(String),
     /// Nothing to unregister.
     #[error("id: no server {:?} is registered", .0.as_str())]
     Unknown(EndpointId),

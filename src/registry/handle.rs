@@ -1,4 +1,4 @@
-use super::{Builder, Changes, Entry, Measured, RegisterError, Server, member::Member};
+use super::{Builder, Changes, Connection, Entry, Measured, RegisterError, Server, member::Member};
 use crate::{
     EndpointId,
     health::{Board, HealthCheck},
@@ -40,6 +40,8 @@ pub struct Registry {
 pub(super) struct Shared {
     pub(super) name: Box<str>,
     pub(super) policies: Policies,
+    /// The commands that may be registered at run time; any where nothing is said.
+    pub(super) commands: Option<Arc<[String]>>,
     pub(super) members: watch::Sender<Members>,
     pub(super) changes: watch::Sender<u64>,
     pub(super) tables: Arc<Tables<Table>>,
@@ -153,6 +155,11 @@ impl Registry {
     ///
     /// [`RegisterError`] names the field that is wrong, or says that the id is taken, the registry full or closed.
     pub fn register(&self, server: Server) -> Result<(), RegisterError> {
+        if let (Some(allowed), Connection::Stdio { command, .. }) = (&self.shared.commands, server.connection())
+            && !allowed.contains(command)
+        {
+            return Err(RegisterError::Command(command.clone()));
+        }
         self.admit(server, false)
     }
 
