@@ -1,5 +1,5 @@
 use super::{
-    accept::Accept,
+    accept::{Accept, Workers},
     admin::Admin,
     console::Console,
     reload::Source,
@@ -68,11 +68,12 @@ pub(super) async fn serve(config: Config, faces: Faces, source: Source, json: bo
     let accept = {
         let (routes, drained) = (Routes::new(gateway.clone(), ready.clone()).origin(origin), drained.clone());
         let (limits, metrics) = (limits.clone(), gateway.metrics().clone());
+        let workers = Arc::new(Workers::per_core()?);
         async move {
             let Some(listener) = listener else { return };
             // The listener stays open during the drain, so that probes are told 503 and not left to guess from a
             // refusal.
-            bounded(listener, &limits, &metrics).serve(routes, drained.cancelled_owned()).await;
+            bounded(listener, &limits, &metrics).workers(workers).serve(routes, drained.cancelled_owned()).await;
         }
     };
     let admin = {

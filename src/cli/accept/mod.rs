@@ -8,11 +8,14 @@ mod connection;
 mod framing;
 mod phase;
 mod stream;
+mod workers;
+
+pub use self::workers::Workers;
 
 use crate::metrics::Metrics;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
@@ -44,6 +47,7 @@ pub struct Accept {
     limits: Limits,
     grace: Duration,
     metrics: Metrics,
+    workers: Option<Arc<Workers>>,
 }
 
 /// How long a connection may take for what.
@@ -70,7 +74,7 @@ impl Accept {
     /// answered 431.
     pub fn new(listener: TcpListener) -> Self {
         let limits = Limits { head: Self::HEAD, idle: Self::IDLE, stall: Self::STALL };
-        Self { listener, limits, grace: Duration::from_secs(30), metrics: Metrics::default() }
+        Self { listener, limits, grace: Duration::from_secs(30), metrics: Metrics::default(), workers: None }
     }
 
     /// Sets how long a client may take to send a request head, from its first byte (or from the connection's
@@ -94,6 +98,13 @@ impl Accept {
     #[must_use]
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.limits.stall = limit;
+        self
+    }
+
+    /// Serves each connection on one of `workers`, in turn, rather than on the runtime that accepts it.
+    #[must_use]
+    pub fn workers(mut self, workers: Arc<Workers>) -> Self {
+        self.workers = Some(workers);
         self
     }
 
@@ -122,7 +133,7 @@ impl Accept {
         S::Future: Send,
         B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let Self { listener, limits, grace, metrics } = self;
+        let Self { listener, limits, grace, metrics, workers } = self;
         let (connections, closing, cut) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         tokio::pin!(stop);
         loop {
@@ -131,9 +142,24 @@ impl Accept {
                 accepted = next(&listener) => accepted,
             };
             tracing::debug!(%peer, "connection accepted");
-            let connection = connection::serve(stream, service.clone(), (limits, metrics.clone()), closing.clone());
-            let cut = cut.clone();
-            connections.spawn(async move { cut.run_until_cancelled(connection).await });
+            let (service, limits, closing, cut) =
+                (service.clone(), (limits, metrics.clone()), closing.clone(), cut.clone());
+            match &workers {
+                None => {
+                    let connection = connection::serve(stream, service, limits, closing);
+                    connections.spawn(async move { cut.run_until_cancelled(connection).await });
+                }
+                Some(workers) => {
+                    let Ok(stream) = stream.into_std() else { continue };
+                    let connection = async move {
+                        // Known to the worker's own reactor from here on.
+                        let Ok(stream) = TcpStream::from_std(stream) else { return };
+                        connection::serve(stream, service, limits, closing).await;
+                    };
+                    let connection = async move { cut.run_until_cancelled(connection).await };
+                    connections.spawn_on(connection, workers.next());
+                }
+            }
         }
         drop(listener);
         closing.cancel();

@@ -1,22 +1,37 @@
 use super::{connection::Connection, head::Framing};
 use std::{
+    array,
+    hash::{DefaultHasher, Hash, Hasher},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
-use tokio::{runtime::Handle, sync::Notify, time::Instant};
+use tokio::{
+    runtime::{Handle, Id},
+    sync::Notify,
+    time::Instant,
+};
 
 /// How long an idle connection is kept. The servers people run close theirs after 5 s; a request that meets such a
 /// closing connection cannot be told from one that was executed, so ours goes first.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// Idle connections kept: what a burst leaves behind beyond them is closed.
+/// Idle connections kept by one part of a pool: what a burst leaves behind beyond them is closed.
 const MAX_IDLE: usize = 128;
 
+/// Parts of a pool: enough that the threads of a program that runs one runtime each seldom meet in one.
+const SHARDS: usize = 16;
+
 /// The idle connections of one server, the latest used first.
+///
+/// A connection is used again by the runtime that opened it alone, whose thread is the one it wakes: on another's, each
+/// answer would cross from thread to thread.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct Pool([Arc<Shard>; SHARDS]);
+
+#[derive(Debug)]
+struct Shard {
     state: Mutex<State>,
     stirred: Arc<Stirred>,
     /// Wakes whoever waits for `stirred`; idle connections carry it.
@@ -43,6 +58,7 @@ struct State {
 #[derive(Debug)]
 struct Idle {
     connection: Box<Connection>,
+    home: Id,
     /// What is still to come of the last answer, and is of no interest.
     rest: Framing,
     since: Instant,
@@ -57,6 +73,12 @@ enum Fate {
 
 impl Default for Pool {
     fn default() -> Self {
+        Self(array::from_fn(|_| Arc::default()))
+    }
+}
+
+impl Default for Shard {
+    fn default() -> Self {
         let stirred = Arc::<Stirred>::default();
         Self { state: Mutex::default(), waker: stirred.clone().into(), stirred }
     }
@@ -65,14 +87,36 @@ impl Default for Pool {
 impl Pool {
     /// A connection on which nothing has come since its last answer.
     pub(super) fn take(&self) -> Option<Box<Connection>> {
+        let home = Handle::try_current().ok()?.id();
+        self.shard(home).take(home)
+    }
+
+    /// Keeps a connection for the next request, once `rest` of the last answer has come.
+    pub(super) fn put(&self, connection: Box<Connection>, rest: Framing) {
+        // Without a runtime nobody would close it in time.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let idle = Idle { connection, home: runtime.id(), rest, since: Instant::now() };
+        self.shard(idle.home).put(idle, &runtime);
+    }
+
+    fn shard(&self, home: Id) -> &Arc<Shard> {
+        let mut hasher = DefaultHasher::new();
+        home.hash(&mut hasher);
+        &self.0[hasher.finish() as usize % SHARDS]
+    }
+}
+
+impl Shard {
+    fn take(&self, home: Id) -> Option<Box<Connection>> {
         let mut dead = Vec::new();
         let mut state = self.state();
         let mut at = state.idle.len();
         while at > 0 {
             at -= 1;
-            match state.idle[at].fate(Waker::noop()) {
-                Fate::Free => return Some(state.idle.remove(at).connection),
-                Fate::Busy => {}
+            let idle = &mut state.idle[at];
+            match idle.fate(Waker::noop()) {
+                Fate::Free if idle.home == home => return Some(state.idle.remove(at).connection),
+                Fate::Free | Fate::Busy => {}
                 // Closed when the lock is free again.
                 Fate::Dead => dead.push(state.idle.remove(at)),
             }
@@ -80,9 +124,7 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection for the next request, once `rest` of the last answer has come.
-    pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>, rest: Framing) {
-        let mut idle = Idle { connection, rest, since: Instant::now() };
+    fn put(self: &Arc<Self>, mut idle: Idle, runtime: &Handle) {
         if let Fate::Dead = idle.fate(&self.waker) {
             return;
         }
@@ -93,22 +135,17 @@ impl Pool {
         drop(state);
         drop(surplus);
         if !reaped {
-            self.clone().reap();
+            self.reap(runtime);
         }
     }
 
     /// Closes connections that stay idle or that the server closes, for as long as there are any.
-    fn reap(self: Arc<Self>) {
-        let Ok(runtime) = Handle::try_current() else {
-            // Nobody can wait here, so the next one to put a connection back tries again.
-            self.state().reaped = false;
-            return;
-        };
-        let (pool, stirred) = (Arc::downgrade(&self), self.stirred.clone());
+    fn reap(self: &Arc<Self>, runtime: &Handle) {
+        let (shard, stirred) = (Arc::downgrade(self), self.stirred.clone());
         runtime.spawn(async move {
             loop {
                 let _ = tokio::time::timeout(IDLE / 2, stirred.0.notified()).await;
-                if Weak::upgrade(&pool).is_none_or(|pool| pool.sweep()) {
+                if Weak::upgrade(&shard).is_none_or(|shard| shard.sweep()) {
                     return;
                 }
             }
