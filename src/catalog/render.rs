@@ -96,9 +96,9 @@ impl Array {
 
     pub(super) fn finish(mut self) -> Json {
         self.out.push(b']');
-        let mut out = b"{".to_vec();
+        let mut out = open(self.freshness);
         push_member(&mut out, self.member, &self.out);
-        close(out, self.freshness)
+        close(out)
     }
 }
 
@@ -128,19 +128,26 @@ fn edited(object: &[u8], is_out: impl Fn(&str, &str) -> bool) -> Option<Bytes> {
     object::edit(object, &[Edit::Remove(&out?)]).ok()
 }
 
-/// Every cacheable result ends with what 2026-07-28 demands; older clients skip what they do not know.
-fn close(mut out: Vec<u8>, freshness: Option<Freshness>) -> Json {
+/// Every cacheable result begins with what 2026-07-28 demands, so that whoever looks for it finds it at once; older
+/// clients skip what they do not know.
+fn open(freshness: Option<Freshness>) -> Vec<u8> {
     let Freshness { ttl_ms, public } = freshness.unwrap_or(Freshness::NONE);
+    let mut out = b"{".to_vec();
+    push_member(&mut out, "resultType", b"\"complete\"");
     push_member(&mut out, "ttlMs", ttl_ms.to_string().as_bytes());
     push_member(&mut out, "cacheScope", if public { b"\"public\"" } else { b"\"private\"" });
-    push_member(&mut out, "resultType", b"\"complete\"");
+    out
+}
+
+fn close(mut out: Vec<u8>) -> Json {
     out.push(b'}');
     Json::trusted(out.into())
 }
 
 /// The result of `server/discover`.
 pub(super) fn discover<S>(merge: &Merge, parts: &[Part<S>]) -> Json {
-    let mut out = b"{".to_vec();
+    let freshness = parts.iter().flat_map(Part::listings).filter_map(|(_, listing)| listing.freshness);
+    let mut out = open(freshness.reduce(Freshness::and));
     let versions = [Revision::LATEST_MODERN.as_str()];
     push_member(&mut out, "supportedVersions", &serde_json::to_vec(&versions).expect("strings are JSON"));
     push_member(&mut out, "capabilities", &capabilities(parts));
@@ -151,8 +158,7 @@ pub(super) fn discover<S>(merge: &Merge, parts: &[Part<S>]) -> Json {
     }
     let info = serde_json::json!({meta::SERVER_INFO: {"name": merge.name, "version": merge.version}});
     push_member(&mut out, meta::META, info.to_string().as_bytes());
-    let freshness = parts.iter().flat_map(Part::listings).filter_map(|(_, listing)| listing.freshness);
-    close(out, freshness.reduce(Freshness::and))
+    close(out)
 }
 
 /// Tools, prompts and resources stand there whatever the servers have: the gateway answers these lists in any case, a

@@ -1,6 +1,7 @@
 use super::{
     Body,
     error::{Refusal, bare, retry_after},
+    message::Message,
     running::Running,
     writer::Writer,
 };
@@ -25,8 +26,8 @@ where
     let first = match timeout(PATIENCE, events.next()).await {
         Ok(Some(Ok(event @ (Event::Note(_) | Event::Ask(_))))) => Some(Ok(event)),
         Ok(Some(Ok(Event::Done(outcome)))) => {
-            let (status, body) = writer.whole(outcome);
-            return json(status, body);
+            let (status, message) = writer.done(outcome);
+            return json(status, message);
         }
         Ok(Some(Err(error))) => {
             let problem = writer.failed(&*error);
@@ -50,7 +51,7 @@ pub(super) fn message(writer: &Writer, event: Result<Event, BoxError>) -> Option
     match event {
         Ok(Event::Note(note)) => Some(writer.note(&note)),
         Ok(Event::Ask(_)) => None,
-        Ok(Event::Done(outcome)) => Some(writer.done(outcome).1),
+        Ok(Event::Done(outcome)) => Some(writer.done(outcome).1.into_bytes()),
         Err(error) => Some(writer.problem(&writer.failed(&*error))),
     }
 }
@@ -63,8 +64,8 @@ pub(super) async fn deliver(mut running: Running) -> Result<Response<Body>, Refu
     }
 }
 
-pub(super) fn json(status: StatusCode, message: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(message.into());
+pub(super) fn json(status: StatusCode, message: impl Into<Message>) -> Response<Body> {
+    let mut response = Response::new(Body::from(message.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

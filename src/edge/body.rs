@@ -1,9 +1,9 @@
+use super::message::Message;
 use crate::sse;
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 use std::{
-    collections::VecDeque,
     convert::Infallible,
     fmt,
     future::Future,
@@ -20,20 +20,13 @@ use tokio::time::{Instant, Sleep, sleep};
 pub struct Body(Kind);
 
 enum Kind {
-    Full(Bytes),
-    /// One after another; none is empty.
-    Pieces(VecDeque<Bytes>),
+    Full(Message),
     Stream(Box<Frames>),
 }
 
 impl Body {
-    pub(super) const fn empty() -> Self {
-        Self(Kind::Full(Bytes::new()))
-    }
-
-    /// A large answer, whose middle is the result as it came rather than a copy.
-    pub(super) fn pieces(pieces: [Bytes; 3]) -> Self {
-        Self(Kind::Pieces(pieces.into_iter().filter(|piece| !piece.is_empty()).collect()))
+    pub(super) fn empty() -> Self {
+        Bytes::new().into()
     }
 
     /// A stream of whole frames, with a comment whenever none came for `keep_alive`.
@@ -49,9 +42,15 @@ impl Body {
     }
 }
 
+impl From<Message> for Body {
+    fn from(message: Message) -> Self {
+        Self(Kind::Full(message))
+    }
+}
+
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(Kind::Full(bytes))
+        Message::from(bytes).into()
     }
 }
 
@@ -61,9 +60,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = match &mut self.get_mut().0 {
-            Kind::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Full(bytes) => Poll::Ready(Some(std::mem::take(bytes))),
-            Kind::Pieces(pieces) => Poll::Ready(pieces.pop_front()),
+            Kind::Full(message) => Poll::Ready(message.piece()),
             Kind::Stream(frames) => frames.poll_next(cx),
         };
         frame.map(|frame| frame.map(|bytes| Ok(Frame::data(bytes))))
@@ -71,16 +68,14 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Full(bytes) => bytes.is_empty(),
-            Kind::Pieces(pieces) => pieces.is_empty(),
+            Kind::Full(message) => message.len() == 0,
             Kind::Stream(frames) => frames.inner.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Pieces(pieces) => SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum()),
+            Kind::Full(message) => SizeHint::with_exact(message.len() as u64),
             Kind::Stream(_) => SizeHint::default(),
         }
     }
@@ -89,8 +84,7 @@ impl http_body::Body for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Full(bytes) => write!(f, "Body({} bytes)", bytes.len()),
-            Kind::Pieces(pieces) => write!(f, "Body({} pieces)", pieces.len()),
+            Kind::Full(message) => write!(f, "Body({} bytes)", message.len()),
             Kind::Stream(_) => f.write_str("Body(stream)"),
         }
     }

@@ -106,6 +106,7 @@ mod incoming;
 mod layer;
 #[cfg(feature = "legacy")]
 mod legacy;
+mod message;
 mod modern;
 mod running;
 mod service;

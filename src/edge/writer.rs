@@ -1,6 +1,6 @@
-use super::Body;
 #[cfg(feature = "legacy")]
 use super::legacy::results;
+use super::message::Message;
 use crate::{
     BoxError, Method,
     error::{Problem, explain},
@@ -63,34 +63,16 @@ impl Writer {
     }
 
     /// The answer, with the status of a response that holds nothing else.
-    pub(super) fn done(&self, outcome: Outcome) -> (StatusCode, Bytes) {
+    pub(super) fn done(&self, outcome: Outcome) -> (StatusCode, Message) {
         match outcome {
             Outcome::Result(result) => (StatusCode::OK, self.result(result)),
             Outcome::Error(error) => {
                 let status = status(&error);
-                (self.status(status), self.error(error))
+                (self.status(status), self.error(error).into())
             }
             Outcome::Accepted => {
                 let problem = self.failed(&*BoxError::from("a request was taken for a notification"));
-                (problem.status, self.problem(&problem))
-            }
-        }
-    }
-
-    /// [`done`](Self::done) as the body of a response that holds nothing else. A large result is not copied for it:
-    /// clients that read slowly would each hold two.
-    pub(super) fn whole(&self, outcome: Outcome) -> (StatusCode, Body) {
-        match (&self.kind, outcome) {
-            (Kind::Modern { cacheable }, Outcome::Result(result)) if result.as_bytes().len() > LARGE => {
-                let Some(head) = opening(&self.id, &result, stamps(*cacheable), 0) else {
-                    return (StatusCode::OK, self.result(result).into());
-                };
-                let rest = result.into_bytes().slice(1..);
-                (StatusCode::OK, Body::pieces([head.into(), rest, Bytes::from_static(b"}")]))
-            }
-            (_, outcome) => {
-                let (status, message) = self.done(outcome);
-                (status, message.into())
+                (problem.status, self.problem(&problem).into())
             }
         }
     }
@@ -120,7 +102,7 @@ impl Writer {
         self.error(problem.to_json())
     }
 
-    fn result(&self, result: Json) -> Bytes {
+    fn result(&self, result: Json) -> Message {
         let stamps = match &self.kind {
             Kind::Modern { cacheable } => stamps(*cacheable),
             Kind::Listen => return stamped(&self.id, &self.tagged(result), &STAMPS[..1]),
@@ -131,7 +113,7 @@ impl Writer {
                     method if *method == Method::TOOLS_LIST => results::listed(result),
                     _ => result,
                 };
-                return write::result(&self.id, &result);
+                return stamped(&self.id, &result, &[]);
             }
         };
         stamped(&self.id, &result, stamps)
@@ -163,23 +145,15 @@ fn stamps(cacheable: bool) -> &'static [(&'static str, &'static str)] {
     if cacheable { &STAMPS } else { &STAMPS[..1] }
 }
 
-/// Below this a copy costs less than another piece to write.
-const LARGE: usize = 64 << 10;
-
-/// A frame with the result, and with those of `stamps` it lacks; its bytes are copied once, into the frame.
-fn stamped(id: &Id, result: &Json, stamps: &[(&str, &str)]) -> Bytes {
-    let Some(mut out) = opening(id, result, stamps, result.as_bytes().len()) else { return write::result(id, result) };
-    out.extend_from_slice(&result.as_bytes()[1..]);
-    out.push(b'}');
-    out.into()
-}
-
-/// What a frame holds before the first member of the result, with `room` for more; `None` if the result is no object.
-fn opening(id: &Id, result: &Json, stamps: &[(&str, &str)], room: usize) -> Option<Vec<u8>> {
-    let rest = result.as_bytes().strip_prefix(b"{")?;
+/// A frame with the result, and with those of `stamps` it lacks.
+fn stamped(id: &Id, result: &Json, stamps: &[(&str, &str)]) -> Message {
+    if !result.as_bytes().starts_with(b"{") {
+        return write::result(id, result).into();
+    }
+    let rest = result.as_bytes().slice(1..);
     let absent = stamps.iter().filter(|(key, _)| !has(result, key));
     // 128: the fixed members and all stamps.
-    let mut out = Vec::with_capacity(room + id.as_str().len() + 128);
+    let mut out = Vec::with_capacity(id.as_str().len() + 128);
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
     out.extend_from_slice(id.as_str().as_bytes());
     out.extend_from_slice(b",\"result\":{");
@@ -189,12 +163,12 @@ fn opening(id: &Id, result: &Json, stamps: &[(&str, &str)], room: usize) -> Opti
     if out.last() != Some(&b'{') && !rest.trim_ascii_start().starts_with(b"}") {
         out.push(b',');
     }
-    Some(out)
+    Message::around(out, rest, b"}")
 }
 
 /// Whether an object has the member. Most results do not even hold its name, which is seen without parsing.
 fn has(result: &Json, key: &str) -> bool {
-    memmem::find(result.as_bytes(), key.as_bytes()).is_some() && result.member(key).is_some()
+    memmem::find(result.as_bytes(), key.as_bytes()).is_some() && result.first(key).is_some()
 }
 
 /// The status of a response that is a server's error (2026-07-28, "basic/transports/streamable-http").
@@ -226,20 +200,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_answer_is_the_same_in_pieces() {
-        let long = "x".repeat(LARGE);
+        let long = "x".repeat(64 << 10);
         for result in [
             format!(r#"{{"content":"{long}"}}"#),
             format!(r#"{{ "resultType":"complete","ttlMs":1,"cacheScope":"public","content":"{long}"}}"#),
-            format!("{{{}}}", " ".repeat(LARGE)),
-            format!("[{}]", "1,".repeat(LARGE) + "1"),
+            format!("{{{}}}", " ".repeat(64 << 10)),
+            format!("[{}]", "1,".repeat(64 << 10) + "1"),
         ] {
             for method in [Method::TOOLS_CALL, Method::TOOLS_LIST, Method::LISTEN] {
                 let writer = Writer::modern(Id::from(7), &method);
                 let outcome = || Outcome::Result(Json::parse(result.clone()).unwrap());
-                let (status, body) = writer.whole(outcome());
+                let (status, message) = writer.done(outcome());
+                let body = super::super::Body::from(message.clone());
                 let size = http_body::Body::size_hint(&body).exact().unwrap();
                 let whole = body.collect().await.unwrap().to_bytes();
-                assert_eq!((status, &whole), (StatusCode::OK, &writer.done(outcome()).1));
+                assert_eq!((status, &whole), (StatusCode::OK, &message.into_bytes()));
                 assert_eq!(size, whole.len() as u64);
                 Json::parse(whole).unwrap();
             }
@@ -281,7 +256,7 @@ mod tests {
             if listens {
                 value["_meta"]["io.modelcontextprotocol/subscriptionId"] = json!(7);
             }
-            let written: Value = serde_json::from_slice(&frame).unwrap();
+            let written: Value = serde_json::from_slice(&frame.into_bytes()).unwrap();
             prop_assert_eq!(written, json!({ "jsonrpc": "2.0", "id": 7, "result": value }));
         }
     }

@@ -84,6 +84,11 @@ impl Json {
         Self(bytes)
     }
 
+    /// Whether both are the very same bytes in memory, which is more than being equal and costs nothing to find out.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.0.as_ptr() == other.0.as_ptr() && self.0.len() == other.0.len()
+    }
+
     /// The JSON text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("checked when the value was made")
@@ -106,6 +111,12 @@ impl Json {
     /// [`Malformed`] if the value has another shape.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Malformed> {
         Ok(serde_json::from_slice(&self.0)?)
+    }
+
+    /// The first member `key` of an object, found without a look at what follows it: for large results, of which clients
+    /// take what they take.
+    pub(crate) fn first(&self, key: &str) -> Option<Json> {
+        object::first(&self.0, key)
     }
 
     /// The member `key` of an object; `None` if there is none, or if this is no object.

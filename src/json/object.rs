@@ -65,6 +65,24 @@ pub fn get(object: &Bytes, key: &str) -> Result<Option<Json>, Malformed> {
     Ok(found)
 }
 
+/// The first member of this name in an object that was checked before; what stands behind it is not looked at.
+pub(super) fn first(object: &Bytes, key: &str) -> Option<Json> {
+    let mut scanner = Scanner::new(object);
+    if !scanner.enter(b'{') {
+        return None;
+    }
+    loop {
+        let name = scanner.key().ok()?;
+        let value = scanner.value().ok()?;
+        if name == key {
+            return Some(Json::trusted(object.slice_ref(value)));
+        }
+        if !scanner.take(b',') {
+            return None;
+        }
+    }
+}
+
 /// The object with its members changed; everything else keeps its bytes and its order, the white space between
 /// members apart.
 ///

@@ -57,7 +57,7 @@ fn answer<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions, eleme
         Ok(Incoming::Request { id, method, params }) => {
             let writer = Writer::legacy(id.clone(), &method);
             if let Some(outcome) = local(entry, &method, &params) {
-                return Some(one(writer.done(outcome).1));
+                return Some(one(writer.done(outcome).1.into_bytes()));
             }
             let ticket = entry.begin(&id);
             ticket.and_then(|ticket| Dialogue::start(inner, entry, ticket, writer, (method, params, extensions)))
@@ -81,7 +81,7 @@ fn answer<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions, eleme
 }
 
 fn one(message: Bytes) -> Answers {
-    Box::pin(stream::iter([Said::Last(message, None)]))
+    Box::pin(stream::iter([Said::Last(message.into(), None)]))
 }
 
 /// One array where only answers come, and come soon; an event stream otherwise.
@@ -100,7 +100,7 @@ async fn respond(entry: &Arc<Entry>, answers: Vec<Answers>, keep_alive: Duration
         };
         match next {
             None => return array(&collected),
-            Some(Said::Last(message, _)) => collected.push(message),
+            Some(Said::Last(message, _)) => collected.push(message.into_bytes()),
             Some(Said::Meanwhile(message)) => {
                 collected.push(message);
                 break;

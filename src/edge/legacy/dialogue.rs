@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Method,
-    edge::{error::Refusal, running::Inner, writer::Writer},
+    edge::{error::Refusal, message::Message, running::Inner, writer::Writer},
     json::Params,
     reply::Event,
 };
@@ -27,13 +27,14 @@ pub(super) enum Said {
     /// A note, or a question.
     Meanwhile(Bytes),
     /// The answer, with when to come again where it says so.
-    Last(Bytes, Option<Duration>),
+    Last(Message, Option<Duration>),
 }
 
 impl Said {
     pub(super) fn into_message(self) -> Bytes {
         match self {
-            Said::Meanwhile(message) | Said::Last(message, _) => message,
+            Said::Meanwhile(message) => message,
+            Said::Last(message, _) => message.into_bytes(),
         }
     }
 }
@@ -94,7 +95,7 @@ impl Dialogue {
             Ok(Event::Done(outcome)) => Some(Said::Last(self.writer.done(outcome).1, None)),
             Err(error) => {
                 let problem = self.writer.failed(&*error);
-                Some(Said::Last(self.writer.problem(&problem), problem.retry_after))
+                Some(Said::Last(self.writer.problem(&problem).into(), problem.retry_after))
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::json::{
 };
 use memchr::memmem;
 use serde_json::value::RawValue;
+use std::cell::RefCell;
 
 /// A tool's result without a `structuredContent` that is no object: 2026-07-28 allows any value there. What it says is
 /// in the text as well.
@@ -14,7 +15,7 @@ pub(in crate::edge) fn called(result: Json) -> Json {
     if memmem::find(result.as_bytes(), KEY.as_bytes()).is_none() {
         return result;
     }
-    match result.member(KEY) {
+    match result.first(KEY) {
         Some(content) if !content.as_bytes().starts_with(b"{") => {
             object::edit(result.as_bytes(), &[Edit::Remove(KEY)]).map_or(result, Json::trusted)
         }
@@ -22,8 +23,26 @@ pub(in crate::edge) fn called(result: Json) -> Json {
     }
 }
 
-/// A list of tools without each `outputSchema` that is of no object: 2026-07-28 allows any schema there.
+thread_local! {
+    /// The last list that was looked through on this thread, and what became of it: a gateway answers with the same bytes
+    /// until its table changes.
+    static LATEST: RefCell<Option<(Json, Json)>> = const { RefCell::new(None) };
+}
+
+/// A list of tools as [`fit`] leaves it; the same bytes are looked through once.
 pub(in crate::edge) fn listed(result: Json) -> Json {
+    LATEST.with_borrow_mut(|latest| match latest {
+        Some((given, answer)) if given.is_same(&result) => answer.clone(),
+        _ => {
+            let answer = fit(result.clone());
+            *latest = Some((result, answer.clone()));
+            answer
+        }
+    })
+}
+
+/// A list of tools without each `outputSchema` that is of no object: 2026-07-28 allows any schema there.
+fn fit(result: Json) -> Json {
     if memmem::find(result.as_bytes(), SCHEMA.as_bytes()).is_none() {
         return result;
     }

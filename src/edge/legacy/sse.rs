@@ -184,7 +184,7 @@ pub(in crate::edge) fn request<S: Inner>(
         return Ok(());
     }
     if let Some(outcome) = local(entry, &method, &params) {
-        let (entry, answer) = (entry.clone(), writer.done(outcome).1);
+        let (entry, answer) = (entry.clone(), writer.done(outcome).1.into_bytes());
         tokio::spawn(async move {
             send(&entry, ticket.token(), answer).await;
         });
@@ -220,7 +220,7 @@ async fn initialize<S: Inner>(
     let Some(greeted) = entry.ended().run_until_cancelled(greeted).await else { return };
     let message = match greeted {
         Ok((client, outcome)) => match client.is_none_or(|client| entry.introduce(client)) {
-            true => writer.done(outcome).1,
+            true => writer.done(outcome).1.into_bytes(),
             false => writer.problem(&Problem::rpc(400, -32600, "the session is initialized already")),
         },
         Err(error) => writer.problem(&writer.failed(&*error)),

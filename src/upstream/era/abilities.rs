@@ -4,6 +4,7 @@ use crate::{
     meta,
     reply::Ask,
 };
+use std::{cell::RefCell, ops::Deref, sync::Arc};
 
 /// Extensions are passed on as they are; a client that says more about them than this is taken to have none.
 const MAX_REST: usize = 8 << 10;
@@ -21,11 +22,61 @@ pub(super) struct Abilities {
     rest: String,
 }
 
+/// What a client declares, and how it is declared at a server in its place.
+#[derive(Debug)]
+pub(super) struct Declared {
+    abilities: Abilities,
+    pub(super) declaration: Arc<str>,
+}
+
+thread_local! {
+    /// What was read last on this thread: every call of a client declares the same, and most clients do.
+    static LATEST: RefCell<Option<Read>> = const { RefCell::new(None) };
+}
+
+struct Read {
+    text: Box<[u8]>,
+    declared: Arc<Declared>,
+}
+
+impl Declared {
+    fn read(declared: &Json) -> Arc<Self> {
+        LATEST.with_borrow_mut(|latest| match latest {
+            Some(read) if *read.text == declared.as_bytes()[..] => read.declared.clone(),
+            _ => {
+                let (text, declared) =
+                    (declared.as_bytes()[..].into(), Arc::new(Self::new(Abilities::parse(declared))));
+                *latest = Some(Read { text, declared: declared.clone() });
+                declared
+            }
+        })
+    }
+
+    fn new(abilities: Abilities) -> Self {
+        let declaration = abilities.declaration();
+        Self { abilities, declaration }
+    }
+}
+
+impl Default for Declared {
+    fn default() -> Self {
+        Self::new(Abilities::default())
+    }
+}
+
+impl Deref for Declared {
+    type Target = Abilities;
+
+    fn deref(&self) -> &Abilities {
+        &self.abilities
+    }
+}
+
 impl Abilities {
     /// What the client of this call declares.
-    pub(super) fn of(call: &Call) -> Self {
+    pub(super) fn of(call: &Call) -> Arc<Declared> {
         let declared = call.params.meta_member(meta::CLIENT_CAPABILITIES);
-        declared.map_or_else(Self::default, |declared| Self::parse(&declared))
+        declared.map_or_else(Arc::default, |declared| Declared::read(&declared))
     }
 
     fn parse(declared: &Json) -> Self {
@@ -67,7 +118,7 @@ impl Abilities {
     }
 
     /// The `capabilities` of `initialize`. A client's roots do not change as far as its server is told: it asks again.
-    pub(super) fn declaration(&self) -> Box<str> {
+    pub(super) fn declaration(&self) -> Arc<str> {
         let mut members = String::new();
         members.push_str(match (self.form, self.url) {
             (false, false) => "",

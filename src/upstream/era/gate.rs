@@ -79,7 +79,7 @@ pub(super) fn reply(reply: Reply, call: &Call, park: &Arc<Park>) -> Reply {
         Ok(outcome) if whose == Whose::Modern => Reply::single(required(outcome, call, park)),
         Ok(outcome) => Reply::single(outcome),
         Err(events) => {
-            let parked = Some(Parked::new(events, Abilities::of(call)));
+            let parked = Some(Parked::new(events, Abilities::clone(&Abilities::of(call))));
             Reply::stream(Gate {
                 call: call.clone(),
                 park: park.clone(),
@@ -96,7 +96,7 @@ pub(super) fn reply(reply: Reply, call: &Call, park: &Arc<Park>) -> Reply {
 /// Goes on with a parked call, after the answers that the retry brought.
 pub(super) fn resume(mut parked: Parked, retry: &Call, park: &Arc<Park>) -> Reply {
     parked.answer(retry);
-    parked.declare(Abilities::of(retry));
+    parked.declare(Abilities::clone(&Abilities::of(retry)));
     let (call, park, parked) = (retry.clone(), park.clone(), Some(parked));
     Reply::stream(Gate { call, park, whose: Whose::Modern, parked, resumed: true, lacked: None, gathering: None })
 }

@@ -45,7 +45,7 @@ pub(super) struct Greeting {
     pub(super) opening: Opening,
     /// The `clientInfo` and `capabilities` of `initialize`.
     pub(super) client_info: Json,
-    pub(super) declaration: Box<str>,
+    pub(super) declaration: Arc<str>,
 }
 
 /// Makes the handshake on the present connection.

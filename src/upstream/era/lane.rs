@@ -22,13 +22,13 @@ pub(super) struct Lane {
     running: Mutex<Option<(u64, Handshake)>>,
     /// The `clientInfo` and `capabilities` it is opened with.
     client_info: Json,
-    declaration: Box<str>,
+    declaration: Arc<str>,
 }
 
 impl Usable for Lane {}
 
 impl Lane {
-    pub(super) fn new(client_info: Json, declaration: Box<str>) -> Self {
+    pub(super) fn new(client_info: Json, declaration: Arc<str>) -> Self {
         Self { agreed: ArcSwapOption::empty(), running: Mutex::new(None), client_info, declaration }
     }
 
@@ -47,7 +47,7 @@ impl Lane {
     pub(super) async fn agree<T: Transport>(
         &self,
         transport: &T,
-        greeting: impl FnOnce(Json, Box<str>) -> Greeting,
+        greeting: impl FnOnce(Json, Arc<str>) -> Greeting,
     ) -> Result<Arc<Agreed>, HandshakeFailed> {
         let handshake = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);

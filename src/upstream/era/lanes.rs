@@ -24,7 +24,7 @@ pub(super) struct Key {
     /// Who the client is: without sessions, all clients of one principal are the same to a server.
     principal: Mark,
     /// The capabilities declared at the server.
-    pub(super) declaration: Box<str>,
+    pub(super) declaration: Arc<str>,
     /// Counts lanes that are alike, where each has one call at a time.
     nth: usize,
 }
@@ -33,7 +33,7 @@ impl Key {
     pub(super) fn of(call: &Call) -> Self {
         let client = call.session.as_ref().map_or("", |session| session.id());
         let principal = Principal::mark_in(&call.extensions);
-        Self { client: client.into(), principal, declaration: Abilities::of(call).declaration(), nth: 0 }
+        Self { client: client.into(), principal, declaration: Abilities::of(call).declaration.clone(), nth: 0 }
     }
 }
 

@@ -133,7 +133,7 @@ impl<T: Transport> Era<T> {
 
     /// The same server over a connection of one client alone, which is told of that client. What waits for answers waits
     /// in one place for all connections.
-    pub(super) fn dedicated(&self, transport: T, client_info: Json, declaration: Box<str>) -> Self {
+    pub(super) fn dedicated(&self, transport: T, client_info: Json, declaration: Arc<str>) -> Self {
         let all = &*self.conversation;
         let conversation = Conversation {
             transport: transport.clone(),

@@ -1,0 +1,79 @@
+use bytes::Bytes;
+
+/// A payload below this many bytes is copied into one piece with what stands around it: a second piece costs more to
+/// write than these cost to copy.
+const JOINED: usize = 16 << 10;
+
+/// A message to a client: a payload that is shared with whoever made it, between bytes of its own.
+///
+/// A large result goes from the server's connection to the client's, or from the table to a thousand clients, without
+/// being copied.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    before: Bytes,
+    payload: Bytes,
+    after: &'static [u8],
+}
+
+impl Message {
+    /// The payload between two texts.
+    pub(super) fn around(mut before: Vec<u8>, payload: Bytes, after: &'static [u8]) -> Self {
+        if payload.len() >= JOINED {
+            return Self { before: before.into(), payload, after };
+        }
+        before.reserve_exact(payload.len() + after.len());
+        before.extend_from_slice(&payload);
+        before.extend_from_slice(after);
+        Bytes::from(before).into()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.before.len() + self.payload.len() + self.after.len()
+    }
+
+    /// The next piece, if anything is left.
+    pub(super) fn piece(&mut self) -> Option<Bytes> {
+        [&mut self.before, &mut self.payload].into_iter().find(|piece| !piece.is_empty()).map(std::mem::take).or_else(
+            || {
+                let after = std::mem::take(&mut self.after);
+                (!after.is_empty()).then(|| Bytes::from_static(after))
+            },
+        )
+    }
+
+    /// All of it in one piece, which copies a large one.
+    pub(super) fn into_bytes(self) -> Bytes {
+        if self.payload.is_empty() && self.after.is_empty() {
+            return self.before;
+        }
+        [&self.before[..], &self.payload, self.after].concat().into()
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(before: Bytes) -> Self {
+        Self { before, payload: Bytes::new(), after: b"" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(mut message: Message) -> Vec<Bytes> {
+        std::iter::from_fn(|| message.piece()).collect()
+    }
+
+    #[test]
+    fn a_small_message_is_one_piece_and_a_large_one_shares_its_payload() {
+        let small = Message::around(b"<".to_vec(), Bytes::from_static(b"x"), b">");
+        assert_eq!((small.len(), pieces(small)), (3, vec![Bytes::from_static(b"<x>")]));
+        let payload = Bytes::from(vec![b'x'; JOINED]);
+        let large = Message::around(b"<".to_vec(), payload.clone(), b">");
+        assert_eq!(large.len(), JOINED + 2);
+        assert_eq!(large.clone().into_bytes().len(), JOINED + 2);
+        let pieces = pieces(large);
+        assert_eq!((&pieces[0], &pieces[2]), (&Bytes::from_static(b"<"), &Bytes::from_static(b">")));
+        assert_eq!(pieces[1].as_ptr(), payload.as_ptr());
+    }
+}
