@@ -15,11 +15,13 @@ use tower::{load_shed::error::Overloaded, retry::Policy};
 /// storm inside it.
 const ATTEMPTS: u8 = 3;
 
-/// How often a call that finds every endpoint full looks again, with pauses from [`FIRST_PAUSE`] that double: about a
-/// second in all. A burst of short calls passes in that time; what does not is refused.
-const LOOKS: u8 = 9;
+/// How often a call that finds every endpoint full looks again, with pauses from [`FIRST_PAUSE`] that double up to
+/// [`LONGEST_PAUSE`]: about a second in all. A burst of short calls passes in that time; what does not is refused.
+const LOOKS: u8 = 66;
 /// The pause before a full pool is looked at for the first time again.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// Longer ones would leave places free that a waiting call could have; shorter ones would look in vain for a second.
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// Repeats a call that failed with [`never_sent`]; everything else is passed on as it is.
 ///
@@ -74,7 +76,7 @@ impl NeverSent {
         if self.looks == LOOKS {
             return None;
         }
-        let pause = FIRST_PAUSE * (1 << self.looks);
+        let pause = (FIRST_PAUSE * (1 << self.looks.min(4))).min(LONGEST_PAUSE);
         self.looks += 1;
         // Spread out, or calls that were refused together would come back together.
         Some(Either::Right(sleep(pause.mul_f64(0.5 + fastrand::f64()))))

@@ -90,7 +90,7 @@ async fn a_full_endpoint_is_waited_for_about_a_second() {
         "{:?}",
         begun.elapsed()
     );
-    assert_eq!(calls.load(Ordering::Relaxed) - before, 2 + 9, "a bounded number of looks");
+    assert_eq!(calls.load(Ordering::Relaxed) - before, 2 + 66, "a bounded number of looks");
 }
 
 #[tokio::test]
