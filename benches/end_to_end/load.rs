@@ -1,11 +1,7 @@
 //! Clients that send a call, check its answer, and send the next.
 
 use crate::processes::Middle;
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
