@@ -63,7 +63,7 @@ impl Decoder {
         let Some(end) = memchr::memchr2(b'\n', b'\r', chunk) else {
             let line = self.line.len().saturating_add(chunk.len());
             self.check((self.event.size + line).saturating_sub(LINE_SLACK))?;
-            self.line.extend_from_slice(chunk);
+            self.keep(chunk);
             chunk.clear();
             return Ok(None);
         };
@@ -71,13 +71,26 @@ impl Decoder {
         self.after_cr = chunk[0] == b'\r';
         chunk.advance(1);
         if !self.line.is_empty() {
-            self.line.extend_from_slice(&line);
+            self.keep(&line);
             line = self.line.split().freeze();
         }
         if mem::take(&mut self.at_start) && line.starts_with(BYTE_ORDER_MARK) {
             line.advance(BYTE_ORDER_MARK.len());
         }
         Ok(Some(line))
+    }
+
+    /// Appends to the line that has not ended. Its buffer doubles, but never beyond the largest event: of a line that is
+    /// refused in the end, nothing above the limit was ever held.
+    fn keep(&mut self, piece: &[u8]) {
+        let needed = self.line.len() + piece.len();
+        if needed > self.line.capacity() {
+            let room = (2 * needed).min(self.limit.saturating_add(LINE_SLACK)).max(needed);
+            let mut grown = BytesMut::with_capacity(room);
+            grown.extend_from_slice(&self.line);
+            self.line = grown;
+        }
+        self.line.extend_from_slice(piece);
     }
 
     fn check(&self, size: usize) -> Result<(), TooLarge> {
