@@ -107,6 +107,7 @@ impl Session {
     }
 
     /// Nobody passes anything on any more.
+    #[cfg(feature = "legacy")]
     pub(crate) fn unheard(&self) {
         let old = self.told().waker.take();
         drop(old);

@@ -21,7 +21,7 @@ use tower::Layer;
 /// let mut stack = ServiceBuilder::new().layer(CatalogLayer::new(tables.clone())).service(Route::new(tables));
 /// let reply = stack.ready().await?.call(Call::new(Method::TOOLS_LIST, Params::empty())).await?;
 /// let result = reply.as_single().unwrap().result().unwrap();
-/// assert_eq!(result.as_str(), r#"{"tools":[],"ttlMs":0,"cacheScope":"private","resultType":"complete"}"#);
+/// assert_eq!(result.as_str(), r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private","tools":[]}"#);
 /// # Ok(())
 /// # }
 /// ```

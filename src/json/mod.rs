@@ -85,6 +85,7 @@ impl Json {
     }
 
     /// Whether both are the very same bytes in memory, which is more than being equal and costs nothing to find out.
+    #[cfg(feature = "legacy")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.0.as_ptr() == other.0.as_ptr() && self.0.len() == other.0.len()
     }
