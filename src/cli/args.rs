@@ -185,9 +185,9 @@ The first minute:
   tower-mcp-gateway connect cursor   writes that address into the client's own file
 
 A configuration file by hand:
-  { \"mcpServers\": { \"files\": { \"command\": \"npx\", \"args\": [\"-y\", \"@modelcontextprotocol/server-filesystem\", \".\"] } } }
+  { \"mcpServers\": { \"search\": { \"type\": \"sse\", \"url\": \"http://localhost:3510\" } } }
 
-Exit codes: 0 done, or stopped as asked; 1 it could not be done, or a server failed its check; 2 wrong command line or
+Exit codes: 0 done, or stopped as asked; 1 it could not be done, or a server failed its check; 2 wrong command line or \
 configuration; 3 a tool that was called says that it failed.";
 
 const SERVE: &str = "\
@@ -197,7 +197,7 @@ Examples:
   tower-mcp-gateway serve --stdio --config mcp.json   as desktop clients launch it
 
 GET /healthz answers 200 while the process lives, GET /readyz once every server has connected or failed once.
-A changed file, or SIGHUP, reloads the servers in it while calls go on. With --json every line is an object with an
+A changed file, or SIGHUP, reloads the servers in it while calls go on. With --json every line is an object with an \
 `event`: listening, server, note, reload, stopping.
 Exit codes: 0 stopped as asked, 1 could not start or go on, 2 wrong command line or configuration.";
 
@@ -205,8 +205,8 @@ const SCHEMA: &str = "\
 Examples:
   tower-mcp-gateway schema > tower-mcp-gateway.schema.json
 
-A configuration with \"$schema\": \"./tower-mcp-gateway.schema.json\" is completed and checked by editors such as VS Code, Zed
-and those of JetBrains; `init` writes both.";
+A configuration with \"$schema\": \"./tower-mcp-gateway.schema.json\" is completed and checked by editors such as VS Code, \
+Zed and those of JetBrains; `init` writes both.";
 
 const COMPLETIONS: &str = "\
 Examples:

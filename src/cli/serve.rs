@@ -1,6 +1,7 @@
 use super::{
     accept::{Accept, Workers},
     admin::Admin,
+    client::reachable,
     console::Console,
     reload::Source,
     report::{Report, Row},
@@ -19,7 +20,7 @@ use serde_json::json;
 use std::{
     error::Error,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -214,13 +215,7 @@ fn greet(console: &Console, config: &Config, address: Option<SocketAddr>) {
     let Some(address) = address else {
         return console.note("listening", format!("{} serves stdin and stdout", config.name));
     };
-    // "Every address" is none a client could be given.
-    let host = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let url = format!("http://{}/mcp", SocketAddr::new(host, address.port()));
+    let url = format!("http://{}/mcp", reachable(address));
     console.say("listening", format!("{} listens on {url}", config.name), json!({ "name": config.name, "url": url }));
 }
 

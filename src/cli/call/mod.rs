@@ -13,8 +13,9 @@ use super::{
     print,
     signal::Stop,
 };
+use crate::json::{Json, object::each_member};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use std::{
     io::{Read, Write},
     process::ExitCode,
@@ -23,18 +24,19 @@ use std::{
 pub(super) const LIST_EXAMPLES: &str = "\
 Examples:
   tower-mcp-gateway tools
-  tower-mcp-gateway tools search                        what it does and what arguments it takes
-  tower-mcp-gateway tools --url https://mcp.example.com/mcp --header 'Authorization: Bearer …'
+  tower-mcp-gateway tools search                     what it does and what arguments it takes
+  tower-mcp-gateway tools --url https://mcp.example.com/mcp -H 'Authorization: Bearer …'
   tower-mcp-gateway tools --json | jq -r '.[].name'
+
 Exit codes: 0 listed, 1 no gateway or server answers, or there is no such tool, 2 wrong command line or configuration.";
 
 pub(super) const CALL_EXAMPLES: &str = "\
 Examples:
   tower-mcp-gateway call echo '{ \"message\": \"hello\" }'
   tower-mcp-gateway call search__reindex --no-input
-  echo '{ \"path\": \"/tmp\" }' | tower-mcp-gateway call list_files - --json | jq -r '.content[0].text'
+  echo '{ \"path\": \".\" }' | tower-mcp-gateway call list_files - --json | jq .content
 
-Progress and questions of the server go to stderr, the answers to questions are read from stdin, the result goes to
+Progress and questions of the server go to stderr, the answers to questions are read from stdin, the result goes to \
 stdout: its text, or with --json all of it.
 Exit codes: 0 the tool did it, 1 it could not be called, 2 wrong command line or configuration, 3 it says that it failed.";
 
@@ -138,7 +140,8 @@ async fn exchange(
         params = first.clone();
         let mut answers = serde_json::Map::new();
         for (key, question) in result.value["inputRequests"].as_object().into_iter().flatten() {
-            answers.insert(key.clone(), prompt.answer(question).await?);
+            let path = ["inputRequests", key, "params", "requestedSchema", "properties"];
+            answers.insert(key.clone(), prompt.answer(question, names(&result.raw, &path)).await?);
         }
         params["inputResponses"] = answers.into();
         if let Some(state) = result.value.get("requestState") {
@@ -146,6 +149,20 @@ async fn exchange(
         }
     }
     Err(Refused::Gone(format!("the tool asked {MAX_ROUNDS} times in a row and still does not answer")))
+}
+
+/// The members of the object at `path` in the order in which they were written; a map of values has none.
+fn names(json: &RawValue, path: &[&str]) -> Vec<String> {
+    let mut object = Json::parse(json.get().to_owned()).ok();
+    for key in path {
+        object = object.and_then(|object| object.member(key));
+    }
+    let mut names = Vec::new();
+    if let Some(object) = object {
+        // Whatever is no object has no members.
+        let _ = each_member(object.as_bytes(), |name, _| names.push(name.to_owned()));
+    }
+    names
 }
 
 /// Works with a client that is closed in order afterwards, also if a signal comes first.

@@ -25,8 +25,8 @@ impl Prompt {
         Self { tool: tool.to_owned(), attended }
     }
 
-    /// The result that answers `question`, one of the `inputRequests`.
-    pub(super) async fn answer(&self, question: &Value) -> Result<Value, Refused> {
+    /// The result that answers `question`, one of the `inputRequests`; `names` are the fields of its form in their order.
+    pub(super) async fn answer(&self, question: &Value, names: Vec<String>) -> Result<Value, Refused> {
         let method = question["method"].as_str().unwrap_or_default();
         if method != "elicitation/create" {
             return Err(Refused::Gone(format!("the tool asks for {method}, which a command line cannot answer")));
@@ -34,7 +34,8 @@ impl Prompt {
         let (tool, params, attended) = (self.tool.clone(), question["params"].clone(), self.attended);
         // Reading stdin blocks a thread, which must not be one that serves the gateway.
         let said = tokio::task::spawn_blocking(move || {
-            ask(&tool, &params, attended, &mut io::stdin().lock(), &mut io::stderr())
+            let question = Question { tool: &tool, params: &params, names: &names };
+            ask(question, attended, &mut io::stdin().lock(), &mut io::stderr())
         });
         let said = said.await.map_err(|error| Refused::Gone(error.to_string()))??;
         Ok(match said {
@@ -49,7 +50,15 @@ impl Prompt {
     }
 }
 
-fn ask(tool: &str, params: &Value, attended: bool, from: &mut impl BufRead, to: &mut impl Write) -> io::Result<Said> {
+/// What is asked, by which tool, with the names of its fields in their order.
+struct Question<'a> {
+    tool: &'a str,
+    params: &'a Value,
+    names: &'a [String],
+}
+
+fn ask(question: Question<'_>, attended: bool, from: &mut impl BufRead, to: &mut impl Write) -> io::Result<Said> {
+    let Question { tool, params, names } = question;
     let message = clean(params["message"].as_str().unwrap_or_default());
     writeln!(to, "{tool} asks: {message}")?;
     if !attended {
@@ -61,7 +70,8 @@ fn ask(tool: &str, params: &Value, attended: bool, from: &mut impl BufRead, to: 
         writeln!(to, "  {url}\nOpen it in a browser if you trust it.")?;
         return confirm("Go on? [y]es, [n]o: ", from, to);
     }
-    let fields = Field::all(&params["requestedSchema"]);
+    let mut fields = Field::all(&params["requestedSchema"]);
+    fields.sort_by_key(|field| names.iter().position(|name| *name == field.name));
     if fields.is_empty() {
         return confirm("Accept? [y]es, [n]o: ", from, to);
     }
@@ -118,7 +128,8 @@ mod tests {
 
     fn said(params: &Value, typed: &str) -> (Value, String) {
         let mut told = Vec::new();
-        let said = ask("paint", params, true, &mut typed.as_bytes(), &mut told).unwrap();
+        let question = Question { tool: "paint", params, names: &["colour".into(), "coats".into()] };
+        let said = ask(question, true, &mut typed.as_bytes(), &mut told).unwrap();
         let said = match said {
             Said::Accepted(content) => content.into(),
             Said::Declined => json!("declined"),
@@ -133,11 +144,11 @@ mod tests {
             "colour": { "type": "string", "enum": ["red", "blue"] },
             "coats": { "type": "integer", "default": 2 },
         } } });
-        let (answer, told) = said(&form, "\nthree\n\ngreen\nred\n");
+        let (answer, told) = said(&form, "\ngreen\nred\nthree\n\n");
         assert_eq!(answer, json!({ "coats": 2, "colour": "red" }), "{told}");
         assert!(told.starts_with("paint asks: How? [2J\n") && told.contains("red, blue"), "{told}");
         assert_eq!(said(&form, "!\n").0, "declined");
-        assert_eq!(said(&form, "3\n").0, "cancelled");
+        assert_eq!(said(&form, "red\n").0, "cancelled");
     }
 
     #[test]
@@ -152,7 +163,8 @@ mod tests {
 
     #[test]
     fn where_nobody_sits_nobody_is_asked() {
-        let said = ask("t", &json!({ "message": "?" }), false, &mut "y\n".as_bytes(), &mut Vec::new());
+        let question = Question { tool: "t", params: &json!({ "message": "?" }), names: &[] };
+        let said = ask(question, false, &mut "y\n".as_bytes(), &mut Vec::new());
         assert!(matches!(said, Ok(Said::Cancelled)));
     }
 }

@@ -8,6 +8,8 @@ pub(super) struct Tool {
     title: Option<String>,
     description: Option<String>,
     schema: Value,
+    /// Its arguments, in their order.
+    arguments: Vec<String>,
 }
 
 impl Tool {
@@ -15,7 +17,8 @@ impl Tool {
         let value: Value = serde_json::from_str(json.get()).ok()?;
         let text = |member: &str| value[member].as_str().map(str::to_owned);
         let (name, title, description) = (text("name")?, text("title"), text("description"));
-        Some(Self { name, title, description, schema: value["inputSchema"].clone() })
+        let arguments = super::names(json, &["inputSchema", "properties"]);
+        Some(Self { name, title, description, schema: value["inputSchema"].clone(), arguments })
     }
 
     /// The first line of its description.
@@ -36,8 +39,7 @@ impl Tool {
             let _ = write!(out, "\n\n{}", clean(text.trim()));
         }
         out.push_str("\n\nArguments:\n");
-        let fields: Vec<_> = self.schema["properties"].as_object().into_iter().flatten().collect();
-        if fields.is_empty() {
+        if self.arguments.is_empty() {
             out.push_str("none\n");
             return out;
         }
@@ -45,12 +47,14 @@ impl Tool {
             let listed = self.schema["required"].as_array();
             listed.is_some_and(|listed| listed.iter().any(|field| field == name))
         };
-        let rows: Vec<_> = fields
+        let rows: Vec<_> = self
+            .arguments
             .iter()
-            .map(|(name, field)| {
+            .map(|name| {
+                let field = &self.schema["properties"][name];
                 let need = if required(name) { "required" } else { "" };
                 let description = field["description"].as_str().unwrap_or_default();
-                vec![(*name).clone(), kind(field), need.to_owned(), description.to_owned()]
+                vec![name.clone(), kind(field), need.to_owned(), description.to_owned()]
             })
             .collect();
         out + &table::render(&["NAME", "TYPE", "", "MEANING"], &rows)

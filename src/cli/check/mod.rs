@@ -16,7 +16,7 @@ Examples:
   tower-mcp-gateway check --config mcp.json --timeout 10
   tower-mcp-gateway check --json | jq '.servers[] | select(.ok | not)'
 
-Each server is contacted once, as `serve` would. LATENCY is the time to its first answer, the start of a child process
+Each server is contacted once, as `serve` would. LATENCY is the time to its first answer, the start of a child process \
 included. What may be secret is never printed: of arguments, variables and headers only the names.
 Exit codes: 0 every server is well, 1 at least one is not, 2 wrong command line or configuration.";
 

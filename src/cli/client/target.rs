@@ -72,7 +72,7 @@ impl Target {
     /// A client of the gateway that runs with `config`, if one does. Another program may have its port: a gateway is known
     /// by the name it says.
     async fn running(&self, config: &Config) -> Result<Option<Client>, Failure> {
-        let address = SocketAddr::new(reachable(config.host), config.port);
+        let address = reachable((config.host, config.port).into());
         if config.port == 0 || !matches!(timeout(KNOCK, TcpStream::connect(address)).await, Ok(Ok(_))) {
             return Ok(None);
         }
@@ -128,11 +128,12 @@ impl Target {
     }
 }
 
-/// "Every address" is none a client could connect to.
-fn reachable(ip: IpAddr) -> IpAddr {
-    match ip {
+/// Where a client of this machine reaches who listens on `address`: "every address" is none it could be given.
+pub(in crate::cli) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
-    }
+    };
+    SocketAddr::new(ip, address.port())
 }

@@ -1,6 +1,7 @@
 //! A client is told of the gateway in its own file, and made to forget it.
 
 mod file;
+mod way;
 
 use self::file::{Changed, Kept};
 use super::{
@@ -14,7 +15,6 @@ use clap::Args;
 use std::{
     fmt::Write as _,
     io::Write as _,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -22,12 +22,12 @@ use std::{
 pub(super) const CONNECT_EXAMPLES: &str = "\
 Examples:
   tower-mcp-gateway connect cursor
-  tower-mcp-gateway connect claude-desktop --print        only show what would be written, and where
-  tower-mcp-gateway connect vscode --project              in .vscode/mcp.json of this folder
-  tower-mcp-gateway connect claude-code --url https://mcp.example.com/mcp --header 'Authorization: Bearer …'
+  tower-mcp-gateway connect claude-desktop --print   only show what would be written, and where
+  tower-mcp-gateway connect vscode --project         in .vscode/mcp.json of this folder
+  tower-mcp-gateway connect claude-code --url https://mcp.example.com/mcp
 
-Claude Desktop launches a gateway of its own; the others get the address of the one that runs, or launch one too with
---stdio. Only this entry is written: comments, order and everything else in the file stay. What was there before is kept
+Claude Desktop launches a gateway of its own; the others get the address of the one that runs, or launch one too with \
+--stdio. Only this entry is written: comments, order and everything else in the file stay. What was there before is kept \
 beside it with the ending .before-tower-mcp-gateway, and `disconnect` puts it back. Most clients read the file at start.
 Exit codes: 0 written, or nothing to do; 1 the file cannot be read or written; 2 wrong command line or configuration.";
 
@@ -85,7 +85,7 @@ pub(super) struct Disconnect {
 /// Writes the entry.
 pub(super) fn connect(connect: &Connect, common: &Common) -> Result<ExitCode, Failure> {
     let place = &connect.place;
-    let way = way(connect, common)?;
+    let way = way::find(connect, common)?;
     let entry = place.client.entry(&way);
     let path = place.file()?;
     let kept = Kept::read(&path).map_err(Failure::failed)?;
@@ -183,55 +183,4 @@ impl Place {
         let file = self.client.user_file(&|variable| std::env::var_os(variable));
         file.ok_or_else(|| Failure::usage("HOME is not set, so the client's file cannot be found"))
     }
-}
-
-/// How the client will reach the gateway.
-fn way(connect: &Connect, common: &Common) -> Result<Way, Failure> {
-    let client = connect.place.client;
-    let headers = connect.headers.clone();
-    if connect.stdio || !client.takes_urls() {
-        if connect.url.is_some() || !headers.is_empty() {
-            let which = if connect.url.is_some() { "--url" } else { "--header" };
-            let reason = format!("{which}: {} launches the gateway and connects to no address", client.name());
-            return Err(Failure::usage(reason));
-        }
-        return launch(common);
-    }
-    if let Some(url) = &connect.url {
-        let checked = crate::registry::Server::http("gateway", "gateway", url);
-        checked.map_err(|invalid| Failure::usage(format!("--url: {}", invalid.reason)))?;
-        return Ok(Way::Url { url: url.clone(), headers });
-    }
-    // Without a configuration there may still be a gateway, where it listens by default.
-    let config = match super::file(common) {
-        Ok(file) => Config::from_file(file).map_err(|error| Failure::usage(error.to_string()))?,
-        Err(_) => Config::default(),
-    };
-    if config.port == 0 {
-        return Err(Failure::usage(
-            "the gateway's port is a new one at each start: set `port`, or give its address with --url",
-        ));
-    }
-    let host = match config.host {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        host => host,
-    };
-    Ok(Way::Url { url: format!("http://{}/mcp", SocketAddr::new(host, config.port)), headers })
-}
-
-/// The command line by which a client launches this program, wherever the client itself is started.
-fn launch(common: &Common) -> Result<Way, Failure> {
-    let file = super::file(common)?;
-    // A mistake in it would only show in the client's log.
-    Config::from_file(&file).map_err(|error| Failure::usage(error.to_string()))?;
-    let file = std::path::absolute(&file).map_err(|error| Failure::failed(format!("{}: {error}", file.display())))?;
-    let program =
-        std::env::current_exe().map_err(|error| Failure::failed(format!("this program's own path: {error}")))?;
-    let text = |path: &Path| {
-        let text = path.to_str().map(str::to_owned);
-        text.ok_or_else(|| Failure::usage(format!("{}: the path is no UTF-8, which JSON must be", path.display())))
-    };
-    let args = ["serve", "--stdio", "--config"].map(str::to_owned).into_iter().chain([text(&file)?]).collect();
-    Ok(Way::Launch { command: text(&program)?, args })
 }

@@ -21,12 +21,12 @@ use std::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  tower-mcp-gateway init                              tower-mcp-gateway.json here, with a comment on every setting
-  tower-mcp-gateway init --import                     with the servers that your clients know, asking which
-  tower-mcp-gateway init --import --yes --user        all of them, into your config folder, where it is always found
+  tower-mcp-gateway init                        tower-mcp-gateway.json here, without servers
+  tower-mcp-gateway init --import               with those that your clients know, asking which
+  tower-mcp-gateway init --import --yes --user  all of them, into your config folder
   tower-mcp-gateway init --from cursor --config mcp.json
 
-It is written with its JSON Schema beside it. What VS Code asks a person for (`${input:…}`) becomes an environment
+It is written with its JSON Schema beside it. What VS Code asks a person for (`${input:…}`) becomes an environment \
 variable; a server whose variables are not set is written switched off. The clients' own files stay as they are.
 Exit codes: 0 written; 1 there is such a file, or it cannot be written; 2 wrong command line.";
 
