@@ -119,6 +119,7 @@ pub mod meta;
 mod method;
 pub mod metrics;
 mod nearest;
+pub mod oauth;
 pub mod origin;
 mod param_headers;
 pub mod policy;

@@ -1,4 +1,4 @@
-use super::{call, check, connect, init, token};
+use super::{call, check, connect, init, login, token};
 use crate::config::address;
 use clap::{Args as Group, Parser, Subcommand};
 use std::{
@@ -113,6 +113,15 @@ pub(super) enum Command {
     /// Make a client forget the gateway
     #[command(after_help = connect::DISCONNECT_EXAMPLES)]
     Disconnect(connect::Disconnect),
+    /// Sign in at a server that asks for it, in a browser
+    #[command(after_help = login::LOGIN_EXAMPLES)]
+    Login(login::Login),
+    /// Forget the sign-in at a server
+    #[command(after_help = login::LOGOUT_EXAMPLES)]
+    Logout {
+        /// The id of the server
+        server: String,
+    },
     /// Print the JSON Schema of the configuration, for editors
     #[command(after_help = SCHEMA)]
     Schema,

@@ -17,6 +17,7 @@ mod find;
 mod init;
 mod keys;
 mod log;
+mod login;
 mod reload;
 mod report;
 pub mod routes;
@@ -79,6 +80,8 @@ fn start(command: Command, common: Common) -> Result<ExitCode, Failure> {
         Command::Check(check) => in_runtime(check::run(check, configured(&common)?, common.json)),
         Command::Tools(tools) => in_runtime(call::list(tools, common)),
         Command::Call(call) => in_runtime(call::call(call, common)),
+        Command::Login(login) => in_runtime(login::login(login, configured(&common)?, common.json)),
+        Command::Logout { server } => in_runtime(login::logout(&server, configured(&common)?, common.json)),
         Command::Init(init) => init::run(&init, &common),
         Command::Connect(connect) => connect::connect(&connect, &common),
         Command::Disconnect(disconnect) => connect::disconnect(&disconnect, &common),

@@ -55,6 +55,10 @@
 //! `retry` (`never` or `idempotent`) and the fields of the next section.
 //! `tools`, `status` and `lastHealthCheck`, which the gateway finds out itself, are taken and ignored with a note.
 //!
+//! An `http` or `sse` server with `"auth": "oauth"` beside its `url` is one at which a person [signs in](crate::oauth); an
+//! object there has `type` (`oauth`), `clientId`, `clientSecret` and `scopes`. Tokens are kept in
+//! `$XDG_STATE_HOME/tower-mcp-gateway/tokens` (`~/.local/state/…`).
+//!
 //! # Tools
 //!
 //! | field of an entry | meaning |

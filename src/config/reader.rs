@@ -54,6 +54,11 @@ impl<'e> Reader<'e> {
         self.at(field.path.clone(), field.node.line, reason);
     }
 
+    /// A variable of the environment.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name)
+    }
+
     /// Notes that `object` lacks `key`.
     pub(super) fn missing(&mut self, object: &Object<'_>, key: &str, remedy: &str) {
         self.at(join(&object.path, key), object.line, format!("is missing: {remedy}"));

@@ -1,5 +1,5 @@
 use super::{address, terms::Terms};
-use crate::{EndpointId, ServerName, metrics::Calls, rate::Quota, upstream};
+use crate::{EndpointId, ServerName, metrics::Calls, oauth::OAuth, rate::Quota, upstream};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,6 +23,7 @@ pub struct Server {
     sessions: Option<Sessions>,
     max_in_flight: Option<usize>,
     rate: Option<Quota>,
+    oauth: Option<OAuth>,
     pub(super) terms: Terms,
     metadata: serde_json::Map<String, serde_json::Value>,
     ambient: Ambient,
@@ -162,6 +163,7 @@ impl Server {
             sessions: None,
             max_in_flight: None,
             rate: None,
+            oauth: None,
             terms: Terms::default(),
             metadata: serde_json::Map::new(),
             ambient: Ambient::default(),
@@ -255,6 +257,13 @@ impl Server {
         self
     }
 
+    /// Sets that somebody signs in at it; without effect on child processes. See [`oauth`](crate::oauth).
+    #[must_use]
+    pub fn oauth(mut self, settings: OAuth) -> Self {
+        self.oauth = Some(settings);
+        self
+    }
+
     /// Sets the free metadata.
     #[must_use]
     pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
@@ -319,6 +328,11 @@ impl Server {
         self.rate
     }
 
+    /// How somebody signs in at it, if that is needed.
+    pub fn oauth_of(&self) -> Option<&OAuth> {
+        self.oauth.as_ref()
+    }
+
     /// The free metadata.
     pub fn metadata_of(&self) -> &serde_json::Map<String, serde_json::Value> {
         &self.metadata
@@ -338,7 +352,7 @@ impl Server {
     pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
         let same = [
             ("name", self.name == other.name),
-            ("connection", self.connection == other.connection),
+            ("connection", self.connection == other.connection && self.oauth == other.oauth),
             ("metadata", self.weight == other.weight && self.metadata == other.metadata),
             ("sessions", self.sessions == other.sessions),
             ("maxInFlight", self.max_in_flight == other.max_in_flight),

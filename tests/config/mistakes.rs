@@ -1,4 +1,5 @@
 use crate::parse;
+use tower_mcp_gateway::config::Config;
 
 /// The text of the only mistake in `text`.
 #[track_caller]
@@ -365,6 +366,37 @@ fn mistakes_of_what_is_said_of_calls_and_tools() {
     for (text, expected) in cases {
         assert_eq!(mistake(&text), expected, "{text}");
     }
+}
+
+#[test]
+fn mistakes_of_a_sign_in() {
+    let auth = |value: &str| entry(NAMED, &format!("{HTTP}, \"auth\": {value}"), "");
+    let home = "tokens have nowhere to be kept: set XDG_STATE_HOME or HOME to the path of a folder";
+    assert_eq!(mistake(&auth("\"oauth\"")), format!("`servers[0].connection.auth` at line 4: {home}"));
+    let cases = [
+        ("\"oaut\"", "`servers[0].connection.auth` at line 4: unknown value `oaut`: did you mean `oauth`?"),
+        ("{}", "`servers[0].connection.auth.type` at line 4: is missing: write \"oauth\""),
+        (
+            "{\"type\": \"oauth\", \"clientSecret\": \"hunter2\"}",
+            "`servers[0].connection.auth.clientSecret` at line 4: is the secret of nobody: write its `clientId` as well",
+        ),
+        (
+            "{\"type\": \"oauth\", \"scope\": \"a b\"}",
+            "unknown field `servers[0].connection.auth.scope` at line 4: write `scopes`, a list",
+        ),
+        (
+            "{\"type\": \"oauth\", \"scopes\": \"a b\"}",
+            "`servers[0].connection.auth.scopes` at line 4: must be a list in `[ ]`, not a string",
+        ),
+    ];
+    for (value, expected) in cases {
+        let error = Config::parse(&auth(value), |name| (name == "HOME").then(|| "/home/me".into())).unwrap_err();
+        let [mistake] = error.all() else { panic!("{value}: {error}") };
+        assert_eq!(mistake.to_string(), expected);
+    }
+    let child = entry(&named("stdio"), "\"type\": \"stdio\", \"command\": \"x\", \"auth\": \"oauth\"", "");
+    let expected = "unknown field `servers[0].connection.auth` at line 4: a stdio server signs in nowhere: it gets what it needs in `env`";
+    assert_eq!(mistake(&child), expected);
 }
 
 #[test]

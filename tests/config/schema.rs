@@ -35,6 +35,7 @@ fn every_field_is_in_it_and_no_other() {
         (json!({ "mcpServers": { "a": stray } }), of("entry")),
         (json!({ "mcpServers": { "a": { "command": "x", "toolSettings": { "t": stray } } } }), of("tool")),
         (server(json!({ "type": "stdio", "command": "x", "zzzzzzzzzzzz": 1 })), of("child")),
+        (server(json!({ "type": "http", "url": "http://x", "auth": { "zzzzzzzzzzzz": 1 } })), of("signInClient")),
         (server(json!({ "type": "http", "url": "http://x", "zzzzzzzzzzzz": 1 })), of("web")),
     ] {
         assert_eq!(described(object), known(&text), "{text}");

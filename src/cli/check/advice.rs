@@ -10,8 +10,10 @@ pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
         "start the server, or correct the host and port in `url`"
     } else if has("host name was not found") {
         "correct the host name in `url`"
+    } else if has("nobody is signed in") {
+        "sign in with that command: it opens a browser"
     } else if has("401") || has("403") {
-        "the server wants credentials, or others: write them in `headers`, such as \"Authorization\": \"Bearer ${TOKEN}\""
+        "the server wants credentials, or others: write them in `headers`, such as \"Authorization\": \"Bearer ${TOKEN}\"; or \"auth\": \"oauth\" and `tower-mcp-gateway login`"
     } else if has("404") || has("405") {
         "the server is there, but not at this path: correct it in `url` (often /mcp; /sse with \"type\": \"sse\")"
     } else if has("HTTP status 5") {

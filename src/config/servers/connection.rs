@@ -1,6 +1,6 @@
 use super::{
     super::reader::{Field, Object, Reader},
-    refused,
+    auth, refused,
 };
 use crate::registry::Server;
 
@@ -33,9 +33,9 @@ impl Kind {
     /// The fields of a connection; of any where the kind is not known.
     pub(super) fn fields(kind: Option<Self>) -> &'static [&'static str] {
         match kind {
-            None => &["type", "command", "args", "cwd", "env", "url", "headers"],
+            None => &["type", "command", "args", "cwd", "env", "url", "headers", "auth"],
             Some(Self::Stdio) => &["type", "command", "args", "cwd", "env"],
-            Some(Self::Sse | Self::Http) => &["type", "url", "headers"],
+            Some(Self::Sse | Self::Http) => &["type", "url", "headers", "auth"],
         }
     }
 }
@@ -96,6 +96,9 @@ fn web(reader: &mut Reader<'_>, object: &Object<'_>, kind: Kind, id: &str, name:
             let target = server.take().unwrap_or_else(|| Server::stdio(id, name, "?"));
             server = refused(reader, &field, target.header(&key, &value));
         }
+    }
+    if let Some(field) = object.get("auth") {
+        server = auth::read(reader, field, server);
     }
     server.filter(|_| reader.mistakes.len() == before)
 }

@@ -16,6 +16,7 @@ const FIELDS: &[&str] = &[
     "serverUrl",
     "httpUrl",
     "headers",
+    "auth",
     "metadata",
     "sessions",
     "retry",
@@ -62,10 +63,14 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>, taken: &mut Taken
 fn entry(reader: &mut Reader<'_>, key: &str, field: &Field<'_>, taken: &mut Taken) -> Option<Server> {
     let entry = reader.object(field, FIELDS, |key| match key {
         "envFile" => Some("it is not read: write its variables in `env`"),
-        "id" | "name" => Some("the key of the entry is both id and name; replicas of one name are written in a `servers` list"),
+        "id" | "name" => {
+            Some("the key of the entry is both id and name; replicas of one name are written in a `servers` list")
+        }
         "transport" => Some("did you mean `type`?"),
         "connection" => Some("in this form its fields stand in the entry itself"),
-        "oauth" | "auth" => Some("the gateway signs in nowhere: write the token in `headers`, such as \"Authorization\": \"Bearer ${TOKEN}\""),
+        "oauth" => {
+            Some("write `\"auth\": \"oauth\"`, or an object there with `type`, `clientId`, `clientSecret` and `scopes`")
+        }
         _ => None,
     })?;
     if off(reader, &entry) {

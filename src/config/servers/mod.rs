@@ -5,6 +5,7 @@ use super::{
 use crate::registry::{InvalidServer, Server, Sessions};
 use std::collections::HashMap;
 
+mod auth;
 mod connection;
 mod desktop;
 mod tools;
@@ -116,6 +117,7 @@ fn connected(reader: &mut Reader<'_>, entry: &Object<'_>, id: &str, name: &str) 
     // Which fields are known depends on the transport; without one, only what is in no transport is a mistake here.
     let connection = reader.object(field, Kind::fields(transport), |key| match (key, transport) {
         ("command" | "args" | "cwd" | "env", Some(_)) => Some("only a stdio server has one"),
+        ("auth", Some(_)) => Some("a stdio server signs in nowhere: it gets what it needs in `env`"),
         ("url" | "headers", Some(_)) => Some("a stdio server has none: write `command`"),
         _ => None,
     })?;

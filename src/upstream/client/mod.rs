@@ -17,25 +17,25 @@ mod ramp;
 mod request;
 mod response;
 
-#[cfg(feature = "oauth")]
-pub(crate) use self::connector::Connector;
-pub(crate) use self::{body::Body, events::Events, gather::Gather, request::Request, response::Response};
+pub(crate) use self::{
+    body::Body, connector::Connector, events::Events, gather::Gather, request::Request, response::Response,
+};
 
-#[cfg(not(feature = "oauth"))]
-use self::connector::Connector;
 use self::{
     connection::{Broken, Connection},
     fault::Fault,
     pool::Pool,
+    request::Wire,
 };
 use super::error::{Closed, Connect, Protocol};
 use crate::{
     BoxError,
     metrics::{Count, Metrics},
+    oauth::Tokens,
     registry::Server,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::TaskTracker;
@@ -84,6 +84,8 @@ struct Inner {
     tasks: TaskTracker,
     detached: Arc<Semaphore>,
     metrics: Metrics,
+    /// Of a server at which somebody signs in.
+    tokens: Option<Tokens>,
 }
 
 impl Client {
@@ -93,6 +95,10 @@ impl Client {
         let mut headers = headers.clone();
         for name in &COMPUTED {
             headers.remove(name);
+        }
+        if server.oauth_of().is_some() {
+            // Whoever signed in is who is let in.
+            headers.remove(header::AUTHORIZATION);
         }
         Self(Arc::new(Inner {
             connector: Connector::new(url, settings.connect_timeout),
@@ -104,6 +110,7 @@ impl Client {
             tasks: server.tasks().clone(),
             detached: Arc::new(Semaphore::new(MAX_DETACHED)),
             metrics: settings.metrics.clone(),
+            tokens: server.oauth_of().map(|oauth| Tokens::new(oauth, server.id().as_str(), server.tasks().clone())),
         }))
     }
 
@@ -117,11 +124,28 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Connect`] if there was no connection, [`Closed`] if it ended before the head, [`Protocol`] if what came is no
-    /// HTTP.
+    /// [`Connect`] if there was no connection, or nobody is signed in at a server that wants that; [`Closed`] if it ended
+    /// before the head; [`Protocol`] if what came is no HTTP.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, BoxError> {
+        let Some(tokens) = &self.0.tokens else { return self.exchange(request.finish()).await };
+        let signed_out = |error: &BoxError| self.0.fault.set(crate::error::causes(&**error));
+        let bearing = |header: &HeaderValue| {
+            let mut request = request.clone();
+            request.header(&header::AUTHORIZATION, header);
+            request.finish()
+        };
+        let header = tokens.header().await.inspect_err(signed_out)?;
+        let response = self.exchange(bearing(&header)).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        // What is refused so has not run, so it may be sent again.
+        let header = tokens.instead_of(&header).await.inspect_err(signed_out)?;
+        self.exchange(bearing(&header)).await
+    }
+
+    async fn exchange(&self, wire: Wire) -> Result<Response, BoxError> {
         let inner = &*self.0;
-        let wire = request.finish();
         loop {
             let kept = inner.pool.take();
             let reused = kept.is_some();

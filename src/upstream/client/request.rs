@@ -7,7 +7,7 @@ use std::io::Write as _;
 const JOINED: usize = 16 << 10;
 
 /// A request as it goes on the wire: its head is written as it is made, and never parsed again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     head: Vec<u8>,
     body: Bytes,

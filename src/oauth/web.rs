@@ -1,0 +1,112 @@
+use super::error::Failed;
+use crate::{BoxError, upstream::client::Connector};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::handshake;
+use serde_json::Value;
+use std::{pin::pin, time::Duration};
+use tower::ServiceExt;
+
+/// The most that is read of an answer: metadata and tokens have some kilobytes.
+const MAX_BYTES: usize = 1 << 20;
+/// The longest wait for an answer, as a person waits for the end of it.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// An answer, its body read as JSON where it is some.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+/// Asks for a document.
+pub(super) async fn get(what: &'static str, url: &str) -> Result<Answer, Failed> {
+    send(what, url, Method::GET, &[], Bytes::new()).await
+}
+
+/// Posts the fields of a form, or JSON where `headers` say so.
+pub(super) async fn post(
+    what: &'static str,
+    url: &str,
+    headers: &[(header::HeaderName, String)],
+    body: impl Into<Bytes>,
+) -> Result<Answer, Failed> {
+    send(what, url, Method::POST, headers, body.into()).await
+}
+
+/// The fields of a form or of a query, encoded.
+pub(super) fn form(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// The address, if it is one to which a secret may go.
+pub(super) fn safe(what: &'static str, url: &str) -> Result<Uri, Failed> {
+    let unsafe_url = || Failed::refused(format!("the address of {what} must begin with https://"));
+    let uri: Uri = url.parse().map_err(|_| unsafe_url())?;
+    let host = uri.host().ok_or_else(unsafe_url)?;
+    let local = matches!(host, "localhost" | "[::1]")
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    match uri.scheme_str() {
+        Some("https") => Ok(uri),
+        Some("http") if local => Ok(uri),
+        _ => Err(unsafe_url()),
+    }
+}
+
+async fn send(
+    what: &'static str,
+    url: &str,
+    method: Method,
+    headers: &[(header::HeaderName, String)],
+    body: Bytes,
+) -> Result<Answer, Failed> {
+    let uri = safe(what, url)?;
+    let unreachable = |why: String| Failed::Unreachable { what, why };
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let host = uri.authority().map_or("", |authority| authority.as_str());
+    let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
+    request = request.header(header::ACCEPT, "application/json");
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Full::new(body)).map_err(|error| unreachable(error.to_string()))?;
+    match tokio::time::timeout(PATIENCE, exchange(&uri, request)).await {
+        Ok(answer) => answer.map_err(|error| unreachable(crate::error::causes(&*error))),
+        Err(_) => Err(unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
+    }
+}
+
+/// Asks over a connection of its own; redirects are not followed.
+async fn exchange(uri: &Uri, request: Request<Full<Bytes>>) -> Result<Answer, BoxError> {
+    let stream = Connector::new(uri, CONNECT)?.oneshot(uri.clone()).await?;
+    let (mut sender, connection) = handshake(stream.into_inner()).await?;
+    let mut answer = pin!(async {
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        let body = Limited::new(body, MAX_BYTES).collect().await?.to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    });
+    tokio::select! {
+        answer = answer.as_mut() => answer,
+        // What it has read before its end is still to be taken.
+        _ = connection => answer.await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_go_to_https_and_to_this_machine_only() {
+        for url in ["https://a.example/token", "http://127.0.0.1:1/", "http://localhost/x", "http://[::1]:2/"] {
+            assert!(safe("x", url).is_ok(), "{url}");
+        }
+        for url in ["http://a.example/", "http://localhost.example/", "ftp://a", "/token", "", "http://10.0.0.1/"] {
+            assert!(safe("x", url).is_err(), "{url}");
+        }
+    }
+}
