@@ -84,8 +84,11 @@ impl Client {
         }
         let body = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
         self.send(post("", body).as_bytes()).await;
-        let head = String::from_utf8_lossy(&self.answer).to_ascii_lowercase();
-        let id = head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ").map(str::to_owned));
+        let head = String::from_utf8_lossy(&self.answer).into_owned();
+        let id = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("mcp-session-id").then(|| value.to_owned())
+        });
         let told = id.as_ref().map_or(String::new(), |id| format!("mcp-session-id: {id}\r\n"));
         self.send(post(&told, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).as_bytes()).await;
         id
@@ -95,7 +98,11 @@ impl Client {
         let mut calls = 0;
         while Instant::now() < end {
             self.send(&self.request.clone()).await;
-            assert!(memchr::memmem::find(&self.answer, self.expected).is_some(), "a wrong answer");
+            assert!(
+                memchr::memmem::find(&self.answer, self.expected).is_some(),
+                "a wrong answer: {}",
+                String::from_utf8_lossy(&self.answer[..self.answer.len().min(600)])
+            );
             calls += 1;
         }
         calls
