@@ -1,58 +1,92 @@
-use crate::of;
+use crate::pages::{of, root};
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-const CONFIG: &str = "{ \"mcpServers\": {} }";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn lines() -> impl Iterator<Item = &'static str> {
-    of(&["sh"]).flat_map(str::lines)
+/// Every command line of the pages, once.
+fn lines() -> Vec<String> {
+    let mut lines = Vec::new();
+    for block in of(&["sh"]) {
+        for line in block.text.lines().filter(|line| !line.starts_with('#')) {
+            if !lines.iter().any(|seen| seen == line) {
+                lines.push(line.to_owned());
+            }
+        }
+    }
+    lines
 }
 
 /// A folder with the `mcp.json` that the commands name.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme").join(name);
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("mcp.json"), CONFIG).unwrap();
-    fs::write(folder.join("tower-mcp-gateway.json"), CONFIG).unwrap();
+    configure(&folder, 0);
     folder
 }
 
-/// A gateway started as the README says, but on a free port.
-struct Started(Child, #[expect(dead_code, reason = "kept open")] BufReader<ChildStdout>, String);
+fn configure(folder: &Path, admin: u16) {
+    for file in ["mcp.json", "tower-mcp-gateway.json"] {
+        fs::write(folder.join(file), format!("{{ \"admin\": {{ \"port\": {admin} }}, \"mcpServers\": {{}} }}"))
+            .unwrap();
+    }
+}
+
+/// A gateway started as the pages say, but on a free port.
+pub(crate) struct Started {
+    pub(crate) child: Child,
+    _stdout: BufReader<ChildStdout>,
+    pub(crate) address: String,
+    /// Where servers, health and counts are shown.
+    pub(crate) admin: String,
+}
 
 impl Started {
-    fn by(arguments: &[&str]) -> Self {
-        let folder = folder("started");
+    pub(crate) fn by(arguments: &[&str]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = folder(&format!("started-{port}"));
+        configure(&folder, port);
         let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));
         // The port is the system's choice, whatever the line says.
         let arguments: Vec<_> = arguments.iter().map(|word| if *word == ":4100" { ":0" } else { word }).collect();
         let free: &[_] = if arguments.contains(&":0") { &[] } else { &["--port", "0"] };
         command.args(&arguments).args(free).current_dir(&folder).env("HOME", &folder);
+        let mut started = Self::as_told(command);
+        started.admin = format!("127.0.0.1:{port}");
+        started
+    }
+
+    /// Waits until it listens.
+    pub(crate) fn as_told(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let address = loop {
             let mut line = String::new();
-            assert!(stdout.read_line(&mut line).unwrap() > 0, "{arguments:?} does not listen");
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "{command:?} does not listen");
             if let Some((_, address)) = line.trim().split_once(" listens on http://") {
                 break address.trim_end_matches("/mcp").to_owned();
             }
         };
-        Self(child, stdout, address)
+        Self { child, _stdout: stdout, address, admin: String::new() }
     }
+}
+
+/// What is answered to a `GET`, head and body.
+pub(crate) fn http(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -60,9 +94,11 @@ impl Drop for Started {
 fn every_command_is_one() {
     let mut seen = Vec::new();
     for line in lines() {
+        let line = line.as_str();
         let words: Vec<_> = line.split_whitespace().skip_while(|word| word.contains('=')).collect();
-        seen.push(words[0]);
+        seen.push(words[0].to_owned());
         match words[..] {
+            // Sent below.
             ["curl", ..] => {}
             ["cargo", "test" | "build" | "install", ..] => {}
             ["cargo", "run", ref rest @ ..] => {
@@ -79,7 +115,7 @@ fn every_command_is_one() {
         }
     }
     for command in ["curl", "cargo", "tower-mcp-gateway"] {
-        assert!(seen.contains(&command), "{command} is not in {seen:?}");
+        assert!(seen.iter().any(|one| one == command), "{command} is not in {seen:?}");
     }
 }
 
@@ -93,7 +129,7 @@ fn ends(command: &str, line: &str) {
     shell.args(["-c", &format!("PATH={path}:$PATH; {line}")]).current_dir(&folder).env("HOME", &folder);
     let output = shell.env_remove("XDG_CONFIG_HOME").stdin(Stdio::null()).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    // The tools that the README names are those of a server that is not installed here.
+    // The tools and servers that the pages name are not installed here.
     let unknown = err.contains("there is no tool `read_text_file`");
     assert!(output.status.success() || (output.status.code() == Some(1) && unknown), "{line}\n{out}\n{err}");
     assert!(unknown || !out.is_empty(), "{line} says nothing");
@@ -111,21 +147,24 @@ fn every_request_is_answered() {
         return;
     }
     let gateway = Started::by(&["--config", "mcp.json"]);
-    let answers: Vec<_> = lines()
-        .filter(|line| line.starts_with("curl "))
-        .map(|line| {
-            // `localhost` may be another address first; the gateway is at one.
-            let line = line.replace("localhost:4000", &gateway.2).replacen(
-                "curl ",
-                "curl --fail --retry 20 --retry-delay 0 ",
-                1,
-            );
-            let output = Command::new("sh").args(["-c", &line]).output().unwrap();
-            assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).unwrap()
-        })
-        .collect();
-    assert_eq!(answers[0], "ready\n");
-    let list: serde_json::Value = serde_json::from_str(&answers[1]).unwrap();
-    assert_eq!(list["result"]["tools"], serde_json::json!([]));
+    let mut answered = 0;
+    for line in lines().iter().filter(|line| line.starts_with("curl ")) {
+        // `localhost` may be another address first; the gateway is at one.
+        let sent = line.replace("localhost:4000", &gateway.address).replace("localhost:4001", &gateway.admin);
+        let sent = sent.replacen("curl ", "curl --fail --retry 20 --retry-delay 0 ", 1);
+        assert!(!sent.contains("localhost:"), "{line} asks nobody");
+        let output = Command::new("sh").args(["-c", &sent]).output().unwrap();
+        assert!(output.status.success(), "{sent}\n{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        match line {
+            line if line.contains("tools/list") => {
+                let list: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(list["result"]["tools"], serde_json::json!([]));
+            }
+            line if line.contains("4000/readyz") => assert_eq!(text, "ready\n"),
+            _ => assert!(!text.is_empty(), "{line} is answered with nothing"),
+        }
+        answered += 1;
+    }
+    assert!(answered > 2, "{answered} requests");
 }
