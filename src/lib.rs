@@ -63,10 +63,16 @@
 //! # The way of a call
 //!
 //! ```text
-//! edge stack, one per mount      http::Request ─ Origin ─ Edge ─ Catalog ─ Subscribe ─ LoadShed ─ Limit ─ Timeout ─ Route
-//! pool stack, one per name                                                                        Route ─▶ Retry ─ Balance
-//! endpoint stack, one per id                               Balance ─▶ Observe ─ LoadShed ─ Limit ─ Era ─ transport
+//! edge stack, one per mount    Origin ─ Auth ─ Edge ─ Quota ─ Tally ─ Catalog ─ Subscribe ─ LoadShed ─ Limit ─ Timeout ─ Route
+//! pool stack, one per name                                                                          Route ─▶ Retry ─ Balance
+//! endpoint stack, one per id                            Balance ─▶ Rate ─ Observe ─ LoadShed ─ Limit ─ Era ─ transport
 //! ```
+//!
+//! [origin] and [auth] look at HTTP; the [edge] ends it; [policy] and [metrics] count calls; the [catalog] answers lists and
+//! [subscribe] makes streams of what changes; [limit] and [timeout] bound the rest, and [route] finds the pool of a name.
+//! There [retry] and [balance] choose a server, whose [health] is known; [rate], [health::observe] and [limit] stand before
+//! it, and [upstream] speaks its revision over its transport. `docs/architecture.md` has the drawing, with what each layer
+//! may answer by itself; `docs/writing-a-layer.md` puts one of your own between two of them.
 //!
 //! HTTP stops at the [edge]. Behind it everything is `Service<Call, Response = Reply, Error = BoxError>`: a [`Call`] is
 //! complete in itself, in the shape of revision 2026-07-28, and a [`Reply`] is one outcome, perhaps after other events.
@@ -91,13 +97,18 @@
 //! | `http` | Streamable HTTP servers |
 //! | `legacy` | clients that open with `initialize` |
 //! | `tls` | `https://` servers |
+//! | `oauth` | access tokens of an authorization server, and signing in at servers that ask for it |
 //! | `metrics` | what the gateway counts, as Prometheus text |
 //! | `cli` | the `tower-mcp-gateway` command |
 
-/// The examples of the README compile.
+/// The examples of the README and of the pages compile.
 #[cfg(all(doctest, feature = "cli"))]
-#[doc = include_str!("../README.md")]
-pub struct Readme;
+pub mod pages {
+    #[doc = include_str!("../README.md")]
+    pub struct Readme;
+    #[doc = include_str!("../docs/writing-a-layer.md")]
+    pub struct WritingALayer;
+}
 
 mod atomic;
 pub mod auth;

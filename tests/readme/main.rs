@@ -2,6 +2,7 @@
 //! are sent, their tables are compared with the code.
 #![cfg(feature = "cli")]
 
+mod architecture;
 mod commands;
 mod operations;
 mod pages;
@@ -41,4 +42,18 @@ fn the_minimum_rust_version_is_that_of_the_manifest() {
     let version = env!("CARGO_PKG_RUST_VERSION");
     let said = page("README.md").text.matches(" or newer").count();
     assert_eq!(page("README.md").text.matches(&format!("Rust {version} or newer")).count(), said.min(2));
+}
+
+#[test]
+fn every_feature_is_told() {
+    let manifest = page("Cargo.toml").text;
+    let (_, features) = manifest.split_once("\ndefault = [").unwrap();
+    let named: Vec<_> = features.split(']').next().unwrap().split('"').skip(1).step_by(2).collect();
+    assert!(named.contains(&"cli"), "{named:?}");
+    for (place, before) in [("README.md", "| "), ("src/lib.rs", "//! | ")] {
+        let text = page(place).text;
+        for feature in &named {
+            assert!(text.contains(&format!("\n{before}`{feature}` | ")), "{place}: {feature}");
+        }
+    }
 }
