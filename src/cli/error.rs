@@ -1,3 +1,4 @@
+use serde_json::{Value, json};
 use std::fmt;
 
 /// Why a command ended without having done what it was asked to: what is said on stderr, and the exit code.
@@ -21,6 +22,11 @@ impl Failure {
 
     pub(super) fn failed(reason: impl Into<String>) -> Self {
         Self { code: Self::FAILED, reason: reason.into() }
+    }
+
+    /// What a program reads in place of the sentence.
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "error": self.to_string(), "exitCode": self.code })
     }
 }
 

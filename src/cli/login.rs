@@ -13,7 +13,7 @@ use std::{
 pub(super) const LOGIN_EXAMPLES: &str = "\
 Examples:
   tower-mcp-gateway login issues
-  tower-mcp-gateway login issues --no-browser   prints the page, for a browser elsewhere on this machine
+  tower-mcp-gateway login issues --no-browser   only prints the page to open
 
 The server's entry has \"auth\": \"oauth\". A gateway that runs takes the tokens with its next health check.
 Exit codes: 0 signed in, 1 it could not be done, 2 wrong command line or configuration.";
@@ -78,8 +78,11 @@ fn entry<'a>(config: &'a Config, id: &str) -> Result<(&'a Server, &'a OAuth), Fa
         },
         None => {
             let ids: Vec<_> = config.servers.iter().filter(known).map(|server| server.id().as_str()).collect();
-            let ids = if ids.is_empty() { "none has `\"auth\": \"oauth\"`".to_owned() } else { ids.join(", ") };
-            Err(Failure::usage(format!("there is no server {id:?}; those to sign in at: {ids}")))
+            let known = match &ids[..] {
+                [] => "none of the configuration has `\"auth\": \"oauth\"`".to_owned(),
+                ids => format!("those to sign in at are {}", ids.join(", ")),
+            };
+            Err(Failure::usage(format!("there is no server {id:?}; {known}")))
         }
     }
 }

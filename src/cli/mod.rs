@@ -33,11 +33,12 @@ use self::{
     serve::Faces,
 };
 use crate::{
-    config::{Config, Limits},
+    config::{Config, ConfigError, Limits},
     upstream::stdio::watchdog::{self, Watchdog},
 };
 use clap::{CommandFactory, Parser};
 use std::{
+    error::Error,
     io::{self, IsTerminal, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -51,7 +52,8 @@ const LEAVING: Duration = Duration::from_millis(200);
 /// Runs the command: reads its arguments, does what they say, and answers with its exit code.
 ///
 /// 0 if it is done, or after a stop that was asked for; 1 if it could not be done; 2 for a wrong command line or a wrong
-/// configuration; 3 if a tool that was called says that it failed. What goes wrong is said on stderr.
+/// configuration; 3 if a tool that was called says that it failed. What goes wrong is said on stderr, with `--json` as an
+/// object.
 pub fn run() -> ExitCode {
     // Whatever the program that started this one left open is not for child processes.
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
@@ -61,11 +63,15 @@ pub fn run() -> ExitCode {
         Ok(command) => command,
         Err(error) => error.exit(),
     };
+    let json = common.json;
     match start(command, common) {
         Ok(code) => code,
         Err(failure) => {
             // Nobody can be told that stderr is closed.
-            let _ = writeln!(io::stderr(), "{failure}");
+            let _ = match json {
+                true => writeln!(io::stderr(), "{}", failure.to_json()),
+                false => writeln!(io::stderr(), "{failure}"),
+            };
             ExitCode::from(failure.code)
         }
     }
@@ -147,9 +153,22 @@ fn file(common: &Common) -> Result<PathBuf, Failure> {
 
 /// The configuration as it stands in the file.
 fn configured(common: &Common) -> Result<Config, Failure> {
-    let mut config = Config::from_file(file(common)?).map_err(|error| Failure::usage(error.to_string()))?;
+    let file = file(common)?;
+    let mut config = Config::from_file(&file).map_err(|error| Failure::usage(unusable(&error, &file)))?;
     config.watchdog = Some(watchdog());
     Ok(config)
+}
+
+/// Why a configuration cannot be used, and how to come by one where there is none.
+fn unusable(error: &ConfigError, file: &Path) -> String {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let remedy = match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::NotFound) => {
+            format!("; `tower-mcp-gateway init --config {}` makes one", file.display())
+        }
+        _ => String::new(),
+    };
+    format!("{error}{remedy}")
 }
 
 /// What ends the child processes of a gateway that is killed.
@@ -171,7 +190,7 @@ fn again() -> std::process::Command {
 
 /// The configuration of the file, overridden by the command line.
 fn configure(serve: &Serve, file: &Path) -> Result<Config, String> {
-    let mut config = Config::from_file(file).map_err(|error| error.to_string())?;
+    let mut config = Config::from_file(file).map_err(|error| unusable(&error, file))?;
     config.watchdog = Some(watchdog());
     config.host = serve.host().unwrap_or(config.host);
     config.port = serve.port().unwrap_or(config.port);

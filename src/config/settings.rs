@@ -49,6 +49,16 @@ const FOREIGN: &[&str] = &["inputs", "globalShortcut", "preferences"];
 /// The longest time that can be set: a day. Beyond it a number was most likely meant in another unit.
 pub(super) const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// What is wrong with a text that is no JSON, without its line, which is said elsewhere.
+fn no_json(error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return "the file ends too early: a `}`, a `]` or a quote is missing".into();
+    }
+    let text = error.to_string();
+    let reason = text.rsplit_once(" at line ").map_or(&*text, |(reason, _)| reason);
+    format!("no valid JSON at column {}: {reason}", error.column())
+}
+
 /// Reads a whole file.
 pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
     let line = |offset: usize| 1 + memchr::memchr_iter(b'\n', &text.as_bytes()[..offset]).count();
@@ -63,7 +73,7 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
     if blanked.trim().is_empty() {
         return Err(unreadable(1, "the file is empty: the least it needs is `{ }`"));
     }
-    let node = Node::root(&blanked).map_err(|error| unreadable(error.line(), format!("no valid JSON: {error}")))?;
+    let node = Node::root(&blanked).map_err(|error| unreadable(error.line(), no_json(&error)))?;
     let mut reader = Reader::new(env);
     let mut config = Config::default();
     let root = Field { path: String::new(), node };

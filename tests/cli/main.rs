@@ -55,11 +55,27 @@ fn help_and_version() {
     let folder = folder("help");
     let help = command(&folder).arg("--help").output().unwrap();
     ends(&help, 0, &["--config", "--listen", "--port", "serve", "check", "mcpServers", "RUST_LOG", "Exit codes"], &[]);
-    for command in
-        ["serve", "init", "check", "tools", "call", "connect", "disconnect", "schema", "token", "completions"]
-    {
+    for command in [
+        "serve",
+        "init",
+        "check",
+        "tools",
+        "call",
+        "connect",
+        "disconnect",
+        "login",
+        "logout",
+        "schema",
+        "token",
+        "completions",
+    ] {
         let help = crate::command(&folder).args([command, "--help"]).output().unwrap();
         ends(&help, 0, &["Examples:", &format!("tower-mcp-gateway {command}")], &[]);
+        let text = String::from_utf8(help.stdout).unwrap();
+        let mut examples =
+            text.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| !line.is_empty());
+        // What is wider than a terminal goes on in a line that cannot be copied.
+        assert!(examples.all(|line| line.contains("tower-mcp-gateway")), "{text}");
     }
     let version = command(&folder).arg("--version").output().unwrap();
     ends(&version, 0, &[concat!("tower-mcp-gateway ", env!("CARGO_PKG_VERSION"))], &[]);
@@ -77,9 +93,28 @@ fn without_a_configuration_it_says_what_to_write() {
         &["no configuration file", &home.display().to_string(), "init --import", "\"mcpServers\": {"],
     );
     let output = command(&folder).args(["serve", "--config", "nowhere.json"]).output().unwrap();
-    ends(&output, 2, &[], &["nowhere.json: cannot be read"]);
+    ends(
+        &output,
+        2,
+        &[],
+        &["nowhere.json: cannot be read", "; `tower-mcp-gateway init --config nowhere.json` makes one"],
+    );
     let output = command(&folder).arg("fly").output().unwrap();
     ends(&output, 2, &[], &["fly"]);
+}
+
+#[test]
+fn programs_read_failures_as_objects() {
+    let folder = folder("failures");
+    for (line, code) in [("check -c nowhere.json", 2), ("call x -c nowhere.json", 2), ("connect cursor --project", 1)] {
+        // A file where a folder must be, so that nothing can be written.
+        std::fs::write(folder.join(".cursor"), "").unwrap();
+        let output = command(&folder).args(line.split(' ')).arg("--json").output().unwrap();
+        ends(&output, code, &[], &["{"]);
+        let failure: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(failure["exitCode"], code, "{line}: {failure}");
+        assert!(failure["error"].as_str().is_some_and(|error| !error.is_empty()), "{line}: {failure}");
+    }
 }
 
 #[test]

@@ -150,8 +150,9 @@ const TOP_LEVEL: &[(&str, &str)] = &[
     ("{\"mcpServers\": []}", "`mcpServers` at line 1: must be an object in `{ }`, not a list"),
     ("", "line 1: the file is empty: the least it needs is `{ }`"),
     ("\n/* ", "line 2: a comment begins with `/*` and never ends with `*/`"),
-    ("// a\n{\n,}", "line 3: no valid JSON: key must be a string at line 3 column 1"),
-    ("{}\n}", "line 2: no valid JSON: trailing characters at line 2 column 1"),
+    ("// a\n{\n,}", "line 3: no valid JSON at column 1: key must be a string"),
+    ("{}\n}", "line 2: no valid JSON at column 1: trailing characters"),
+    ("{ \"mcpServers\": {", "line 1: the file ends too early: a `}`, a `]` or a quote is missing"),
 ];
 
 #[test]

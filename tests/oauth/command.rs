@@ -54,7 +54,7 @@ async fn a_server_that_cannot_be_signed_in_at_is_said_with_what_to_do() {
     std::fs::write(&config, r#"{"mcpServers": {"open": {"url": "http://127.0.0.1:9/mcp"}}}"#).unwrap();
     for (id, reason) in [
         ("open", "open: write `\"auth\": \"oauth\"` into its entry, then sign in\n"),
-        ("typo", "there is no server \"typo\"; those to sign in at: none has `\"auth\": \"oauth\"`\n"),
+        ("typo", "there is no server \"typo\"; none of the configuration has `\"auth\": \"oauth\"`\n"),
     ] {
         let output = command(&state, &config, &["login", id]).output().await.unwrap();
         assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(2), reason));

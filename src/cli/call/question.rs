@@ -1,4 +1,5 @@
 mod field;
+mod format;
 
 use self::field::Field;
 use super::tool::clean;

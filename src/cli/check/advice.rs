@@ -6,7 +6,7 @@ pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
     if let Some(Connection::Stdio { command, .. }) = connection {
         return child(what, command);
     }
-    let plain = if has("Connection refused") {
+    let plain = if has("Connection refused") || has("connection was refused") {
         "start the server, or correct the host and port in `url`"
     } else if has("host name was not found") {
         "correct the host name in `url`"
@@ -69,9 +69,12 @@ mod tests {
         let told = |error: &(dyn Error + 'static), server: &Server| remedy(&causes(error), Some(server.connection()));
         let status = |code| Status(http::StatusCode::from_u16(code).unwrap());
         let refused = Connect(std::io::Error::from_raw_os_error(111).into());
+        // A name that leads to several addresses.
+        let refused_everywhere = Connect("the connection was refused".into());
         let absent = Connect("cannot start \"npx\": the command was not found".into());
         let all = [
             (told(&refused, &web), "start the server"),
+            (told(&refused_everywhere, &web), "start the server"),
             (told(&status(401), &web), "Authorization"),
             (told(&status(404), &web), "path"),
             (told(&status(503), &web), "read its log"),

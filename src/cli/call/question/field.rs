@@ -1,5 +1,7 @@
+use super::format::Format;
 use crate::cli::call::tool::clean;
 use serde_json::{Value, json};
+use std::fmt;
 
 /// One field of a form that a server asks for (2026-07-28, "client/elicitation: Requested Schema").
 pub(super) struct Field {
@@ -11,14 +13,18 @@ pub(super) struct Field {
 }
 
 enum Kind {
-    Text,
-    Number,
-    Integer,
+    Text(Format),
+    Number(Range),
+    Integer(Range),
     Flag,
     /// Values with the titles they are shown under.
     One(Vec<(String, String)>),
     Many(Vec<(String, String)>),
 }
+
+/// The least and the greatest number that will do.
+#[derive(Clone, Copy)]
+struct Range(Option<f64>, Option<f64>);
 
 impl Field {
     /// The fields of a schema, in alphabetical order; those of a kind the protocol does not have are text.
@@ -38,17 +44,9 @@ impl Field {
 
     /// What stands before the cursor.
     pub(super) fn label(&self) -> String {
-        let mut notes = vec![match &self.kind {
-            Kind::Text => "text".to_owned(),
-            Kind::Number => "a number".to_owned(),
-            Kind::Integer => "a whole number".to_owned(),
-            Kind::Flag => "yes or no".to_owned(),
-            Kind::One(choices) => format!("one of {}", titles(choices)),
-            Kind::Many(choices) => format!("any of {}, with commas between", titles(choices)),
-        }];
+        let mut notes = vec![self.kind.wanted()];
         match &self.default {
-            Some(Value::String(default)) => notes.push(format!("default {}", clean(default))),
-            Some(default) => notes.push(format!("default {default}")),
+            Some(default) => notes.push(format!("default {}", self.kind.shown(default))),
             None if !self.required => notes.push("optional".to_owned()),
             None => {}
         }
@@ -67,9 +65,13 @@ impl Field {
             };
         }
         let value = match &self.kind {
-            Kind::Text => Some(json!(line)),
-            Kind::Number => line.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| json!(number)),
-            Kind::Integer => line.parse::<i64>().ok().map(|number| json!(number)),
+            Kind::Text(format) => format.fits(line).then(|| json!(line)),
+            Kind::Number(range) => {
+                line.parse().ok().filter(|number| range.holds(*number)).map(|number: f64| json!(number))
+            }
+            Kind::Integer(range) => {
+                line.parse().ok().filter(|number: &i64| range.holds(*number as f64)).map(|number| json!(number))
+            }
             Kind::Flag => match line.to_lowercase().as_str() {
                 "y" | "yes" | "true" => Some(json!(true)),
                 "n" | "no" | "false" => Some(json!(false)),
@@ -81,7 +83,7 @@ impl Field {
                 chosen.map(|values| json!(values))
             }
         };
-        value.map(Some).ok_or_else(|| format!("`{line}` will not do: {}", self.label()))
+        value.map(Some).ok_or_else(|| format!("`{line}` will not do: it must be {}", self.kind.wanted()))
     }
 }
 
@@ -91,11 +93,58 @@ impl Kind {
             return Self::One(choices);
         }
         match field["type"].as_str() {
-            Some("number") => Self::Number,
-            Some("integer") => Self::Integer,
+            Some("number") => Self::Number(Range::of(field)),
+            Some("integer") => Self::Integer(Range::of(field)),
             Some("boolean") => Self::Flag,
-            Some("array") => choices(&field["items"]).map_or(Self::Text, Self::Many),
-            _ => Self::Text,
+            Some("array") => choices(&field["items"]).map_or(Self::Text(Format::Any), Self::Many),
+            _ => Self::Text(Format::of(field["format"].as_str())),
+        }
+    }
+
+    /// What may be typed.
+    fn wanted(&self) -> String {
+        match self {
+            Self::Text(format) => format.wanted().to_owned(),
+            Self::Number(range) => format!("a number{range}"),
+            Self::Integer(range) => format!("a whole number{range}"),
+            Self::Flag => "yes or no".to_owned(),
+            Self::One(choices) => format!("one of {}", titles(choices)),
+            Self::Many(choices) => format!("any of {}, with commas between", titles(choices)),
+        }
+    }
+
+    /// A value in the words in which it would be typed.
+    fn shown(&self, value: &Value) -> String {
+        match (self, value) {
+            (Self::One(choices) | Self::Many(choices), Value::String(value)) => {
+                let title = choices.iter().find(|(known, _)| known == value).map_or(value, |(_, title)| title);
+                clean(title)
+            }
+            (_, Value::String(text)) => clean(text),
+            (_, Value::Array(values)) => values.iter().map(|value| self.shown(value)).collect::<Vec<_>>().join(", "),
+            (_, Value::Bool(is_set)) => if *is_set { "yes" } else { "no" }.to_owned(),
+            (_, other) => other.to_string(),
+        }
+    }
+}
+
+impl Range {
+    fn of(field: &Value) -> Self {
+        Self(field["minimum"].as_f64(), field["maximum"].as_f64())
+    }
+
+    fn holds(self, number: f64) -> bool {
+        number.is_finite() && self.0.is_none_or(|least| number >= least) && self.1.is_none_or(|most| number <= most)
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(Some(least), Some(most)) => write!(f, " from {least} to {most}"),
+            Self(Some(least), None) => write!(f, " from {least} on"),
+            Self(None, Some(most)) => write!(f, " up to {most}"),
+            Self(None, None) => Ok(()),
         }
     }
 }
@@ -145,7 +194,10 @@ mod tests {
             (json!({ "type": "string" }), "", None),
             (json!({ "type": "number" }), "1.5", Some(json!(1.5))),
             (json!({ "type": "number" }), "NaN", None),
+            (json!({ "type": "number", "minimum": 1, "maximum": 9.5 }), "9.6", None),
             (json!({ "type": "integer" }), "1.5", None),
+            (json!({ "type": "integer", "minimum": 1 }), "0", None),
+            (json!({ "type": "string", "format": "email" }), "nobody", None),
             (json!({ "type": "boolean" }), "Yes", Some(json!(true))),
             (json!({ "type": "boolean" }), "perhaps", None),
             (json!({ "enum": ["r"], "enumNames": ["Red"] }), "red", Some(json!("r"))),
@@ -155,5 +207,24 @@ mod tests {
         ] {
             assert_eq!(read(field.clone(), line).map(Option::unwrap), value, "{field} {line:?}");
         }
+    }
+    #[test]
+    fn what_will_do_is_said_before_and_after_and_defaults_in_the_same_words() {
+        let label = |field: Value| Field::all(&json!({ "properties": { "f": field } }))[0].label();
+        let titled = json!([{ "const": "r", "title": "Red" }, { "const": "b", "title": "Blue" }]);
+        for (field, said) in [
+            (json!({ "oneOf": titled, "default": "b" }), "f (one of Red, Blue; default Blue)"),
+            (
+                json!({ "type": "array", "items": { "anyOf": titled }, "default": ["r", "b"] }),
+                "f (any of Red, Blue, with commas between; default Red, Blue)",
+            ),
+            (json!({ "type": "boolean", "default": true }), "f (yes or no; default yes)"),
+            (json!({ "type": "integer", "minimum": 1, "maximum": 9 }), "f (a whole number from 1 to 9; optional)"),
+            (json!({ "type": "string", "format": "date" }), "f (a date such as 2026-07-28; optional)"),
+        ] {
+            assert_eq!(label(field), said);
+        }
+        let field = json!({ "properties": { "f": { "type": "number", "maximum": 9, "description": "Long to read" } } });
+        assert_eq!(Field::all(&field)[0].read("10").unwrap_err(), "`10` will not do: it must be a number up to 9");
     }
 }
