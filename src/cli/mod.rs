@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod admin;
+mod allocator;
 mod apps;
 mod args;
 mod call;
@@ -125,6 +126,7 @@ fn in_runtime(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<E
 }
 
 fn serve_until_stopped(serve: Serve, common: &Common) -> Result<ExitCode, Failure> {
+    allocator::tell();
     let file = file(common)?;
     let faces = Faces { http: serve.listens(), stdio: serve.stdio };
     let json = common.json;

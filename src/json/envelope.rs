@@ -46,7 +46,8 @@ impl Message {
         let walked = object::visit_members(&bytes, |key, value| parts.take(&key, value));
         let id = parts.id.map(|raw| Id::from_json(Json::trusted(bytes.slice_ref(raw.as_bytes()))));
         let known = id.as_ref().and_then(|id| id.as_ref().ok()).cloned();
-        walked.and_then(|()| parts.finish(&bytes, id)).map_err(|error| error.with_id(known))
+        let asks = parts.method.is_some() && parts.result.is_none() && parts.error.is_none();
+        walked.and_then(|()| parts.finish(&bytes, id)).map_err(|error| error.with_id(known).asking(asks))
     }
 }
 
@@ -197,6 +198,7 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(error.is_json(), "{text}: {error}");
             assert_eq!(error.id().and_then(Id::as_u64), Some(5), "{text}: {error}");
+            assert_eq!(error.asks(), text.contains("method"), "{text}");
         }
         for text in ["", "[]", "{", "nonsense", "{}}"] {
             assert!(parse(text).is_err(), "{text}");

@@ -6,6 +6,8 @@ use std::fmt;
 pub struct Malformed {
     fault: Fault,
     id: Option<Id>,
+    /// It has a method, and nothing that only an answer has.
+    asks: bool,
 }
 
 /// What is wrong with a [`Malformed`] text.
@@ -39,7 +41,7 @@ pub enum Fault {
 
 impl Malformed {
     pub(crate) fn new(fault: Fault) -> Self {
-        Self { fault, id: None }
+        Self { fault, id: None, asks: false }
     }
 
     pub(crate) fn shape(reason: &'static str) -> Self {
@@ -51,6 +53,11 @@ impl Malformed {
         self
     }
 
+    pub(crate) fn asking(mut self, asks: bool) -> Self {
+        self.asks = asks;
+        self
+    }
+
     /// What is wrong.
     pub fn fault(&self) -> &Fault {
         &self.fault
@@ -59,6 +66,11 @@ impl Malformed {
     /// The id of the faulty request, where it could be read.
     pub fn id(&self) -> Option<&Id> {
         self.id.as_ref()
+    }
+
+    /// Whether it is a faulty request or notification for certain, so that its id, if any, is one of its sender's.
+    pub fn asks(&self) -> bool {
+        self.asks
     }
 
     /// Whether the text is JSON at all: `false` is JSON-RPC's −32700, `true` its −32600.

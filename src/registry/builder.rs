@@ -217,6 +217,7 @@ impl<C, E> Builder<C, E> {
         S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
     {
         let (tables, board) = (Tables::new(Table::default()), Board::new(self.thresholds));
+        let settings = upstream::Settings { hung_after: self.thresholds.fall, ..self.settings };
         let shared = Arc::new(Shared {
             name: self.name.as_str().into(),
             policies: self.policies,
@@ -226,7 +227,7 @@ impl<C, E> Builder<C, E> {
             hub: Hub::new(tables.clone(), board.subscribe()),
             tables,
             board,
-            settings: Arc::new(self.settings),
+            settings: Arc::new(settings),
         });
         let driver = Driver::new(&shared, self.name, (self.strategy, self.wrap), self.naming, self.timing);
         let driver = driver.run(self.connect, self.endpoint);

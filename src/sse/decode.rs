@@ -23,6 +23,9 @@ pub struct Decoder {
 /// Field names and their colon, which do not count towards the limit of an event but lie in the line buffer.
 const LINE_SLACK: usize = 64;
 
+/// A longer line leaves no room for the next one behind, on a stream that may stay open for days.
+const KEPT: usize = 64 << 10;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Decoder {
@@ -72,7 +75,9 @@ impl Decoder {
         chunk.advance(1);
         if !self.line.is_empty() {
             self.keep(&line);
-            line = self.line.split().freeze();
+            // A long line takes its memory along.
+            let whole = if self.line.len() > KEPT { mem::take(&mut self.line) } else { self.line.split() };
+            line = whole.freeze();
         }
         if mem::take(&mut self.at_start) && line.starts_with(BYTE_ORDER_MARK) {
             line.advance(BYTE_ORDER_MARK.len());

@@ -1,7 +1,7 @@
 #[cfg(feature = "stdio")]
 use super::stdio::watchdog::Watchdog;
 use crate::{json::Json, metrics::Metrics, seal::Keys};
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 /// How the gateway deals with every server; one value per registry.
 #[derive(Clone, Debug)]
@@ -17,6 +17,9 @@ pub struct Settings {
     pub ask_timeout: Duration,
     /// Largest message or event taken from a server: 8 MiB.
     pub max_message_bytes: usize,
+    /// How many health checks in a row a child must leave unanswered, and say nothing else meanwhile, until it is
+    /// killed and started again: 1. A [registry](crate::registry) sets it to its `fall`.
+    pub hung_after: NonZeroU32,
     /// How long a child may take to leave after its stdin was closed, before SIGTERM: 2 s.
     pub stop_grace: Duration,
     /// How long a child may take to leave after SIGTERM, before SIGKILL: 3 s.
@@ -44,6 +47,7 @@ impl Default for Settings {
             era_timeout: Duration::from_secs(5),
             ask_timeout: Duration::from_secs(300),
             max_message_bytes: 8 << 20,
+            hung_after: NonZeroU32::MIN,
             stop_grace: Duration::from_secs(2),
             kill_grace: Duration::from_secs(3),
             keys: Keys::generate().expect("the operating system gives random bytes"),

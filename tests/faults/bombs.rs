@@ -6,6 +6,7 @@ use crate::{
     program::{Program, child, remote},
     support::faults::{Fault, Faulty, Wire},
 };
+use futures_util::future::join_all;
 use serde_json::Value;
 use tower_mcp_gateway::config::Limits;
 
@@ -40,4 +41,36 @@ async fn a_bomb_costs_twice_the_largest_message_at_most() {
     each_is_bounded("bomb-sse", remote("bad-1", "bad", &bad), &[HugeEvent]).await;
     let book = Book::new("bombs");
     each_is_bounded("bomb-child", child("bad-1", "bad", book.path()), &[HugeBody]).await;
+}
+
+/// What the allocator may keep after many large messages: two of them.
+const KEPT_MIB: u64 = 16;
+
+#[tokio::test]
+async fn what_large_messages_took_is_given_back() {
+    let (servers, book) =
+        ([Faulty::start(Wire::Modern).await, Faulty::start(Wire::Sse).await], Book::new("given-back"));
+    let mut entries = vec![remote("bad-1", "bad", &servers[0]), remote("worse-1", "worse", &servers[1])];
+    entries.push(child("child-1", "child", book.path()));
+    let program = Program::start("given-back", entries).await;
+    let session = Session::at(program.address).await;
+    let tools = ["bad__act", "worse__act", "child__act"];
+    for tool in tools {
+        session.recovered(tool).await;
+    }
+    let before = program.memory_mib();
+    for _ in 0..5 {
+        // Among others, whose memory lies between.
+        join_all((0..60).map(|n| {
+            let fault = if n % 12 == 0 { Fault::HugeEvent } else { Fault::None };
+            session.act(tools[n % 3], fault)
+        }))
+        .await;
+        join_all(tools.map(|tool| session.act(tool, Fault::HugeEvent))).await;
+        for tool in tools {
+            session.recovered(tool).await;
+        }
+    }
+    let kept = program.memory_mib() - before;
+    assert!(kept <= KEPT_MIB, "{kept} MiB");
 }

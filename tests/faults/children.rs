@@ -87,6 +87,23 @@ async fn a_line_that_is_no_answer_is_an_error_at_once() {
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_can_read_fails_its_call_when_the_others_are_answered_and_none_of_them() {
+    let book = Book::new("lost");
+    let front = gateway(vec![child("bad-1", "bad", book.path())]).await;
+    let session = Session::open(&front).await;
+    session.recovered("act").await;
+    for lost in [Fault::Truncated, Fault::WrongId, Fault::MissingId] {
+        let crowd = (0..20).map(|n| session.act("act", if n == 7 { lost } else { Fault::None }));
+        let crowd = join_all(crowd).await;
+        for (n, ended) in crowd.iter().enumerate() {
+            assert!(ended.took < Duration::from_secs(1), "{lost:?} {n}: {ended:?}");
+            assert_eq!(ended.is_error(), n == 7, "{lost:?} {n}: {ended:?}");
+            assert_eq!(book.count(ended), 1, "{lost:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_line_above_the_limit_is_an_error_of_its_call_at_once() {
     each_fails(&Book::new("large"), &[Fault::HugeBody], Duration::from_secs(1)).await;
 }

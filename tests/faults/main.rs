@@ -20,6 +20,7 @@ mod once;
 mod program;
 mod refused;
 mod soak;
+mod stopped;
 #[path = "../support/mod.rs"]
 mod support;
 mod wrong;

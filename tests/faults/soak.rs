@@ -105,7 +105,7 @@ async fn soak() {
     servers.push(json!({
         "id": "good-1", "name": "good", "transport": "http", "connection": { "type": "http", "url": good.url() },
     }));
-    let program = Program::start("soak", servers).await;
+    let program = Program::start(&format!("soak-{}", std::process::id()), servers).await;
     let mut sessions = Vec::new();
     for _ in 0..8 {
         sessions.push(Arc::new(Session::at(program.address).await));

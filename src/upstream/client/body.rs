@@ -8,13 +8,16 @@ use crate::{
     BoxError,
     upstream::error::{Closed, Protocol, TooLarge},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::{
     future::poll_fn,
     io,
     sync::Arc,
     task::{Context, Poll, ready},
 };
+
+/// A longer body takes its memory along, instead of leaving it to a connection that may be idle after it.
+const KEPT: usize = 64 << 10;
 
 /// The body of a response. Dropped before its end, it closes the connection, which is how a server learns that nobody
 /// waits.
@@ -121,7 +124,11 @@ impl Body {
                 }
             }
         }
-        let whole = source.connection.buffer().split_to(length).freeze();
+        let buffer = source.connection.buffer();
+        let whole = buffer.split_to(length).freeze();
+        if length > KEPT {
+            *buffer = BytesMut::from(&buffer[..]);
+        }
         self.framing = Framing::NOTHING;
         self.settle();
         Poll::Ready(Ok(whole))

@@ -38,6 +38,12 @@
 //! Log messages go the same way; one that belongs to no call is for the session that has made all calls of the
 //! connection, if one has.
 //!
+//! # Answers that cannot be read
+//!
+//! A message that breaks off, or an answer under an id that was never given out, is the answer of one of the calls in
+//! flight. If there is only one, that one fails at once. Otherwise the others go on undisturbed, and it fails when they
+//! have been answered: until then nobody knows which one it is.
+//!
 //! # Connections
 //!
 //! [`connect`](Mux::connect) begins a connection and numbers it, [`fail_all`](Mux::fail_all) ends it. A call prepared
@@ -45,8 +51,10 @@
 //! call can slip onto a connection whose server knows nothing of its handshake.
 
 mod callers;
+mod lost;
 mod questions;
 mod route;
+mod silence;
 mod slot;
 mod ticket;
 
@@ -59,7 +67,9 @@ pub use self::ticket::Ticket;
 
 use self::{
     callers::Callers,
+    lost::Lost,
     questions::Quiet,
+    silence::Silence,
     slot::{Kind, Slot},
 };
 use super::{
@@ -80,7 +90,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
             AtomicU64,
-            Ordering::{Acquire, Release},
+            Ordering::{Acquire, Relaxed, Release},
         },
     },
 };
@@ -108,6 +118,9 @@ struct Shared {
     /// asks again when the slot is opened.
     epoch: AtomicU64,
     outgoing: Notify,
+    /// Messages the server has sent.
+    heard: AtomicU64,
+    hung: Notify,
 }
 
 #[derive(Default)]
@@ -126,6 +139,8 @@ struct State {
     pure: bool,
     /// Whose calls the present connection has had.
     callers: Callers,
+    lost: Lost,
+    silence: Silence,
 }
 
 impl Mux {
@@ -153,6 +168,7 @@ impl Mux {
         self.fail_all();
         let mut state = self.lock();
         state.connections += 1;
+        state.listen_anew(self.heard());
         self.shared.epoch.store(state.connections, Release);
         state.connections
     }
@@ -222,8 +238,11 @@ impl Mux {
 
     /// Fails one call, if it is still open: its frame could not be sent, or its answer could not be read.
     pub fn fail(&self, id: u64, error: impl Into<BoxError>) {
-        let waker = self.lock().slots.get_mut(&id).and_then(|slot| slot.end(Err(error.into())));
-        waker.into_iter().for_each(std::task::Waker::wake);
+        let mut state = self.lock();
+        let waker = state.slots.get_mut(&id).and_then(|slot| slot.end(Err(error.into())));
+        let cleared = state.clear(id);
+        drop(state);
+        waker.into_iter().chain(cleared).for_each(std::task::Waker::wake);
     }
 
     /// Ends the connection: every open call fails with [`Closed`], which says whether it had been sent.
@@ -233,6 +252,7 @@ impl Mux {
         state.outgoing.clear();
         state.quiet = None;
         state.callers = Callers::None;
+        state.lost = Lost::default();
         let closed = |slot: &mut Slot| {
             slot.questions.forget();
             slot.end(Err(Closed { sent: slot.begun }.into()))
@@ -265,7 +285,8 @@ impl Mux {
         self.lock().dropped
     }
 
-    fn insert(&self, hop: &Hop, slot: Slot) -> Result<u64, BoxError> {
+    fn insert(&self, hop: &Hop, mut slot: Slot) -> Result<u64, BoxError> {
+        slot.heard = self.shared.heard.load(Relaxed);
         let mut state = self.lock();
         if hop.epoch == 0 || hop.epoch != self.epoch() {
             return Err(Replaced.into());
@@ -291,6 +312,10 @@ impl Mux {
         let mut state = self.lock();
         let mut removed = state.slots.remove(&id);
         let Some(slot) = &mut removed else { return };
+        state.given_up(slot);
+        if state.ignored(slot, self.heard()) {
+            self.shared.hung.notify_one();
+        }
         for id in slot.questions.iter() {
             state.push_outgoing(ask::answer(id, None));
         }

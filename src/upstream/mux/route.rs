@@ -8,7 +8,7 @@ use crate::{
     upstream::error::Protocol,
 };
 use bytes::Bytes;
-use std::task::Waker;
+use std::{sync::atomic::Ordering::Relaxed, task::Waker};
 
 /// Tells that what a question wanted was done elsewhere (2025-11-25, "client/elicitation").
 const ELICITED: &str = "notifications/elicitation/complete";
@@ -18,24 +18,25 @@ impl Mux {
     ///
     /// Requests of the server are answered through [`outgoing`](Mux::outgoing). Answers to finished calls are ignored, as
     /// the protocol asks. One under an id that was never given out, or a message that breaks off, can only be meant for
-    /// a call in flight: where there is exactly one, that one fails; where there are several, nobody knows. On a
-    /// [pure](Mux::pure) channel that goes for whatever is no message at all.
+    /// a call in flight: where there is exactly one, that one fails; where there are several, the one that is left when
+    /// all others are answered. On a [pure](Mux::pure) channel that goes for whatever is no message at all.
     ///
     /// # Errors
     ///
     /// [`Malformed`] if this is no JSON-RPC; where an id can be read nevertheless, that call fails with [`Protocol`].
     pub fn deliver(&self, message: Bytes) -> Result<(), Malformed> {
+        self.shared.heard.fetch_add(1, Relaxed);
         if message.trim_ascii_start().first() != Some(&b'[') {
             return self.deliver_one(message);
         }
         // Batches are of 2025-03-26 only, but a server that sends one means it.
-        let messages = elements(&message, MAX_BATCH).inspect_err(|malformed| self.broken(malformed, false))?;
+        let messages = elements(&message, MAX_BATCH).inspect_err(|malformed| self.broken(malformed, Meant::Hardly))?;
         let messages = messages.unwrap_or_default();
         messages.into_iter().map(|message| self.deliver_one(message)).fold(Ok(()), Result::and)
     }
 
     fn deliver_one(&self, message: Bytes) -> Result<(), Malformed> {
-        let begun = memchr::memmem::find(&message, b"\"jsonrpc\"").is_some();
+        let begun = looks_meant(&message);
         match Message::parse(message) {
             Ok(Message::Response { id, outcome }) => self.settle(id.as_ref(), outcome.into()),
             Ok(Message::Notification { method, params }) => self.note(Note::new(method, Params::parse(params)?)),
@@ -48,35 +49,45 @@ impl Mux {
         Ok(())
     }
 
-    /// Fails the call that a message which is none must be of, if there is one.
-    fn broken(&self, malformed: &Malformed, begun: bool) {
-        // What does not even look like a message is what some programs print beside them, JSON logs among it.
-        let meant = || {
-            let state = self.lock();
-            if begun || state.pure { state.only_call() } else { None }
-        };
-        if let Some(id) = malformed.id().and_then(Id::as_u64).or_else(meant) {
-            self.fail(id, Protocol(malformed.to_string().into()));
+    /// Fails the call that a message which is none must be of, once it is known.
+    fn broken(&self, malformed: &Malformed, begun: Meant) {
+        if malformed.asks() {
+            return;
         }
+        if let Some(id) = malformed.id().and_then(Id::as_u64) {
+            return self.fail(id, Protocol(malformed.to_string().into()));
+        }
+        let mut state = self.lock();
+        // What does not even look like a message is what some programs print beside them, JSON logs among it.
+        let meant = match begun {
+            Meant::Surely => true,
+            Meant::UnlessWhole => !malformed.is_json(),
+            Meant::Hardly => false,
+        };
+        let wakers = if meant || state.pure { state.lose(malformed.to_string().into()) } else { Vec::new() };
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn settle(&self, id: Option<&Id>, outcome: Outcome) {
         let mut state = self.lock();
         if id.is_some_and(|id| id.as_u64().is_none_or(|id| id == 0 || id > state.last_id)) {
-            let only = state.only_call();
+            let wakers = state.lose("the answer has an id that no request had".into());
             drop(state);
-            let stray = || Protocol("the answer has an id that no request had".into());
-            return only.into_iter().for_each(|only| self.fail(only, stray()));
+            return wakers.into_iter().for_each(Waker::wake);
         }
         let slot = match id {
             Some(id) => id.as_u64(),
             None => state.only_call(),
         };
         slot.into_iter().for_each(|id| state.heard(id));
-        let slot = slot.and_then(|id| state.slots.get_mut(&id));
-        let waker = slot.filter(|slot| slot.kind != Kind::Listener).and_then(|slot| slot.end(Ok(outcome)));
+        // An error without an id may also answer one of the notifications, as some servers do.
+        let Some(id) = slot else { return };
+        let slot = state.slots.get_mut(&id).filter(|slot| slot.kind != Kind::Listener);
+        let waker = slot.and_then(|slot| slot.end(Ok(outcome)));
+        let cleared = state.clear(id);
         drop(state);
-        waker.into_iter().for_each(Waker::wake);
+        waker.into_iter().chain(cleared).for_each(Waker::wake);
     }
 
     fn note(&self, note: Note) {
@@ -109,7 +120,7 @@ impl Mux {
 impl State {
     /// The call that an answer without an id must belong to: the only one the server has.
     fn only_call(&self) -> Option<u64> {
-        let mut open = self.slots.iter().filter(|(_, s)| s.begun && !s.is_over() && s.kind != Kind::Listener);
+        let mut open = self.slots.iter().filter(|(_, slot)| slot.awaits_answer());
         match (open.next(), open.next()) {
             (Some((id, _)), None) => Some(*id),
             _ => None,
@@ -121,7 +132,8 @@ impl State {
         let Some(id) = note.params.member(meta::PROGRESS_TOKEN).and_then(number) else { return Vec::new() };
         let Some(own) = self.slots.get(&id).and_then(|slot| slot.token.clone()) else { return Vec::new() };
         let params = note.params.edit(&[Edit::Set(meta::PROGRESS_TOKEN, own.as_bytes())]);
-        self.push(id, Note::new(note.method, params))
+        let cleared = self.clear(id);
+        self.push(id, Note::new(note.method, params)).into_iter().chain(cleared).collect()
     }
 
     /// A server ends a subscription by cancelling it (2026-07-28, "basic/patterns/cancellation"), and takes back a
@@ -147,6 +159,25 @@ impl State {
             None => Vec::new(),
         }
     }
+}
+
+/// Whether a text that is no message was meant to be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meant {
+    Surely,
+    /// If it is JSON, it says all it wants to say, and that is something else.
+    UnlessWhole,
+    Hardly,
+}
+
+/// Looks at how a text begins. Objects as programs print them for people have other keys, or none in quotes.
+fn looks_meant(text: &[u8]) -> Meant {
+    if memchr::memmem::find(text, b"\"jsonrpc\"").is_some() {
+        return Meant::Surely;
+    }
+    let key = text.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start).unwrap_or_default();
+    let answers = [&b"\"id\""[..], b"\"result\"", b"\"error\""];
+    if answers.iter().any(|name| key.starts_with(name)) { Meant::UnlessWhole } else { Meant::Hardly }
 }
 
 /// An id or token of ours, which some servers hand back as a string.

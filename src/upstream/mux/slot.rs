@@ -13,10 +13,15 @@ pub const MAX_NOTES: usize = 64;
 /// Bytes of unread notes of one call; a single larger note is still taken if nothing else waits.
 pub const MAX_NOTE_BYTES: usize = 1 << 20;
 
+/// What takes a server time that is its own.
+const WORK: [Method; 4] = [Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ, Method::COMPLETE];
+
 /// What a slot stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Call,
+    /// A question that any server answers at once: whether it is there.
+    Check,
     /// Must not be cancelled.
     Initialize,
     /// `subscriptions/listen` of a modern server: also gets the notes that carry its id as subscription id.
@@ -31,6 +36,8 @@ impl Kind {
             Kind::Initialize
         } else if *method == Method::LISTEN {
             Kind::Subscription
+        } else if *method == Method::PING || *method == Method::DISCOVER {
+            Kind::Check
         } else {
             Kind::Call
         }
@@ -51,6 +58,12 @@ pub(super) struct Slot {
     pub(super) whose: Whose,
     /// The server is of 2026-07-28.
     pub(super) modern: bool,
+    /// The server may be busy with it, for as long as it takes.
+    pub(super) is_work: bool,
+    /// An answer that was lost may have been its own.
+    pub(super) suspect: bool,
+    /// Messages the server had sent when it was opened.
+    pub(super) heard: u64,
     pub(super) questions: Questions,
     pub(super) notes: VecDeque<Note>,
     bytes: usize,
@@ -72,6 +85,9 @@ impl Slot {
             alone: false,
             whose,
             modern: false,
+            is_work: false,
+            suspect: false,
+            heard: 0,
             questions,
             notes,
             bytes: 0,
@@ -85,7 +101,7 @@ impl Slot {
     pub(super) fn of_client(mut self, Outbound { call, hop }: &Outbound) -> Self {
         self.of_client = match hop.is_modern() {
             true => call.params.meta_member(meta::LOG_LEVEL).is_some(),
-            false => self.kind == Kind::Call && call.extensions.get::<OfClient>().is_some(),
+            false => matches!(self.kind, Kind::Call | Kind::Check) && call.extensions.get::<OfClient>().is_some(),
         };
         self.alone = call.extensions.get::<OfClient>().is_some_and(|of| of.alone);
         self.whose = match &call.session {
@@ -93,7 +109,18 @@ impl Slot {
             None => Whose::Sessionless,
         };
         self.modern = hop.is_modern();
+        self.is_work = WORK.contains(&call.method);
         self
+    }
+
+    /// The server has it and did not answer yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.begun && !self.over
+    }
+
+    /// Whether an answer that names nobody may be its own. A subscription is answered when it ends, which is seldom.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.is_open() && !matches!(self.kind, Kind::Listener | Kind::Subscription)
     }
 
     pub(super) fn is_over(&self) -> bool {

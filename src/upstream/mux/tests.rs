@@ -15,7 +15,7 @@ pub(super) fn outbound(mux: &Mux, method: Method, params: &'static str) -> Outbo
 }
 
 /// A call that was opened and sent.
-fn sent(mux: &Mux, method: Method, params: &'static str) -> Ticket {
+pub(super) fn sent(mux: &Mux, method: Method, params: &'static str) -> Ticket {
     let (_, ticket) = mux.open(&outbound(mux, method, params)).unwrap();
     assert!(mux.begin(ticket.id()));
     ticket
@@ -40,7 +40,7 @@ fn single(ticket: Ticket) -> Outcome {
     ticket.now_or_never().expect("resolved").unwrap().into_single().expect("a single reply")
 }
 
-fn progress(token: u64, value: u64) -> String {
+pub(super) fn progress(token: u64, value: u64) -> String {
     format!(
         r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{value}}}}}"#
     )
@@ -243,6 +243,38 @@ fn what_can_be_meant_for_nobody_else_fails_the_only_call() {
         let mut several = [sent(&mux, Method::PING, "{}"), sent(&mux, Method::PING, "{}")];
         let _ = mux.deliver(text.into());
         assert!(several.iter_mut().all(|call| call.now_or_never().is_none()), "{text}: nobody knows whose it is");
+        let [first, second] = several;
+        deliver(&mux, r#"{"jsonrpc":"2.0","id":2,"result":{}}"#.into());
+        assert!(single(second).result().is_some(), "{text}");
+        assert!(first.now_or_never().unwrap().unwrap_err().is::<Protocol>(), "{text}: no other is left");
+    }
+}
+
+#[test]
+fn what_programs_print_beside_messages_fails_nobody_and_what_breaks_off_as_an_answer_does() {
+    let mux = connected();
+    let mut call = sent(&mux, Method::PING, "{}");
+    for text in [
+        r#"{"level":"info","msg":"listening"}"#,
+        r#"{"error":"cannot reach the database"}"#,
+        r#"{"result":[]}"#,
+        "{ name: 'x', id: 1 }",
+        "{'id': 1}",
+        r#"{"level":"info","#,
+        "{",
+        "}",
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"roots/list","params":[]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"roots/list","par"#,
+    ] {
+        assert!(mux.deliver(text.into()).is_err(), "{text}");
+        assert!((&mut call).now_or_never().is_none(), "{text}");
+    }
+    drop(call);
+    for text in [r#"{"result":{"content":[{"#, r#" { "error" : {"code""#, r#"{"id" "#] {
+        let call = sent(&mux, Method::PING, "{}");
+        assert!(mux.deliver(text.into()).is_err(), "{text}");
+        assert!(call.now_or_never().unwrap().unwrap_err().is::<Protocol>(), "{text}");
     }
 }
 

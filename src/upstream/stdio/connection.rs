@@ -28,6 +28,9 @@ const STDERR_SPAN: Duration = Duration::from_secs(1);
 /// the pipe open.
 pub(super) const LEFTOVER: Duration = Duration::from_millis(100);
 
+/// How long a message may take to be written whole before it is asked whether the child is still there.
+const STUCK: Duration = Duration::from_secs(5);
+
 /// Why the exchange with a child ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -37,6 +40,8 @@ pub(super) enum End {
     Exited(String),
     /// A pipe broke while the child lives on, which makes it useless.
     Broken(&'static str),
+    /// It runs and does not answer, not even a health check.
+    Hung,
 }
 
 impl End {
@@ -90,6 +95,7 @@ pub(super) async fn run(exchange: Exchange<'_>, child: &mut Child, group: &mut G
     tokio::select! {
         () = released.cancelled() => End::Released,
         () = hurry.cancelled() => End::Released,
+        () = mux.hung() => End::Hung,
         never = &mut logger => match never {},
         status = child.wait() => {
             group.kill();
@@ -128,7 +134,14 @@ async fn write(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>, mut std
                 Some(frame) => frame.bytes,
             },
         };
-        stdin.write_all_buf(&mut one_line(frame).chain(&b"\n"[..])).await?;
+        let (mut line, mut heard) = (one_line(frame).chain(&b"\n"[..]), mux.heard());
+        // A check that cannot be written is as good as one that is not answered.
+        loop {
+            match time::timeout(STUCK, stdin.write_all_buf(&mut line)).await {
+                Ok(written) => break written?,
+                Err(_) => heard = mux.stuck(heard),
+            }
+        }
     }
 }
 

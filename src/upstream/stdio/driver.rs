@@ -2,7 +2,7 @@ use super::{
     backoff::Backoff,
     child::{CannotStart, Recipe},
     connection::{self, End, Exchange, LEFTOVER, Output},
-    group::Group,
+    group::{Group, REAP},
     service::{Counters, Frame, Phase},
 };
 use crate::{
@@ -45,6 +45,7 @@ impl Driver {
                 Ok(child) => match self.serve(child).await {
                     End::Released => return,
                     End::Exited(status) => Phase::Down(format!("the child exited ({status})").into()),
+                    End::Hung => Phase::Down("the child did not answer and was killed".into()),
                     End::Broken(how) => Phase::Down(format!("the child was stopped: {how}").into()),
                 },
                 Err(error) => Phase::CannotStart(error),
@@ -81,7 +82,12 @@ impl Driver {
         self.mux.fail_all();
         self.phase.send_replace(Phase::Down("the child is being stopped".into()));
         let drained = output.drain(&self.id, &self.counters);
-        if matches!(end, End::Exited(_)) {
+        if matches!(end, End::Hung) {
+            // It would hear neither a closed stdin nor SIGTERM.
+            group.kill();
+            let _ = time::timeout(REAP, child.wait()).await;
+        }
+        if matches!(end, End::Exited(_) | End::Hung) {
             let _ = time::timeout(LEFTOVER, drained).await;
             return end;
         }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// How often the group is looked at once its leader is gone: nobody tells when a grandchild leaves.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a killed leader may take to be reaped; only one stuck in the kernel takes longer.
-const REAP: Duration = Duration::from_secs(1);
+pub(super) const REAP: Duration = Duration::from_secs(1);
 
 /// How long a group may take after SIGTERM when no time is left: enough to flush a file.
 const HURRIED: Duration = Duration::from_millis(400);

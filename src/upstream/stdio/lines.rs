@@ -8,6 +8,8 @@ const HEAD: usize = 16 << 10;
 const TAIL: usize = 256;
 /// Room offered to each read: what a pipe commonly gives at once is 4 to 64 KiB.
 const READ: usize = 16 << 10;
+/// A longer line takes its memory along: nobody knows when the next one of that length comes.
+const KEPT: usize = 64 << 10;
 
 /// Lines of a pipe, without their ends; memory is bounded by the limit however long a line is.
 #[derive(Debug)]
@@ -47,6 +49,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         loop {
             if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.scanned..]) {
                 let line = self.buffer.split_to(self.scanned + at + 1);
+                if line.len() > KEPT {
+                    self.buffer = BytesMut::from(&self.buffer[..]);
+                }
                 return Ok(Some(self.line(line)));
             }
             self.scanned = self.buffer.len();
@@ -78,10 +83,13 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         if self.head.is_none() && self.buffer.len() <= self.limit + 1 {
             return;
         }
+        let tail = self.buffer.len().saturating_sub(TAIL);
         if self.head.is_none() {
             self.head = Some(Bytes::copy_from_slice(&self.buffer[..HEAD.min(self.limit)]));
+            self.buffer = BytesMut::from(&self.buffer[tail..]);
+        } else {
+            self.buffer.advance(tail);
         }
-        self.buffer.advance(self.buffer.len().saturating_sub(TAIL));
         self.scanned = self.buffer.len();
     }
 }

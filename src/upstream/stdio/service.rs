@@ -101,7 +101,8 @@ impl Stdio {
         let (phase, phases) = watch::channel(Phase::Starting);
         let metrics = server.settings().metrics.clone();
         let counters = Arc::new(Counters::new(server.calls().clone(), metrics.clone()));
-        let (mux, released) = (Mux::counting(metrics), CancellationToken::new());
+        let (mux, released) =
+            (Mux::counting(metrics).impatient(server.settings().hung_after), CancellationToken::new());
         let driver = Driver {
             id: server.id().clone(),
             recipe,

@@ -106,6 +106,14 @@ faults! {
     Lively = "lively",
     /// Nothing is read any more; over stdio only.
     Deaf = "deaf",
+    /// The whole server stands still without an answer, as under SIGSTOP; over stdio only.
+    Stop = "stop",
+    /// It does after the answer.
+    StopLater = "stop-later",
+    /// The answer after four seconds, in which the server does nothing else; over stdio only.
+    Busy = "busy",
+    /// An answer that breaks off before it says whose it is.
+    Truncated = "truncated",
     /// The whole server dies; over stdio only.
     Crash = "crash",
 }
@@ -130,6 +138,7 @@ impl Fault {
                 json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string()
             }
             Fault::Garbage => "{\"jsonrpc\": %%%".into(),
+            Fault::Truncated => "{\"jsonrpc\":\"2.0\",\"result\":{\"content\":[{".into(),
             Fault::Words => "Something went wrong. {{{".into(),
             Fault::WrongId => json!({"jsonrpc": "2.0", "id": 999_999_999, "result": content("another's")}).to_string(),
             Fault::MissingId => json!({"jsonrpc": "2.0", "result": content("whose?")}).to_string(),

@@ -47,12 +47,28 @@ pub async fn run(ledger: &str) {
     }
 }
 
+fn stop() {
+    let me = std::process::id().to_string();
+    std::process::Command::new("kill").args(["-STOP", &me]).status().expect("a shell's kill as a program");
+}
+
 async fn misbehave(call: &Value, out: &mpsc::UnboundedSender<String>) {
     let fault = Fault::of(call);
     let say = |text: String| drop(out.send(text));
     match fault {
         Fault::Crash | Fault::Reset | Fault::Close => std::process::exit(1),
         Fault::Deaf => std::future::pending().await,
+        Fault::Stop => stop(),
+        Fault::StopLater => {
+            say(answer(call) + "\n");
+            // Long enough for the writer to have written it.
+            sleep(Duration::from_millis(50)).await;
+            stop();
+        }
+        Fault::Busy => {
+            sleep(Duration::from_secs(4)).await;
+            say(answer(call) + "\n");
+        }
         Fault::Cut => {
             say("{\"jsonrpc\":".into());
             // Long enough for the writer to have written it.
