@@ -272,4 +272,34 @@ mod tests {
             assert!(listen(text).unwrap_err().contains("127.0.0.1:4000"), "{text}");
         }
     }
+
+    /// The words of a line as a shell takes it, without what follows the command: a remark, a pipe, a file.
+    fn words(line: &str) -> Vec<String> {
+        let line = ["  ", " | ", " > ", " < "].iter().fold(line, |line, end| line.split(end).next().unwrap_or(line));
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in line.trim().chars() {
+            match c {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                c => words.last_mut().unwrap().push(c),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_understood() {
+        use clap::CommandFactory;
+        let command = Args::command();
+        let helps = command.get_subcommands().chain([&command]).filter_map(|command| command.get_after_help());
+        let helps: Vec<_> = helps.map(ToString::to_string).collect();
+        let indented = helps.iter().flat_map(|help| help.lines()).filter(|line| line.starts_with("  "));
+        let lines: Vec<_> = indented.filter_map(|line| Some(&line[line.find("tower-mcp-gateway")?..])).collect();
+        assert!(lines.len() > 25, "{lines:?}");
+        for line in lines {
+            let parsed = Args::try_parse_from(words(line)).and_then(Args::chosen);
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
 }

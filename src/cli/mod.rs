@@ -1,7 +1,22 @@
 //! The standalone program: the gateway, a listener, and an operator who reads what it prints.
 //!
 //! [`accept`] and [`routes`] know nothing of MCP; they serve any tower service, and a program of one's own can use them
-//! in place of a web framework.
+//! in place of a web framework, as this one does with a [`Gateway`](crate::Gateway) and with [`admin`]:
+//!
+//! ```
+//! use tokio::net::TcpListener;
+//! use tower_mcp_gateway::{Gateway, cli::{accept::Accept, routes::Routes}, config::Config};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (gateway, driver) = Gateway::from_config(Config::new("my-gateway"))?;
+//! tokio::spawn(driver);
+//! let registry = gateway.registry().clone();
+//! let routes = Routes::new(gateway.clone(), move || registry.is_settled());
+//! let stop = async { /* a signal, most likely */ };
+//! Accept::new(TcpListener::bind("127.0.0.1:0").await?).serve(routes, stop).await;
+//! gateway.drain().await;
+//! # Ok(()) }
+//! ```
 
 pub mod accept;
 pub mod admin;

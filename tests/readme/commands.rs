@@ -11,8 +11,10 @@ use std::{
 fn lines() -> Vec<String> {
     let mut lines = Vec::new();
     for block in of(&["sh"]) {
-        for line in block.text.lines().filter(|line| !line.starts_with('#')) {
-            if !lines.iter().any(|seen| seen == line) {
+        // A remark behind a command is none; of several in a row each is one.
+        let commands = block.text.lines().map(|line| line.split(" # ").next().unwrap_or(line));
+        for line in commands.flat_map(|line| line.split(" && ")).map(str::trim) {
+            if !line.is_empty() && !line.starts_with('#') && !lines.iter().any(|seen| seen == line) {
                 lines.push(line.to_owned());
             }
         }
@@ -100,12 +102,10 @@ fn every_command_is_one() {
         match words[..] {
             // Sent below.
             ["curl", ..] => {}
-            ["cargo", "test" | "build" | "install", ..] => {}
-            ["cargo", "run", ref rest @ ..] => {
-                let example = rest.iter().skip_while(|word| **word != "--example").nth(1).expect(line);
-                let examples = root().join("examples");
-                let (file, folder) = (examples.join(format!("{example}.rs")), examples.join(example).join("main.rs"));
-                assert!(file.is_file() || folder.is_file(), "{line}");
+            ["cargo", "test" | "build" | "install" | "run" | "bench" | "clippy" | "fmt" | "doc", ref rest @ ..] => {
+                // The program itself takes what is behind the two dashes.
+                let of_cargo: Vec<_> = rest.iter().copied().take_while(|word| *word != "--").collect();
+                of_cargo.windows(2).for_each(|pair| exists(line, pair));
             }
             ["tower-mcp-gateway"] => drop(Started::by(&[])),
             ["tower-mcp-gateway", first, ..] if first.starts_with('-') => drop(Started::by(&words[1..])),
@@ -133,6 +133,21 @@ fn ends(command: &str, line: &str) {
     let unknown = err.contains("there is no tool `read_text_file`");
     assert!(output.status.success() || (output.status.code() == Some(1) && unknown), "{line}\n{out}\n{err}");
     assert!(unknown || !out.is_empty(), "{line} says nothing");
+}
+
+/// Whether there is what a line of cargo names.
+fn exists(line: &str, pair: &[&str]) {
+    let folder = match pair[0] {
+        "--test" => "tests",
+        "--example" => "examples",
+        "--bench" => "benches",
+        _ => return,
+    };
+    let target = root().join(folder).join(pair[1]);
+    assert!(
+        target.with_extension("rs").is_file() || target.join("main.rs").is_file(),
+        "{line}: there is no such target"
+    );
 }
 
 fn is_a_program(script: &str) {

@@ -32,13 +32,19 @@ pub(crate) fn page(name: &str) -> Page {
     Page { name: name.into(), text }
 }
 
-/// The README first, then the others by name.
+/// Pages outside of `docs/`.
+const OTHERS: [&str; 5] =
+    ["README.md", "CONTRIBUTING.md", "SECURITY.md", "tests/interop/README.md", "tests/conformance/README.md"];
+
+/// The README first, and those of `docs/` by name.
 pub(crate) fn pages() -> Vec<Page> {
     let files = fs::read_dir(root().join("docs")).unwrap();
     let mut names: Vec<_> = files.map(|file| format!("docs/{}", file.unwrap().file_name().display())).collect();
     names.retain(|name| name.ends_with(".md"));
     names.sort();
-    ["README.md".to_owned()].iter().chain(&names).map(|name| page(name)).collect()
+    // The packaged crate is without the runs of other people's software.
+    let others = OTHERS.into_iter().filter(|name| root().join(name).exists());
+    others.chain(names.iter().map(String::as_str)).map(page).collect()
 }
 
 impl Page {
