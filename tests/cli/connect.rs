@@ -196,6 +196,10 @@ fn it_only_shows_what_it_would_do_and_refuses_what_makes_no_sense() {
     let shown = home.run(&["connect", "vscode", "--print"]);
     ends(&shown, 0, &["\"servers\"", "\"type\": \"http\""], &["Code/User/mcp.json"]);
     ends(&home.run(&["disconnect", "vscode", "--print"]), 0, &["is not in"], &[]);
+    let object = |args: &[&str]| -> Value { serde_json::from_slice(&home.run(args).stdout).unwrap() };
+    let shown = object(&["connect", "vscode", "--print", "--json"]);
+    assert_eq!(shown["entry"], json!({ "type": "http", "url": "http://127.0.0.1:4321/mcp" }));
+    assert_eq!(object(&["disconnect", "vscode", "--print", "--json"])["present"], false);
     assert!(clients(&home.0).iter().all(|(_, file, ..)| !home.0.join(file).exists()));
     ends(&home.run(&["connect", "claude-desktop", "--url", "http://x/mcp"]), 2, &[], &["connects to no address"]);
     ends(&home.run(&["connect", "windsurf", "--project"]), 2, &[], &["no file of a project"]);

@@ -94,6 +94,10 @@ pub(super) fn connect(connect: &Connect, common: &Common) -> Result<ExitCode, Fa
     if place.print {
         let only = Document::parse("").expect("the empty text is a document");
         only.set(place.client.key(), &place.name, entry).map_err(|unusable| Failure::failed(unusable.to_string()))?;
+        if common.json {
+            let text: serde_json::Value = serde_json::from_str(&only.text()).unwrap_or_default();
+            return shown(place, &path, "entry", &text[place.client.key()][&place.name]);
+        }
         // Nobody can be told that stderr is closed.
         let _ = writeln!(std::io::stderr(), "into {}:", path.display());
         return print(only.text().as_bytes());
@@ -123,6 +127,9 @@ pub(super) fn disconnect(disconnect: &Disconnect, common: &Common) -> Result<Exi
     let kept = Kept::read(&path).map_err(Failure::failed)?;
     let present = kept.document().map_err(Failure::failed)?.get(place.client.key(), &place.name).is_some();
     if place.print {
+        if common.json {
+            return shown(place, &path, "present", &present.into());
+        }
         let will = if present { "would be taken out of" } else { "is not in" };
         return print(format!("`{}` {will} {}\n", place.name, path.display()).as_bytes());
     }
@@ -137,6 +144,13 @@ pub(super) fn disconnect(disconnect: &Disconnect, common: &Common) -> Result<Exi
         ),
     };
     report(place, &path, &changed, said, common.json)
+}
+
+/// What would be done, for programs.
+fn shown(place: &Place, path: &Path, what: &str, value: &serde_json::Value) -> Result<ExitCode, Failure> {
+    let mut object = serde_json::json!({ "client": place.client.word(), "file": path, "name": place.name });
+    object[what] = value.clone();
+    print(format!("{object}\n").as_bytes())
 }
 
 fn report(place: &Place, path: &Path, changed: &Changed, said: String, json: bool) -> Result<ExitCode, Failure> {
