@@ -10,6 +10,7 @@ mod idle;
 mod init;
 mod killed;
 mod reload;
+mod replicas;
 mod running;
 mod secrets;
 mod serving;

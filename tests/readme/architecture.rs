@@ -18,6 +18,13 @@ fn the_edge_stack_is_the_one_of_the_type() {
     assert_eq!(drawn, typed[..drawn.len()]);
     assert_eq!(*drawn.last().unwrap(), "Route");
 
+    for name in ["README.md", "CONTRIBUTING.md"] {
+        let text = crate::pages::page(name).text;
+        let line = text.lines().find(|line| line.starts_with("edge stack ")).unwrap();
+        let listed: Vec<_> = line.rsplit("  ").next().unwrap().split(',').map(str::trim).collect();
+        assert_eq!(listed, drawn, "{name}");
+    }
+
     let rows = table(page.section("## The way of a call"), 0);
     let told: Vec<_> = rows.iter().take(drawn.len()).map(|row| row[0].trim_matches('`')).collect();
     assert_eq!(told, drawn);
