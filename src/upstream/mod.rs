@@ -28,6 +28,7 @@ mod hop;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod mux;
+mod quiet;
 mod settings;
 #[cfg(feature = "sse")]
 pub mod sse;

@@ -37,6 +37,24 @@ async fn compare(sick: Vec<tower_mcp_gateway::registry::Server>) {
     for front in &fronts {
         Session::open(front).await.untouched("echo").await;
     }
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let apart = round(&fronts).await;
+        if apart.iter().all(|apart| *apart < APART) {
+            return;
+        }
+        rounds.push(apart);
+    }
+    panic!("p99 of initialize, tools/list and tools/call beside a sick server, beyond that alone: {rounds:?}");
+}
+
+/// The most that the slowest hundredth may be slower beside a sick server.
+const APART: Duration = Duration::from_millis(5);
+/// Rounds of which one must show it: what the sick server costs it costs in each, the noise of the machine seldom in all.
+const ROUNDS: usize = 4;
+
+/// How much slower the slowest hundredth of each kind of request is at the second gateway.
+async fn round(fronts: &[front::Front; 2]) -> [Duration; 3] {
     let [mut opening, mut listing, mut calling] = [Times::default(), Times::default(), Times::default()];
     for _ in 0..200 {
         for (at, front) in fronts.iter().enumerate() {
@@ -51,12 +69,11 @@ async fn compare(sick: Vec<tower_mcp_gateway::registry::Server>) {
             calling.0[at].push(called.took);
         }
     }
-    for (what, times) in [("initialize", opening), ("tools/list", listing), ("tools/call", calling)] {
+    [("initialize", opening), ("tools/list", listing), ("tools/call", calling)].map(|(what, times)| {
         let [healthy, beside] = times.p99();
         println!("{what}: p99 {healthy:?} alone, {beside:?} beside a sick server");
-        // What is looked for is a wait for the sick one, half a second at least; both see the machine's noise.
-        assert!(beside < healthy + Duration::from_millis(50), "{what}: {healthy:?} alone, {beside:?} beside");
-    }
+        beside.saturating_sub(healthy)
+    })
 }
 
 #[tokio::test]

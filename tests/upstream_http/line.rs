@@ -3,7 +3,7 @@
 use super::{Peer, Request, send, session, tool, transport};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tower_mcp_gateway::{
     BoxError, Call, Reply, Revision, Session,
     json::Json,
@@ -112,18 +112,55 @@ async fn of_two_calls_that_may_be_different_clients_neither_is_asked_nor_told() 
 }
 
 #[tokio::test]
-async fn after_a_cancelled_call_another_clients_is_not_asked() {
+async fn after_a_cancelled_call_another_clients_is_not_asked_until_the_server_has_taken_the_cancellation() {
+    for taken in [false, true] {
+        let (mut scene, first, reply) = Scene::new(false).await;
+        reply.abort();
+        let cancelled = scene.peer.next().await;
+        assert_eq!(cancelled.json()["method"], "notifications/cancelled");
+        let cancelled = if taken {
+            cancelled.accept().await;
+            None
+        } else {
+            Some(cancelled)
+        };
+        drop(first);
+        let (second, reply) = scene.call(false).await;
+        scene.stream.event(ELICIT).await;
+        assert_eq!(scene.answered().await["error"]["code"], -32603, "it may be the first one's");
+        // A second, or a fifth of it where the server has taken the cancellation.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        scene.stream.event(ELICIT).await;
+        if taken {
+            let (ask, events) = asked(reply).await;
+            drop((ask, events));
+        } else {
+            assert_eq!(scene.answered().await["error"]["code"], -32603, "it may still be");
+            second.result("{}").await;
+            assert!(reply.await.unwrap().unwrap().as_single().is_some());
+        }
+        drop(cancelled);
+    }
+}
+
+#[tokio::test]
+async fn who_cancelled_a_call_may_be_asked_at_once_for_the_next() {
     let (mut scene, first, reply) = Scene::new(false).await;
+    first.result("{}").await;
+    assert!(reply.await.unwrap().is_ok());
+    // Calls of one session, on a line that others use as well.
+    let session = Session::new("c", Revision::V2025_11_25, Json::from_static("{}"), Json::from_static(FORM));
+    let client = Call { session: Some(session.into()), ..of_client(false) };
+    let reply = send(&scene.http, &scene.hop, client.clone());
+    let first = scene.peer.next().await;
     reply.abort();
     let cancelled = scene.peer.next().await;
     assert_eq!(cancelled.json()["method"], "notifications/cancelled");
-    cancelled.accept().await;
     drop(first);
-    let (second, reply) = scene.call(false).await;
+    let reply = send(&scene.http, &scene.hop, client);
+    let _second = scene.peer.next().await;
     scene.stream.event(ELICIT).await;
-    assert_eq!(scene.answered().await["error"]["code"], -32603);
-    second.result("{}").await;
-    assert!(reply.await.unwrap().unwrap().as_single().is_some());
+    drop(asked(reply).await);
 }
 
 #[tokio::test]

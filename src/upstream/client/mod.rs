@@ -196,9 +196,15 @@ impl Client {
 
     /// Sends a request that nobody waits for, such as a cancellation; may be called from a destructor.
     pub(crate) fn detach(&self, request: Request) {
+        self.detach_then(request, || {});
+    }
+
+    /// The same, and says when it was answered.
+    pub(crate) fn detach_then(&self, request: Request, answered: impl FnOnce() + Send + 'static) {
         let client = self.clone();
         self.finish(async move {
             if let Ok(response) = client.send(request).await {
+                answered();
                 // Read to its end, so that the connection can be used again.
                 let _ = client.collect(response.into_body()).await;
             }

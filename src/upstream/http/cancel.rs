@@ -27,7 +27,8 @@ impl Drop for Cancel {
         if let Some((endpoint, hop, id)) = self.0.take() {
             let params = format!("{{\"requestId\":{id}}}");
             let body = write::notification(&Method::CANCELLED, params.as_bytes());
-            endpoint.client.detach(endpoint.post(&hop, None, body));
+            let request = endpoint.post(&hop, None, body);
+            endpoint.client.detach_then(request, move || hop.line.taken(id));
         }
     }
 }

@@ -1,5 +1,5 @@
-use super::{State, questions::Whose};
-use crate::Session;
+use super::State;
+use crate::{Session, upstream::quiet::Whose};
 use std::sync::{Arc, Weak};
 
 /// Whose calls a connection has had: what a server says outside of calls is for a client only if nobody else could be

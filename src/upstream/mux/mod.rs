@@ -61,20 +61,20 @@ mod ticket;
 #[cfg(test)]
 mod tests;
 
-pub use self::questions::QUIET;
 pub use self::slot::{MAX_NOTE_BYTES, MAX_NOTES};
 pub use self::ticket::Ticket;
+pub use super::quiet::QUIET;
 
 use self::{
     callers::Callers,
     lost::Lost,
-    questions::Quiet,
     silence::Silence,
     slot::{Kind, Slot},
 };
 use super::{
     Hop, Outbound, ask,
     error::{Closed, Replaced},
+    quiet::Quiet,
 };
 use crate::{
     BoxError, Method, Reply,

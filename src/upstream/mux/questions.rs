@@ -1,58 +1,15 @@
-use super::{Mux, State, slot::Slot};
+use super::{Mux, State};
 use crate::{
-    Method, Session,
+    Method,
     json::{Id, Json, Params, write},
     metrics::Count,
     reply::{Answer, Ask, Note},
-    upstream::ask::{self, MAX_ASKS},
+    upstream::{
+        ask::{self, MAX_ASKS},
+        quiet::{Order, Quiet, Whose},
+    },
 };
-use std::{collections::VecDeque, mem, sync::Arc, task::Waker, time::Duration};
-use tokio::time::Instant;
-
-/// How long after the cancellation of a client's call no question is believed to be another client's: a server that
-/// reads its messages has stopped asking by then.
-pub const QUIET: Duration = Duration::from_secs(1);
-/// How long that is once the server is known to have read the cancellation: time for a handler to notice.
-const NOTICED: Duration = Duration::from_millis(200);
-
-/// Who made a call, as far as a shared channel can tell.
-#[derive(Clone, Debug)]
-pub(super) enum Whose {
-    Session(Arc<Session>),
-    /// A client of 2026-07-28; all of them look alike.
-    Sessionless,
-    Several,
-}
-
-impl Whose {
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Whose::Session(one), Whose::Session(other)) => Arc::ptr_eq(one, other),
-            (Whose::Sessionless, Whose::Sessionless) => true,
-            _ => false,
-        }
-    }
-}
-
-/// The server may still ask for a call that was cancelled.
-pub(super) struct Quiet {
-    whose: Whose,
-    until: Instant,
-    /// A request that went out after the cancellation: once it is answered, the server has read that.
-    barrier: Option<u64>,
-}
-
-impl Quiet {
-    /// Whether a question of this moment may be meant for `slot`. To whoever made the cancelled call it may always go:
-    /// it is their own question, or that of their next call.
-    fn admits(&self, slot: &Slot) -> bool {
-        let same = match self.whose {
-            Whose::Sessionless => self.barrier.is_none(),
-            _ => true,
-        };
-        same && self.whose.is(&slot.whose) || Instant::now() >= self.until
-    }
-}
+use std::{collections::VecDeque, mem, task::Waker};
 
 /// The parameters of `server/discover`, which asks for nothing in particular.
 const DISCOVER: &str = r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}"#;
@@ -172,19 +129,15 @@ impl State {
             return open.map(|(id, _)| *id).chain([*first, *second]).min();
         }
         match (first, second) {
-            (Some((id, slot)), None) => self.quiet.as_ref().is_none_or(|quiet| quiet.admits(slot)).then_some(*id),
+            (Some((id, slot)), None) => {
+                self.quiet.as_ref().is_none_or(|quiet| quiet.admits(&slot.whose)).then_some(*id)
+            }
             _ => None,
         }
     }
 
     /// A client's call was cancelled, of which the server may not have heard yet.
     pub(super) fn hush(&mut self, whose: Whose, modern: bool) {
-        let until = Instant::now() + QUIET;
-        let before = self.quiet.take().filter(|quiet| Instant::now() < quiet.until);
-        let whose = match before {
-            Some(quiet) if !quiet.whose.is(&whose) => Whose::Several,
-            _ => whose,
-        };
         self.last_id += 1;
         let id = Id::from(self.last_id);
         // Each era has one request that any server answers at once.
@@ -192,14 +145,13 @@ impl State {
             true => write::request(&id, &Method::DISCOVER, DISCOVER.as_bytes()),
             false => write::request(&id, &Method::PING, b"{}"),
         });
-        self.quiet = Some(Quiet { whose, until, barrier: Some(self.last_id) });
+        self.quiet = Some(Quiet::after(self.quiet.take(), whose, self.last_id, Order::Kept));
     }
 
     /// The server has answered `id`, which no call has.
     pub(super) fn heard(&mut self, id: u64) {
-        if let Some(quiet) = self.quiet.as_mut().filter(|quiet| quiet.barrier == Some(id)) {
-            quiet.barrier = None;
-            quiet.until = quiet.until.min(Instant::now() + NOTICED);
+        if let Some(quiet) = &mut self.quiet {
+            quiet.read(id);
         }
     }
 

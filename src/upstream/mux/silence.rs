@@ -40,7 +40,7 @@ impl Mux {
 
     /// A message could not be written for long, during which the server took none of it; `heard` is what
     /// [`heard`](Mux::heard) said when that began. Says what it is now.
-    pub(crate) fn stuck(&self, heard: u64) -> u64 {
+    pub fn stuck(&self, heard: u64) -> u64 {
         let (now, mut state) = (self.heard(), self.lock());
         if now == heard && heard > state.silence.born && state.silence.patience.is_some() && !state.is_busy() {
             state.silence.hung = true;
@@ -50,7 +50,7 @@ impl Mux {
     }
 
     /// Messages the server has sent on all connections.
-    pub(crate) fn heard(&self) -> u64 {
+    pub fn heard(&self) -> u64 {
         self.shared.heard.load(Relaxed)
     }
 }

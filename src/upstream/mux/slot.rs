@@ -1,10 +1,10 @@
-use super::questions::{Questions, Whose};
+use super::questions::Questions;
 use crate::{
     BoxError, Method,
     json::Json,
     meta,
     reply::{Note, Outcome},
-    upstream::{OfClient, Outbound},
+    upstream::{OfClient, Outbound, quiet::Whose},
 };
 use std::{collections::VecDeque, task::Waker};
 
@@ -104,10 +104,7 @@ impl Slot {
             false => matches!(self.kind, Kind::Call | Kind::Check) && call.extensions.get::<OfClient>().is_some(),
         };
         self.alone = call.extensions.get::<OfClient>().is_some_and(|of| of.alone);
-        self.whose = match &call.session {
-            Some(session) => Whose::Session(session.clone()),
-            None => Whose::Sessionless,
-        };
+        self.whose = Whose::of(call);
         self.modern = hop.is_modern();
         self.is_work = WORK.contains(&call.method);
         self

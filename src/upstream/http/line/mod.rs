@@ -15,7 +15,10 @@ use crate::{
     Call, Method, Session,
     json::{Id, Params},
     reply::Note,
-    upstream::{Hop, OfClient},
+    upstream::{
+        Hop, OfClient,
+        quiet::{Order, Quiet, Whose},
+    },
 };
 use std::{
     collections::BTreeMap,
@@ -25,7 +28,7 @@ use std::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -34,9 +37,6 @@ const LINGER: Duration = Duration::from_secs(30);
 /// Longest wait of a call for the stream to open. Some servers send no head before they have something to say; their
 /// sessions wait once.
 const OPENING: Duration = Duration::from_millis(500);
-/// How long after the cancellation of a call no question is believed to be another client's: the server may have asked
-/// before it heard of that.
-const QUIET: Duration = Duration::from_secs(1);
 /// What one call has not read yet; more is dropped, a question refused.
 const MAX_HEARD: usize = 64;
 
@@ -63,7 +63,8 @@ struct State {
     listeners: usize,
     /// By id: the first is the oldest.
     calls: BTreeMap<u64, Caller>,
-    quiet_until: Option<Instant>,
+    /// Whose cancelled calls a question may be of.
+    quiet: Option<Quiet>,
     /// The client whose session at the server this is, if it is one client's alone.
     client: Option<Weak<Session>>,
 }
@@ -80,6 +81,7 @@ enum Phase {
 
 struct Caller {
     of: OfClient,
+    whose: Whose,
     heard: mpsc::Sender<Heard>,
 }
 
@@ -142,12 +144,19 @@ impl Line {
         }
     }
 
+    /// The server has taken the cancellation of call `id`.
+    pub(super) fn taken(&self, id: u64) {
+        if let Some(quiet) = &mut self.shared.lock().quiet {
+            quiet.read(id);
+        }
+    }
+
     /// Counts call `id` of a client among those that a question may belong to.
     pub(super) fn join(&self, endpoint: &Arc<Endpoint>, hop: &Hop, id: u64, (call, of): (&Call, OfClient)) -> Ear {
         let (sender, heard) = mpsc::channel(MAX_HEARD);
         {
             let mut state = self.shared.lock();
-            state.calls.insert(id, Caller { of, heard: sender });
+            state.calls.insert(id, Caller { of, whose: Whose::of(call), heard: sender });
             if of.alone && state.client.is_none() {
                 state.client = call.session.as_ref().map(Arc::downgrade);
             }
@@ -179,11 +188,9 @@ impl State {
     /// of those that can be asked where all are of one client.
     fn addressee(&self) -> Option<&Caller> {
         let alone = self.calls.values().all(|call| call.of.alone);
-        if !alone && self.quiet_until.is_some_and(|until| Instant::now() < until) {
-            return None;
-        }
+        let admits = |call: &&Caller| alone || self.quiet.as_ref().is_none_or(|quiet| quiet.admits(&call.whose));
         match self.calls.len() {
-            1 => self.calls.values().next(),
+            1 => self.calls.values().next().filter(admits),
             _ if alone => self.calls.values().find(|call| call.of.hears),
             _ => None,
         }
@@ -226,10 +233,8 @@ impl Ear {
 impl Drop for Ear {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.calls.remove(&self.id);
-        if !self.over {
-            state.quiet_until = Some(Instant::now() + QUIET);
-        }
+        let Some(caller) = state.calls.remove(&self.id).filter(|_| !self.over) else { return };
+        state.quiet = Some(Quiet::after(state.quiet.take(), caller.whose, self.id, Order::Lost));
     }
 }
 

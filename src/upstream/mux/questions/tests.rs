@@ -1,4 +1,4 @@
-use super::{NOTICED, QUIET};
+use crate::upstream::quiet::{NOTICED, QUIET};
 use crate::{
     Method, Revision, Session,
     json::Json,
