@@ -6,6 +6,7 @@ mod architecture;
 mod commands;
 mod operations;
 mod pages;
+mod protocol;
 mod reference;
 
 use pages::{of, page};
