@@ -211,9 +211,7 @@ fn configure(serve: &Serve, file: &Path) -> Result<Config, String> {
     config.watchdog = Some(watchdog());
     config.host = serve.host().unwrap_or(config.host);
     config.port = serve.port().unwrap_or(config.port);
-    if serve.listens() {
-        guarded(&config)?;
-    }
+    guarded(&config, serve.listens())?;
     if serve.stdio && !serve.listens() {
         leave_soon(&mut config.limits);
     }
@@ -233,16 +231,23 @@ fn leave_soon(limits: &mut Limits) {
 }
 
 /// Nobody opens a gateway to a network by forgetting something.
-fn guarded(config: &Config) -> Result<(), String> {
-    if config.host.is_loopback() || config.auth.is_some() {
-        return Ok(());
+fn guarded(config: &Config, listens: bool) -> Result<(), String> {
+    let admin = &config.admin;
+    // Beside a client at stdin it is shown where a port says so.
+    let shown = admin.port.map_or(listens, |port| port != 0);
+    for (open, host, auth, field) in
+        [(listens, config.host, &config.auth, "auth"), (shown, admin.host, &admin.auth, "admin.auth")]
+    {
+        if !open || host.is_loopback() || auth.is_some() {
+            continue;
+        }
+        return Err(format!(
+            "{host} can be reached from other machines, and nothing says who may come in: name the clients in `{field}` \
+             (`tower-mcp-gateway token` makes a token and its entry), or write `\"auth\": \"none\"` there if something in \
+             front of the gateway lets in only whom it should"
+        ));
     }
-    Err(format!(
-        "{} can be reached from other machines, and nothing says who may come in: name the clients in `auth` \
-         (`tower-mcp-gateway token` makes a token and its entry), or write `\"auth\": \"none\"` if something in front of \
-         the gateway lets in only whom it should",
-        config.host
-    ))
+    Ok(())
 }
 
 /// Takes the keys of the user's state folder. Without them the gateway serves as well, but what its clients carry does

@@ -10,17 +10,17 @@ use super::{
 };
 use crate::{
     Gateway,
-    config::{Config, Limits},
+    auth::AuthLayer,
+    config::{self, Config, Limits},
     gateway::origin,
     metrics::Metrics,
-    origin::OriginLayer,
     registry::{Entry, Registry},
 };
 use serde_json::json;
 use std::{
     error::Error,
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -55,7 +55,7 @@ pub(super) async fn serve(config: Config, faces: Faces, source: Source, json: bo
     let console = if faces.stdio { Console::open(io::stderr(), json)? } else { Console::open(io::stdout(), json)? };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     greet(&console, &config, address);
-    let admin = admin(config.admin_port, faces).await?;
+    let (shown, admin) = (config.admin.clone(), admin(&config.admin, faces).await?);
     let (origin, limits) = (origin(config.host), config.limits.clone());
     let (gateway, driver) = Gateway::from_config(config)?;
     let origin = origin.metrics(gateway.metrics().clone());
@@ -82,7 +82,9 @@ pub(super) async fn serve(config: Config, faces: Faces, source: Source, json: bo
         let metrics = gateway.metrics().clone();
         async move {
             let Some(listener) = admin else { return };
-            let admin = OriginLayer::localhost().metrics(metrics.clone()).layer(Admin::new(registry, ready));
+            let auth = shown.auth.unwrap_or(AuthLayer::none()).metrics(metrics.clone());
+            let admin = auth.layer(Admin::new(registry, ready));
+            let admin = crate::gateway::origin(shown.host).metrics(metrics.clone()).layer(admin);
             bounded(listener, &limits, &metrics).serve(admin, drained.cancelled_owned()).await;
         }
     };
@@ -170,17 +172,17 @@ async fn end(
 
 /// Listens where the operator's programs ask. The port that nobody chose is not worth a refusal to start: another gateway
 /// of this machine may have it.
-async fn admin(port: Option<u16>, faces: Faces) -> Result<Option<TcpListener>, String> {
-    let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    match port {
+async fn admin(admin: &config::Admin, faces: Faces) -> Result<Option<TcpListener>, String> {
+    let address = |port| SocketAddr::from((admin.host, port));
+    match admin.port {
         Some(0) => Ok(None),
         // One of many that clients launch: not one that an operator would look for.
         None if !faces.http => Ok(None),
         Some(port) => bind(address(port), "`admin.port`").await.map(Some),
-        None => match TcpListener::bind(address(Config::ADMIN_PORT)).await {
+        None => match TcpListener::bind(address(config::Admin::PORT)).await {
             Ok(listener) => Ok(Some(listener)),
             Err(error) => {
-                tracing::info!(port = Config::ADMIN_PORT, %error, "servers and health are shown nowhere");
+                tracing::info!(port = config::Admin::PORT, %error, "servers and health are shown nowhere");
                 Ok(None)
             }
         },

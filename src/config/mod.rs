@@ -41,7 +41,7 @@
 //! | `startTimeout` | ms to the first answer of a child process | 60000 |
 //! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
 //! | `limits` | what bounds the gateway, see below | |
-//! | `admin` | `port`: where on 127.0.0.1 servers, health and counts are shown; 0 for nowhere | 4001, if it is free |
+//! | `admin` | `host`, `port` (0 for nowhere) and `auth`: where servers, health and counts are shown | 127.0.0.1 and 4001, if that is free |
 //! | `auth` | who may come in, see below; `"none"` for everybody | nobody is asked, and only a loopback address is listened on |
 //! | `policies`, `principals` | what principals see and may do, see below | everybody sees everything |
 //! | `keys` | secrets of 32 characters or more: the first seals what clients carry (session ids), all open it | made once by the command, per process in a library |
@@ -138,6 +138,7 @@
 //! none. `$${` writes a plain `${`. What a variable holds is not looked into again. A missing variable is an error. A
 //! number may be written as a string that is a variable: `"port": "${PORT}"`. What is ignored is not looked into at all.
 
+mod admin;
 mod auth;
 mod error;
 mod expand;
@@ -154,6 +155,7 @@ mod settings;
 #[cfg(feature = "cli")]
 pub(crate) use self::settings::address;
 pub use self::{
+    admin::Admin,
     error::{ConfigError, Mistake},
     limits::Limits,
 };
@@ -218,9 +220,8 @@ pub struct Config {
     pub start_patience: Duration,
     /// What bounds the gateway.
     pub limits: Limits,
-    /// The port on 127.0.0.1 that shows servers and health, 0 for none; [`ADMIN_PORT`](Self::ADMIN_PORT) if unset and
-    /// free. For the program: a library user mounts [`Admin`](crate::cli::admin::Admin) where it likes.
-    pub admin_port: Option<u16>,
+    /// Where the operator's programs ask.
+    pub admin: Admin,
     /// Who may come in. `None` where nothing is said: then nobody is asked, and the program listens on a loopback address
     /// only.
     pub auth: Option<AuthLayer>,
@@ -251,7 +252,7 @@ impl Default for Config {
             start_timeout: Duration::from_secs(60),
             start_patience: Duration::from_secs(5),
             limits: Limits::default(),
-            admin_port: None,
+            admin: Admin::default(),
             auth: None,
             naming: Naming::Auto,
             keys: None,
@@ -264,9 +265,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The port of the admin listener where none is set.
-    pub const ADMIN_PORT: u16 = 4001;
-
     /// The defaults under this name, without servers.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
@@ -294,7 +292,7 @@ impl Config {
             ("startTimeout", self.start_timeout == other.start_timeout),
             ("startPatience", self.start_patience == other.start_patience),
             ("limits", self.limits == other.limits),
-            ("admin", self.admin_port == other.admin_port),
+            ("admin", self.admin.is_same(&other.admin)),
             ("auth", auth),
             ("keys", keys),
         ];

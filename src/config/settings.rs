@@ -1,5 +1,5 @@
 use super::{
-    Config, ConfigError, auth,
+    Config, ConfigError, admin, auth,
     error::Mistake,
     jsonc, limits,
     node::Node,
@@ -84,7 +84,7 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
             config.limits = limits::read(&mut reader, field);
         }
         if let Some(field) = object.get("admin") {
-            config.admin_port = admin(&mut reader, field);
+            config.admin = admin::read(&mut reader, field);
         }
         config.auth = object.get("auth").and_then(|field| auth::read(&mut reader, field));
         policies::read(&mut reader, &object, &mut config.auth);
@@ -150,16 +150,9 @@ fn settings(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {
     }
 }
 
-fn host(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<IpAddr> {
+pub(super) fn host(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<IpAddr> {
     let text = reader.text(field)?;
     address(&text).map_err(|reason| reader.wrong(field, reason)).ok()
-}
-
-/// The `port` of the object `admin`.
-fn admin(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<u16> {
-    let object = reader.object(field, &["port"], |_| None)?;
-    let port = object.get("port").and_then(|field| reader.integer(field, 0..=u16::MAX.into(), ""))?;
-    port.try_into().ok()
 }
 
 /// The address that a `host` means, in the file as on the command line.

@@ -23,6 +23,11 @@ fn an_address_that_others_can_reach_is_not_listened_on_before_it_is_said_who_may
     std::fs::write(folder.join("tower-mcp-gateway.json"), r#"{"port": 0}"#).unwrap();
     ends(&command(&folder).args(["--host", "0.0.0.0"]).output().unwrap(), 2, &[], &remedies);
     ends(&command(&folder).args(["--host", "::"]).output().unwrap(), 2, &[], &remedies);
+    let remedies = ["nothing says who may come in", "`admin.auth`"];
+    std::fs::write(folder.join("tower-mcp-gateway.json"), r#"{"port": 0, "admin": {"host": "::"}}"#).unwrap();
+    ends(&command(&folder).output().unwrap(), 2, &[], &remedies);
+    std::fs::write(folder.join("tower-mcp-gateway.json"), r#"{"admin": {"host": "::", "port": 4001}}"#).unwrap();
+    ends(&command(&folder).arg("--stdio").output().unwrap(), 2, &[], &remedies);
 }
 
 #[tokio::test]
@@ -46,6 +51,28 @@ async fn it_listens_everywhere_where_that_was_waived_or_clients_are_known() {
             assert_eq!(status == 401, stranger == 401, "{path} {status}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_shown_to_operators_is_shown_elsewhere_to_whom_the_configuration_names() {
+    let secret = "a-token-of-thirty-two-characters-or-more";
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let auth = json!({"tokens": [{"name": "prometheus", "token": secret}]});
+    let config = json!({"admin": {"host": "0.0.0.0", "port": port, "auth": auth}, "mcpServers": {}});
+    let gateway = Gateway::start("admin-auth", &config).await;
+    let admin = ([127, 0, 0, 1], port).into();
+    let known = format!("Bearer {secret}");
+    for (headers, status) in [
+        (vec![("host", "10.0.0.7:4001")], 401),
+        (vec![("host", "10.0.0.7:4001"), ("authorization", "Bearer another-token-of-thirty-two-characters")], 401),
+        (vec![("host", "10.0.0.7:4001"), ("authorization", &known)], 200),
+        (vec![("host", "10.0.0.7:4001"), ("authorization", &known), ("origin", "http://10.0.0.7:4001")], 403),
+    ] {
+        for path in ["/metrics", "/servers", "/health"] {
+            assert_eq!(Raw::get(admin, path, &headers).await.status, status, "{path} {headers:?}");
+        }
+    }
+    assert_eq!(gateway.post("tools/list", json!({})).await.status, 200, "clients are not concerned");
 }
 
 fn token(arguments: &[&str], stdin: &str) -> (Option<i32>, String, String) {

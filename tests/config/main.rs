@@ -93,7 +93,7 @@ fn every_documented_field_is_read() {
     assert_eq!((config.host.to_string().as_str(), config.balancer), ("0.0.0.0", Strategy::LeastConnections));
     assert_eq!(config.health_check_interval, Duration::from_secs(1));
     assert_eq!(config.start_patience, Duration::from_millis(500));
-    assert_eq!(config.admin_port, Some(0));
+    assert_eq!(config.admin.port, Some(0));
     let limits = &config.limits;
     assert_eq!((limits.thresholds.fall.get(), limits.thresholds.rise.get()), (2, 3));
     assert_eq!((limits.max_in_flight, limits.max_in_flight_per_server), (4, 5));

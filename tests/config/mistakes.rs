@@ -28,6 +28,15 @@ const TOP_LEVEL: &[(&str, &str)] = &[
     ("{\"port\": -1}", "`port` at line 1: must be a whole number from 0 to 65535"),
     ("{\"port\": \"4000\"}", "`port` at line 1: must be a number without quotes, not a string"),
     ("{\"port\": \"${TOKEN}\"}", "`port` at line 1: must be a whole number from 0 to 65535"),
+    ("{\"admin\": {\"port\": -1}}", "`admin.port` at line 1: must be a whole number from 0 to 65535"),
+    (
+        "{\"admin\": {\"host\": \"everywhere\"}}",
+        "`admin.host` at line 1: must be an IP address without a port: 127.0.0.1 for this machine only, 0.0.0.0 for every network",
+    ),
+    (
+        "{\"admin\": {\"auth\": {}}}",
+        "`admin.auth` at line 1: lets nobody in: add `tokens` or `oauth`, or write `\"none\"` to let everybody in",
+    ),
     ("{\"requestTimeout\": 0}", "`requestTimeout` at line 1: must be a whole number from 1 to 86400000 (milliseconds)"),
     (
         "{\"healthCheckInterval\": 0}",

@@ -106,9 +106,8 @@ fn configuration(config: &Value) -> PathBuf {
     };
     // Nobody listens there, and nobody outside of this machine is asked.
     let text = text.as_str().unwrap().replace(".tools.svc.cluster.local:8080", ".localhost:9");
-    let (host, port) = ("\"host\": \"0.0.0.0\"", "\"port\": 4000");
-    assert!(text.contains(host) && text.contains(port), "{text}");
-    let text = text.replace(host, "\"host\": \"127.0.0.1\", \"admin\": { \"port\": 0 }");
+    // Ports of this test's own, on this machine alone.
+    let text = text.replace("\"0.0.0.0\"", "\"127.0.0.1\"").replace("\"port\": 4001", "\"port\": 0");
     let file = folder("kubernetes").join(name);
     fs::write(&file, text.replace("search.localhost", "127.0.0.1").replace("files.localhost", "127.0.0.1")).unwrap();
     file
@@ -123,6 +122,7 @@ fn the_manifests_fit_together() {
     assert_eq!((&deployment["spec"]["selector"]["matchLabels"], &service["spec"]["selector"]), (labels, labels));
     let port = &container["ports"][0];
     assert_eq!(port["containerPort"], Config::default().port);
+    assert_eq!(container["ports"][1]["containerPort"], tower_mcp_gateway::config::Admin::PORT);
     for probe in ["livenessProbe", "readinessProbe"] {
         assert_eq!(container[probe]["httpGet"]["port"], port["name"], "{probe}");
     }
@@ -138,6 +138,7 @@ fn the_manifests_fit_together() {
     let text = config["data"].as_object().unwrap().values().next().unwrap().as_str().unwrap();
     let secret = |name: &str| Some(format!("{name}-is-long-enough-to-be-a-secret"));
     let read = Config::parse(text, secret).unwrap();
+    assert!(read.host.is_unspecified() && read.admin.host.is_unspecified() && read.admin.auth.is_some());
     let stopping = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap();
     let given = spec["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(Duration::from_secs(given - stopping) > read.limits.drain_timeout + AFTER_DRAIN);
@@ -154,7 +155,11 @@ fn probes_are_answered_and_a_stop_is_in_time_without_a_folder_to_write_to() {
     let file = configuration(&config);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));
     command.args(["serve", "--port", "0", "--config"]).arg(&file).env("HOME", "/nonexistent");
-    command.env("GATEWAY_KEY", "k".repeat(40)).env("AGENTS_TOKEN", "t".repeat(40)).env_remove("XDG_STATE_HOME");
+    command
+        .env("GATEWAY_KEY", "k".repeat(40))
+        .env("AGENTS_TOKEN", "t".repeat(40))
+        .env("METRICS_TOKEN", "m".repeat(40))
+        .env_remove("XDG_STATE_HOME");
     let mut gateway = Started::as_told(command);
     let spec = &deployment["spec"]["template"]["spec"];
     let deadline = Instant::now() + Duration::from_secs(20);
