@@ -3,6 +3,7 @@
 //! ```sh
 //! peer NAME legacy|modern|both|plain   # `plain`: not by the SDK, and of the `initialize` era
 //! peer NAME asking                     # the same, and asks its clients
+//! peer pipe ADDRESS                    # passes every byte on to a server at that address, and back
 //! peer faults LEDGER                   # misbehaves as each call asks for, and writes down what arrived
 //! ```
 
@@ -14,6 +15,16 @@ use support::{
     peer::Peer,
     servers::{Speaks, serve_stdio},
 };
+use tokio::net::TcpStream;
+
+async fn pipe(address: &str) {
+    let (mut from, mut to) = TcpStream::connect(address).await.expect("a server").into_split();
+    let (mut stdin, mut stdout) = (tokio::io::stdin(), tokio::io::stdout());
+    tokio::select! {
+        _ = tokio::io::copy(&mut stdin, &mut to) => {}
+        _ = tokio::io::copy(&mut from, &mut stdout) => {}
+    }
+}
 
 #[tokio::main]
 async fn main() {
@@ -21,6 +32,9 @@ async fn main() {
     let [name, era] = &args[..] else { panic!("usage: peer NAME legacy|modern|both|plain, or: peer faults LEDGER") };
     if name == "faults" {
         return support::faults::run(era).await;
+    }
+    if name == "pipe" {
+        return pipe(era).await;
     }
     let peer = Peer::new(name);
     match era.as_str() {

@@ -216,6 +216,27 @@ async fn a_stop_waits_for_the_running_call_and_says_so_to_probes() {
 }
 
 #[tokio::test]
+async fn a_call_that_hangs_gets_an_error_when_the_drain_is_over_and_the_program_ends_in_order() {
+    let server = Running::named(Kind::Modern, "search").await;
+    let config = json!({ "limits": { "drainTimeout": 1000 }, "mcpServers": { "search": entry(&server) } });
+    let mut gateway = Gateway::start("drained", &config).await;
+    assert_eq!(gateway.told_of("search").await[3], "connected");
+    let call = async {
+        let answer = gateway.post("tools/call", json!({ "name": "hang" })).await;
+        (answer.status, answer.collect().await.json())
+    };
+    let stop = async {
+        server.peer.ledger.until(|counts| counts.calls.contains_key("hang")).await;
+        gateway.signal(Signal::SIGTERM);
+        tokio::time::Instant::now()
+    };
+    let ((status, answer), begun) = tokio::join!(call, stop);
+    assert_eq!((status.as_u16(), &answer["error"]["data"]["reason"]), (503, &json!("shutting_down")), "{answer}");
+    assert_eq!(gateway.code().await, Some(0));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(1 + 2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     for (second, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
         let (mut gateway, _server, call, child) = with_a_call_that_hangs("twice").await;

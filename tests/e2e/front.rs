@@ -17,6 +17,7 @@ pub(crate) struct Front {
     #[allow(dead_code, reason = "each test target uses its part")]
     pub(crate) gateway: Gateway,
     address: SocketAddr,
+    pipes: SocketAddr,
     _tasks: JoinSet<()>,
 }
 
@@ -40,8 +41,19 @@ impl Front {
         let app = Router::new().fallback_service(gateway.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(driver);
+        let pipes = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let to_pipes = pipes.local_addr().expect("a bound listener has an address");
+        let served = gateway.clone();
+        tasks.spawn(async move {
+            let mut clients = JoinSet::new();
+            while let Ok((client, _)) = pipes.accept().await {
+                let (input, output) = client.into_split();
+                let gateway = served.clone();
+                clients.spawn(async move { gateway.serve_stdio(input, output).await });
+            }
+        });
         tasks.spawn(async move { axum::serve(listener, app).await.expect("axum serves for ever") });
-        Self { gateway, address, _tasks: tasks }
+        Self { gateway, address, pipes: to_pipes, _tasks: tasks }
     }
 
     /// In front of one server.
@@ -51,6 +63,12 @@ impl Front {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where a client finds the gateway as the stdio server that it would have launched.
+    #[allow(dead_code, reason = "each test target uses its part")]
+    pub(crate) fn pipes(&self) -> SocketAddr {
+        self.pipes
     }
 
     /// The endpoint of Streamable HTTP.
@@ -63,6 +81,10 @@ impl Front {
 pub(crate) fn entry(id: &str, name: &str, server: &Running) -> Server {
     let entry = match server.kind {
         Kind::Sse => Server::sse(id, name, &server.url()),
+        Kind::Pipe | Kind::ModernPipe => {
+            let peer = Server::stdio(id, name, example("peer").display().to_string());
+            return peer.arg("pipe").arg(server.address().to_string());
+        }
         _ => Server::http(id, name, &server.url()),
     };
     entry.expect("a URL of our own")

@@ -3,7 +3,12 @@
 use std::{collections::VecDeque, net::SocketAddr};
 
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    net::{TcpStream, tcp::OwnedReadHalf},
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::JoinHandle,
+};
 
 use crate::support::clients::{Raw, modern};
 
@@ -18,6 +23,39 @@ pub(crate) enum Kind {
     Initialize(&'static str),
     /// Streamable HTTP of 2026-07-28.
     Modern,
+    /// Stdio of one of the revisions that open with `initialize`.
+    Pipe(&'static str),
+    /// Stdio of 2026-07-28.
+    ModernPipe,
+}
+
+impl Kind {
+    /// Whether each request stands for itself.
+    pub(crate) fn is_modern(self) -> bool {
+        matches!(self, Kind::Modern | Kind::ModernPipe)
+    }
+
+    pub(crate) fn is_pipe(self) -> bool {
+        matches!(self, Kind::Pipe(_) | Kind::ModernPipe)
+    }
+}
+
+/// What messages come on that belong to no exchange of their own.
+enum Stream {
+    Events(Raw),
+    Lines(Lines<BufReader<OwnedReadHalf>>),
+}
+
+impl Stream {
+    async fn message(&mut self) -> Option<Value> {
+        match self {
+            Stream::Events(raw) => raw.message().await,
+            Stream::Lines(lines) => {
+                let line = lines.next_line().await.expect("stdout")?;
+                Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}")))
+            }
+        }
+    }
 }
 
 /// What came of a request.
@@ -42,8 +80,11 @@ pub(crate) struct Caller {
     at: SocketAddr,
     path: String,
     session: Option<String>,
-    /// The stream that is open whether or not a request runs: everything of HTTP+SSE, the GET of Streamable HTTP.
-    stream: Option<Raw>,
+    /// The stream that is open whether or not a request runs: everything of HTTP+SSE and stdio, the GET of Streamable
+    /// HTTP.
+    stream: Option<Stream>,
+    /// Lines on their way to the stdin of the other side.
+    stdin: Option<UnboundedSender<String>>,
     /// What came on that stream and was not asked for yet.
     heard: VecDeque<Value>,
     last: u64,
@@ -52,34 +93,68 @@ pub(crate) struct Caller {
 impl Caller {
     /// Opens as the kind does, saying that it can answer every question.
     pub(crate) async fn open(kind: Kind, at: SocketAddr) -> Self {
+        let heard = VecDeque::new();
         let mut caller =
-            Self { kind, at, path: "/mcp".into(), session: None, stream: None, heard: VecDeque::new(), last: 0 };
+            Self { kind, at, path: "/mcp".into(), session: None, stream: None, stdin: None, heard, last: 0 };
+        if kind.is_pipe() {
+            caller.connect().await;
+        }
         let revision = match kind {
-            Kind::Modern => return caller,
+            Kind::Modern | Kind::ModernPipe => return caller,
             Kind::Sse => "2024-11-05",
-            Kind::Initialize(revision) => revision,
+            Kind::Initialize(revision) | Kind::Pipe(revision) => revision,
         };
         if kind == Kind::Sse {
             let mut stream = Raw::get(at, "/sse", &[]).await;
             let (_, endpoint) = stream.event().await.expect("an endpoint");
             caller.path = endpoint.strip_prefix(&format!("http://{at}")).unwrap_or(&endpoint).to_owned();
-            caller.stream = Some(stream);
+            caller.stream = Some(Stream::Events(stream));
         }
         let info = json!({ "name": "caller", "version": "1.0.0" });
         let params = json!({ "protocolVersion": revision, "capabilities": capabilities(), "clientInfo": info });
         let opened = caller.request("initialize", params).await;
         assert_eq!(opened.answer["result"]["protocolVersion"], revision, "{:?}", opened.answer);
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        caller.post(&initialized, &caller.headers()).await;
+        caller.tell(&initialized).await;
         caller
+    }
+
+    /// Takes the two pipes of the other side.
+    async fn connect(&mut self) {
+        let (read, mut write) = TcpStream::connect(self.at).await.expect("somebody listens").into_split();
+        let (stdin, mut lines) = unbounded_channel::<String>();
+        tokio::spawn(async move {
+            while let Some(line) = lines.recv().await {
+                if write.write_all(line.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        });
+        (self.stream, self.stdin) = (Some(Stream::Lines(BufReader::new(read).lines())), Some(stdin));
+    }
+
+    /// Sends what has no answer of its own, or one that comes on the stream.
+    async fn tell(&self, message: &Value) {
+        match &self.stdin {
+            Some(stdin) => stdin.send(format!("{message}\n")).expect("the other side reads"),
+            None => drop(self.post(message, &self.headers()).await),
+        }
     }
 
     /// Opens the stream that news comes on, where it is not open already: for a tool list and for these resources.
     pub(crate) async fn listen(&mut self, uris: &[&str]) {
         match self.kind {
-            Kind::Sse => {}
+            Kind::Sse | Kind::Pipe(_) => {}
             Kind::Initialize(_) => {
-                self.stream = Some(Raw::get(self.at, &self.path, &borrowed(&self.headers())).await);
+                let stream = Raw::get(self.at, &self.path, &borrowed(&self.headers())).await;
+                self.stream = Some(Stream::Events(stream));
+            }
+            Kind::ModernPipe => {
+                let wanted = json!({ "toolsListChanged": true, "resourceSubscriptions": uris });
+                let params = json!({ "notifications": wanted, "_meta": {} });
+                self.tell(&modern(json!("listen"), "subscriptions/listen", params).1).await;
+                self.hear("notifications/subscriptions/acknowledged").await;
+                return;
             }
             Kind::Modern => {
                 let wanted = json!({ "toolsListChanged": true, "resourceSubscriptions": uris });
@@ -88,7 +163,7 @@ impl Caller {
                 let mut stream = self.post(&message, &headers).await;
                 let first = stream.message().await.expect("an acknowledgement");
                 assert_eq!(first["method"], "notifications/subscriptions/acknowledged", "{first}");
-                self.stream = Some(stream);
+                self.stream = Some(Stream::Events(stream));
                 return;
             }
         }
@@ -128,7 +203,11 @@ impl Caller {
         self.last += 1;
         let id = json!(self.last);
         let (headers, message) = self.message(&id, method, params);
-        let mut response = self.post(&message, &headers).await;
+        if self.kind.is_pipe() {
+            self.tell(&message).await;
+            return self.read(None, &id, method, said).await;
+        }
+        let response = self.post(&message, &headers).await;
         if let Some(session) = response.headers.get("mcp-session-id").filter(|_| method == "initialize") {
             self.session = Some(session.to_str().expect("a session's id").to_owned());
         }
@@ -138,19 +217,25 @@ impl Caller {
                 .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&body)));
             return self.asks(&said.answer);
         }
+        self.read(Some(response).filter(|_| self.kind != Kind::Sse), &id, method, said).await
+    }
+
+    /// Reads what comes until the answer, on the response to the request or on the stream that everything comes on.
+    async fn read(&mut self, mut response: Option<Raw>, id: &Value, method: &str, said: &mut Said) -> Option<Value> {
         loop {
-            let next = match self.kind {
-                Kind::Sse => self.stream.as_mut().expect("the stream is the session").message().await,
-                _ => response.message().await,
+            let next = match &mut response {
+                None => self.stream.as_mut().expect("the stream is the session").message().await,
+                Some(response) => response.message().await,
             };
             let message = next.unwrap_or_else(|| panic!("no answer to {method}; before: {:?}", said.notes));
-            if message["id"] == id && message.get("method").is_none() {
+            if message["id"] == *id && message.get("method").is_none() {
                 said.answer = message;
                 return self.asks(&said.answer);
             }
             if message.get("id").is_some() {
+                assert!(message.get("method").is_some(), "an answer that nobody waits for: {message}");
                 let result = answer(&message);
-                self.post(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }), &self.headers()).await;
+                self.tell(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": result })).await;
                 said.questions.push(message);
             } else if related(&message) {
                 said.notes.push(message);
@@ -165,6 +250,10 @@ impl Caller {
         self.last += 1;
         let id = json!(self.last);
         let (headers, message) = self.message(&id, method, &params);
+        if let Some(stdin) = &self.stdin {
+            stdin.send(format!("{message}\n")).expect("the other side reads");
+            return Running { id, exchange: tokio::spawn(std::future::ready(())) };
+        }
         let (at, path) = (self.at, self.path.clone());
         let exchange = tokio::spawn(async move {
             Raw::post(at, &path, &borrowed(&headers), &message).await.collect().await;
@@ -177,7 +266,7 @@ impl Caller {
         if self.kind != Kind::Modern {
             let params = json!({ "requestId": running.id, "reason": "no longer wanted" });
             let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params });
-            self.post(&note, &self.headers()).await;
+            self.tell(&note).await;
         }
         running.exchange.abort();
     }
@@ -185,7 +274,7 @@ impl Caller {
     /// The result, where it asks for input; nobody else but a client of 2026-07-28 knows what that is.
     fn asks(&self, answer: &Value) -> Option<Value> {
         let result = &answer["result"];
-        (self.kind == Kind::Modern && result["resultType"] == "input_required").then(|| result.clone())
+        (self.kind.is_modern() && result["resultType"] == "input_required").then(|| result.clone())
     }
 
     async fn post(&self, message: &Value, headers: &[(&'static str, String)]) -> Raw {
@@ -193,7 +282,7 @@ impl Caller {
     }
 
     fn message(&self, id: &Value, method: &str, params: &Value) -> (Vec<(&'static str, String)>, Value) {
-        if self.kind == Kind::Modern {
+        if self.kind.is_modern() {
             let (headers, mut message) = modern(id.clone(), method, params.clone());
             message["params"]["_meta"][format!("{META}clientCapabilities")] = capabilities();
             return (headers, message);

@@ -27,10 +27,11 @@ pub(crate) enum Feature {
     Logging,
     Subscription,
     Cancel,
+    AskAfterCancel,
 }
 
 impl Feature {
-    pub(crate) const ALL: [Feature; 17] = [
+    pub(crate) const ALL: [Feature; 18] = [
         Feature::List,
         Feature::Call,
         Feature::Progress,
@@ -48,6 +49,7 @@ impl Feature {
         Feature::Logging,
         Feature::Subscription,
         // Last: where nothing else tells whose question it is, no other client is asked for a moment after a cancellation.
+        Feature::AskAfterCancel,
         Feature::Cancel,
     ];
 
@@ -84,6 +86,10 @@ impl Feature {
             Feature::Logging => logging(kind, caller).await,
             Feature::Subscription => subscription(caller).await,
             Feature::Cancel => cancel(caller, peer).await,
+            Feature::AskAfterCancel => {
+                cancel(caller, peer).await;
+                drop(asked(caller, "ask", "elicitation/create", "teal").await);
+            }
         }
     }
 }
@@ -138,7 +144,7 @@ async fn resources(kind: Kind, caller: &mut Caller) {
     assert_eq!(listed.answer["result"]["resources"][0]["uri"], "test://one/fixed", "{}", listed.answer);
     assert_eq!(read(caller, "test://one/fixed").await.pointer("/result/contents/0/text"), Some(&json!("one at fixed")));
     let missing = read(caller, "test://one/missing").await;
-    let code = if kind == Kind::Modern { -32602 } else { -32002 };
+    let code = if kind.is_modern() { -32602 } else { -32002 };
     assert_eq!(missing["error"]["code"], code, "{missing}");
     assert_eq!(missing["error"]["data"]["uri"], "test://one/missing", "{missing}");
 }
@@ -190,7 +196,7 @@ async fn asked(caller: &mut Caller, tool: &str, method: &str, wanted: &str) -> V
 
 async fn logging(kind: Kind, caller: &mut Caller) {
     let mut params = json!({ "name": "log", "arguments": {} });
-    if kind == Kind::Modern {
+    if kind.is_modern() {
         let silent = caller.request("tools/call", params.clone()).await;
         assert!(silent.notes.is_empty(), "nobody asked: {silent:?}");
         params["_meta"] = json!({ "io.modelcontextprotocol/logLevel": LEVELS[1] });

@@ -19,15 +19,18 @@ use crate::{
     },
 };
 
-const CLIENTS: [Client; 5] = [
+const CLIENTS: [Client; 7] = [
     Client::Sse,
     Client::Initialize("2025-03-26"),
     Client::Initialize("2025-06-18"),
     Client::Initialize("2025-11-25"),
     Client::Modern,
+    Client::Pipe("2025-11-25"),
+    Client::ModernPipe,
 ];
 
-const SERVERS: [Server; 4] = [Server::Sse, Server::Legacy, Server::LegacySessionless, Server::Modern];
+const SERVERS: [Server; 6] =
+    [Server::Sse, Server::Legacy, Server::LegacySessionless, Server::Modern, Server::Pipe, Server::ModernPipe];
 
 /// Less than a wait that fails by itself, so that a matrix with many failures is still printed soon.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,7 +45,8 @@ enum Cell {
 }
 
 fn asks(feature: Feature) -> bool {
-    matches!(feature, Feature::Elicitation | Feature::UrlElicitation | Feature::Sampling | Feature::Roots)
+    use Feature::{AskAfterCancel, Elicitation, Roots, Sampling, UrlElicitation};
+    matches!(feature, Elicitation | UrlElicitation | Sampling | Roots | AskAfterCancel)
 }
 
 /// Whether a pair cannot have a feature, by what the protocol gives it.
@@ -59,7 +63,11 @@ fn without(client: Client, server: Server, feature: Feature) -> bool {
 
 /// One row: every feature of a pair.
 async fn row(client: Client, server: &Running, front: Option<&Front>) -> Vec<Cell> {
-    let at = front.map_or(server.address(), Front::address);
+    let at = match front {
+        None => server.address(),
+        Some(front) if client.is_pipe() => front.pipes(),
+        Some(front) => front.address(),
+    };
     let mut cells = Vec::new();
     for feature in Feature::ALL {
         if without(client, server.kind, feature) {
@@ -112,6 +120,8 @@ async fn direct() {
         (Client::Initialize("2025-11-25"), Server::Legacy),
         (Client::Initialize("2025-11-25"), Server::LegacySessionless),
         (Client::Modern, Server::Modern),
+        (Client::Pipe("2025-11-25"), Server::Pipe),
+        (Client::ModernPipe, Server::ModernPipe),
     ];
     let mut rows = Vec::new();
     for (client, kind) in pairs {

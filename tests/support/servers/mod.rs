@@ -3,12 +3,14 @@
 mod legacy;
 mod listen;
 mod modern;
+mod pipe;
 mod post;
 mod rmcp;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use axum::Router;
+use axum::{Router, serve::Listener};
+use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +31,10 @@ pub enum Kind {
     Modern,
     /// The official Rust SDK's server, both eras or one.
     Rmcp(Speaks),
+    /// Stdio, `initialize` era: what the helper program `peer pipe ADDRESS` leads to.
+    Pipe,
+    /// The same of 2026-07-28 only.
+    ModernPipe,
 }
 
 impl Kind {
@@ -45,7 +51,11 @@ impl Kind {
 
     /// The `transport` of a gateway's configuration.
     pub fn transport(self) -> &'static str {
-        if self == Kind::Sse { "sse" } else { "http" }
+        match self {
+            Kind::Sse => "sse",
+            Kind::Pipe | Kind::ModernPipe => "stdio",
+            _ => "http",
+        }
     }
 
     fn router(self, peer: &Arc<Peer>, cut: &CancellationToken) -> Router {
@@ -55,6 +65,7 @@ impl Kind {
             Kind::LegacySessionless => legacy::router(peer.clone(), false),
             Kind::Modern => modern::router(peer.clone()),
             Kind::Rmcp(speaks) => rmcp::router(peer.clone(), speaks, cut.child_token()),
+            Kind::Pipe | Kind::ModernPipe => unreachable!("no HTTP"),
         }
     }
 }
@@ -84,11 +95,17 @@ impl Running {
         let cut = CancellationToken::new();
         let listener = Cuttable::new(bind(address).await, cut.clone());
         let address = listener.address();
-        let router = kind.router(&peer, &cut);
         let ended = cut.clone().cancelled_owned();
+        let served = match kind {
+            Kind::Pipe | Kind::ModernPipe => pipes(listener, peer.clone(), kind == Kind::ModernPipe).boxed(),
+            _ => {
+                let router = kind.router(&peer, &cut);
+                async { axum::serve(listener, router).await.expect("serving") }.boxed()
+            }
+        };
         let serving = tokio::spawn(async move {
             tokio::select! {
-                served = axum::serve(listener, router).into_future() => served.expect("serving"),
+                () = served => {}
                 () = ended => {}
             }
         });
@@ -120,6 +137,14 @@ impl Running {
     pub async fn restart(&mut self) {
         self.kill().await;
         *self = Self::at(self.kind, self.peer.clone(), self.address).await;
+    }
+}
+
+/// Serves whoever comes.
+async fn pipes(mut listener: Cuttable, peer: Arc<Peer>, is_modern: bool) {
+    loop {
+        let (io, _) = Listener::accept(&mut listener).await;
+        tokio::spawn(pipe::serve(io, peer.clone(), is_modern));
     }
 }
 

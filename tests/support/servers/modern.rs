@@ -19,8 +19,8 @@ use crate::support::{
     peer::Peer,
 };
 
-const REVISION: &str = "2026-07-28";
-const META: &str = "io.modelcontextprotocol/";
+pub(super) const REVISION: &str = "2026-07-28";
+pub(super) const META: &str = "io.modelcontextprotocol/";
 const METHODS: [&str; 10] = [
     "server/discover",
     "subscriptions/listen",
@@ -115,7 +115,7 @@ fn refuse(id: &Value, fault: Fault) -> Response {
 }
 
 /// Makes an answer of the revision out of one of the `initialize` era.
-fn complete(answer: &mut Result<Value, Fault>, cacheable: bool) {
+pub(super) fn complete(answer: &mut Result<Value, Fault>, cacheable: bool) {
     match answer {
         Ok(result) => {
             if result.get("resultType").is_none() {
@@ -131,7 +131,7 @@ fn complete(answer: &mut Result<Value, Fault>, cacheable: bool) {
     }
 }
 
-fn discovered(peer: &Peer) -> Result<Value, Fault> {
+pub(super) fn discovered(peer: &Peer) -> Result<Value, Fault> {
     let mut answer = Ok(json!({
         "supportedVersions": [REVISION],
         "capabilities": peer.capabilities(),
@@ -172,7 +172,7 @@ fn listen(peer: &Peer, message: &Value) -> Response {
 }
 
 /// Whether a client with this filter is to hear of a note.
-fn wants(filter: &Value, note: &Value) -> bool {
+pub(super) fn wants(filter: &Value, note: &Value) -> bool {
     match note["method"].as_str() {
         Some("notifications/tools/list_changed") => filter["toolsListChanged"] == true,
         Some("notifications/resources/updated") => {
