@@ -43,6 +43,7 @@ mod table;
 mod token;
 
 use self::{
+    accept::tls::Tls,
     args::{Args, Command, Common, Serve},
     error::Failure,
     reload::Source,
@@ -99,7 +100,11 @@ fn start(command: Command, common: Common) -> Result<ExitCode, Failure> {
     log(common.log.as_deref(), quiet)?;
     match command {
         Command::Serve(serve) => serve_until_stopped(serve, &common),
-        Command::Check(check) => in_runtime(check::run(check, configured(&common)?, common.json)),
+        Command::Check(check) => {
+            let config = configured(&common)?;
+            tls(&config)?;
+            in_runtime(check::run(check, config, common.json))
+        }
         Command::Tools(tools) => in_runtime(call::list(tools, common)),
         Command::Call(call) => in_runtime(call::call(call, common)),
         Command::Login(login) => in_runtime(login::login(login, configured(&common)?, common.json)),
@@ -150,14 +155,21 @@ fn serve_until_stopped(serve: Serve, common: &Common) -> Result<ExitCode, Failur
         move || configure(&serve, &file)
     };
     let config = read().map_err(Failure::usage)?;
+    let tls = if faces.http { tls(&config)? } else { None };
     let watchdog = config.watchdog.clone();
     let done = in_runtime(async move {
-        let source = Source::new(file, read).map_err(|error| Failure::failed(error.to_string()))?;
-        let served = serve::serve(config, faces, source, json).await;
+        let source = Source::new(file, read, tls.as_ref()).map_err(|error| Failure::failed(error.to_string()))?;
+        let served = serve::serve(config, faces, (tls, source), json).await;
         served.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::failed(error.to_string()))
     });
     watchdog.inspect(|watchdog| watchdog.dismiss(LEAVING));
     done
+}
+
+/// The certificate that clients are shown, read and checked.
+fn tls(config: &Config) -> Result<Option<Tls>, Failure> {
+    let tls = config.tls.clone().map(Tls::load).transpose();
+    tls.map_err(|invalid| Failure::usage(invalid.to_string()))
 }
 
 /// The configuration file that is named, or the one that is found.

@@ -1,20 +1,36 @@
-use super::console::Console;
+use super::{accept::tls::Tls, console::Console};
 use crate::{Gateway, config::Config, metrics::Count};
-use std::{convert::Infallible, io, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{MissedTickBehavior, interval},
 };
 
-/// How often the file is looked at. Polled, because editors replace files and mounts of containers swap folders, which
+/// How often the files are looked at. Polled, because editors replace files and mounts of containers swap folders, which
 /// notifications of the system tell in a different way each.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Where the configuration comes from, and how it is read again.
+/// Where the configuration and the certificate come from, and how they are read again.
 pub(super) struct Source {
-    file: PathBuf,
+    file: Look,
     read: Box<dyn Fn() -> Result<Config, String> + Send + Sync>,
+    tls: Option<(Look, Tls)>,
     hangup: Signal,
+}
+
+/// Files that are looked at from time to time.
+struct Look {
+    files: Vec<PathBuf>,
+    /// As they were when they were last read.
+    applied: Vec<Option<Stamp>>,
+    /// As they were at the last look.
+    seen: Vec<Option<Stamp>>,
 }
 
 /// What tells one state of a file from another without reading it.
@@ -31,30 +47,32 @@ impl Source {
     pub(super) fn new(
         file: PathBuf,
         read: impl Fn() -> Result<Config, String> + Send + Sync + 'static,
+        tls: Option<&Tls>,
     ) -> io::Result<Self> {
-        Ok(Self { file, read: Box::new(read), hangup: signal(SignalKind::hangup())? })
+        let tls = tls.map(|tls| (Look::new(tls.files().all().cloned().collect()), tls.clone()));
+        Ok(Self { file: Look::new(vec![file]), read: Box::new(read), tls, hangup: signal(SignalKind::hangup())? })
     }
 
-    /// Reloads `gateway` at each SIGHUP and whenever the file has changed, and says what that did.
+    /// Reloads `gateway` and the certificate at each SIGHUP and whenever a file of theirs has changed, and says what that
+    /// did.
     pub(super) async fn follow(mut self, gateway: &Gateway, console: &Console) -> Infallible {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut applied = self.stamp();
-        let mut seen = applied;
         loop {
-            tokio::select! {
-                _ = self.hangup.recv() => {}
-                _ = looks.tick() => {
-                    let before = std::mem::replace(&mut seen, self.stamp());
-                    // Seen twice alike, so that one that is still being written is not read, and one that is about to
-                    // be put back after a rename is not missed.
-                    if seen == applied || seen != before || seen.is_none() {
-                        continue;
-                    }
-                }
+            let told = tokio::select! {
+                _ = self.hangup.recv() => true,
+                _ = looks.tick() => false,
+            };
+            if self.file.has_changed() || told {
+                self.file.apply();
+                console.note("reload", self.reload(gateway));
             }
-            applied = self.stamp();
-            console.note("reload", self.reload(gateway));
+            if let Some((files, tls)) = &mut self.tls
+                && (files.has_changed() || told)
+            {
+                files.apply();
+                console.note("reload", certificate(tls, gateway));
+            }
         }
     }
 
@@ -71,11 +89,45 @@ impl Source {
         };
         reloaded.unwrap_or_else(refused)
     }
+}
 
+/// Reads the certificate again, and says what came of it.
+fn certificate(tls: &Tls, gateway: &Gateway) -> String {
+    let reloaded = tls.reload();
+    gateway.metrics().count(if reloaded.is_ok() { Count::Reloaded } else { Count::NotReloaded });
+    match reloaded {
+        Ok(()) => "the certificate was reloaded: new connections get it".into(),
+        Err(reason) => format!("the certificate was not reloaded, the old one stays: {reason}"),
+    }
+}
+
+impl Look {
+    fn new(files: Vec<PathBuf>) -> Self {
+        let applied: Vec<_> = files.iter().map(|file| Stamp::of(file)).collect();
+        Self { files, seen: applied.clone(), applied }
+    }
+
+    /// Whether they are others than those that were read last.
+    ///
+    /// Seen twice alike, so that one that is still being written is not read, and one that is about to be put back after a
+    /// rename is not missed.
+    fn has_changed(&mut self) -> bool {
+        let now: Vec<_> = self.files.iter().map(|file| Stamp::of(file)).collect();
+        let before = std::mem::replace(&mut self.seen, now);
+        self.seen != self.applied && self.seen == before && self.seen.iter().all(Option::is_some)
+    }
+
+    /// They are about to be read.
+    fn apply(&mut self) {
+        self.applied = self.files.iter().map(|file| Stamp::of(file)).collect();
+    }
+}
+
+impl Stamp {
     /// `None` while there is no such file.
-    fn stamp(&self) -> Option<Stamp> {
-        let file = std::fs::metadata(&self.file).ok()?;
+    fn of(file: &Path) -> Option<Self> {
+        let file = std::fs::metadata(file).ok()?;
         let modified = (file.mtime(), file.mtime_nsec());
-        Some(Stamp { device: file.dev(), inode: file.ino(), len: file.len(), modified })
+        Some(Self { device: file.dev(), inode: file.ino(), len: file.len(), modified })
     }
 }

@@ -1,7 +1,7 @@
 use super::{
-    accept::{Accept, Workers},
+    accept::{Accept, Workers, tls::Tls},
     admin::Admin,
-    client::reachable,
+    client::url,
     console::Console,
     reload::Source,
     report::{Report, Row},
@@ -44,7 +44,12 @@ pub(super) struct Faces {
 }
 
 /// Serves until a signal asks to stop, or the client at stdin leaves, and everything has ended.
-pub(super) async fn serve(config: Config, faces: Faces, source: Source, json: bool) -> Result<(), Box<dyn Error>> {
+pub(super) async fn serve(
+    config: Config,
+    faces: Faces,
+    (tls, source): (Option<Tls>, Source),
+    json: bool,
+) -> Result<(), Box<dyn Error>> {
     // Before anything is printed: whoever reads the first line may send a signal at once.
     let stop = Stop::listen()?;
     let listener = match faces.http {
@@ -74,7 +79,9 @@ pub(super) async fn serve(config: Config, faces: Faces, source: Source, json: bo
             let Some(listener) = listener else { return };
             // The listener stays open during the drain, so that probes are told 503 and not left to guess from a
             // refusal.
-            bounded(listener, &limits, &metrics).workers(workers).serve(routes, drained.cancelled_owned()).await;
+            let accept = bounded(listener, &limits, &metrics).workers(workers);
+            let accept = tls.into_iter().fold(accept, Accept::tls);
+            accept.serve(routes, drained.cancelled_owned()).await;
         }
     };
     let admin = {
@@ -217,7 +224,7 @@ fn greet(console: &Console, config: &Config, address: Option<SocketAddr>) {
     let Some(address) = address else {
         return console.note("listening", format!("{} serves stdin and stdout", config.name));
     };
-    let url = format!("http://{}/mcp", reachable(address));
+    let url = url(config, address);
     console.say("listening", format!("{} listens on {url}", config.name), json!({ "name": config.name, "url": url }));
 }
 

@@ -42,6 +42,7 @@
 //! | `startPatience` | ms a client's first list waits for servers that are still starting | 5000 |
 //! | `limits` | what bounds the gateway, see below | |
 //! | `admin` | `host`, `port` (0 for nowhere) and `auth`: where servers, health and counts are shown | 127.0.0.1 and 4001, if that is free |
+//! | `tls` | `cert`, `key` and perhaps `clientCa`: PEM files with which clients are served over TLS, see [`TlsFiles`] | plain HTTP |
 //! | `auth` | who may come in, see below; `"none"` for everybody | nobody is asked, and only a loopback address is listened on |
 //! | `policies`, `principals` | what principals see and may do, see below | everybody sees everything |
 //! | `keys` | secrets of 32 characters or more: the first seals what clients carry (session ids), all open it | made once by the command, per process in a library |
@@ -151,6 +152,7 @@ mod policies;
 mod reader;
 mod servers;
 mod settings;
+mod tls;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::settings::address;
@@ -158,6 +160,7 @@ pub use self::{
     admin::Admin,
     error::{ConfigError, Mistake},
     limits::Limits,
+    tls::TlsFiles,
 };
 
 use crate::{auth::AuthLayer, balance::policy::Strategy, catalog::Naming, registry::Server, seal::Keys};
@@ -222,6 +225,9 @@ pub struct Config {
     pub limits: Limits,
     /// Where the operator's programs ask.
     pub admin: Admin,
+    /// With which certificate the program serves its clients over TLS; plain HTTP if unset. For the program: a library user
+    /// has a listener of its own.
+    pub tls: Option<TlsFiles>,
     /// Who may come in. `None` where nothing is said: then nobody is asked, and the program listens on a loopback address
     /// only.
     pub auth: Option<AuthLayer>,
@@ -253,6 +259,7 @@ impl Default for Config {
             start_patience: Duration::from_secs(5),
             limits: Limits::default(),
             admin: Admin::default(),
+            tls: None,
             auth: None,
             naming: Naming::Auto,
             keys: None,
@@ -293,6 +300,7 @@ impl Config {
             ("startPatience", self.start_patience == other.start_patience),
             ("limits", self.limits == other.limits),
             ("admin", self.admin.is_same(&other.admin)),
+            ("tls", self.tls == other.tls),
             ("auth", auth),
             ("keys", keys),
         ];
@@ -307,7 +315,12 @@ impl Config {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let text = read(path).map_err(|error| ConfigError::unreadable(path, error))?;
-        Self::parse(&text, |variable| std::env::var(variable).ok()).map_err(|error| error.in_file(path))
+        let parsed = Self::parse(&text, |variable| std::env::var(variable).ok());
+        let mut config = parsed.map_err(|error| error.in_file(path))?;
+        if let (Some(tls), Some(folder)) = (&mut config.tls, path.parent()) {
+            tls.beside(folder);
+        }
+        Ok(config)
     }
 
     /// Reads the text of a file; `env` answers for the environment, so that a test needs none.

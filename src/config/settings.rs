@@ -5,7 +5,7 @@ use super::{
     node::Node,
     policies,
     reader::{Field, Object, Reader, list},
-    servers,
+    servers, tls,
 };
 use crate::{
     balance::policy::Strategy,
@@ -31,6 +31,7 @@ const FIELDS: &[&str] = &[
     "startPatience",
     "limits",
     "admin",
+    "tls",
     "auth",
     "policies",
     "principals",
@@ -86,6 +87,7 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         if let Some(field) = object.get("admin") {
             config.admin = admin::read(&mut reader, field);
         }
+        config.tls = object.get("tls").and_then(|field| tls::read(&mut reader, field));
         config.auth = object.get("auth").and_then(|field| auth::read(&mut reader, field));
         policies::read(&mut reader, &object, &mut config.auth);
         config.servers = servers::read(&mut reader, &object);

@@ -39,6 +39,8 @@ counts! {
     Origin = Refused "origin",
     /// A request under a name that the gateway does not serve.
     Host = Refused "host",
+    /// A connection without TLS to a port that speaks it, or whose handshake failed.
+    Tls = Refused "tls",
     /// A request without credentials, or with wrong ones.
     Unauthorized = Refused "unauthorized",
     /// A caller who may not do what it asks for.

@@ -81,7 +81,7 @@ async fn send(
 
 /// Asks over a connection of its own; redirects are not followed.
 async fn exchange(uri: &Uri, request: Request<Full<Bytes>>) -> Result<Answer, BoxError> {
-    let stream = Connector::new(uri, CONNECT)?.oneshot(uri.clone()).await?;
+    let stream = Connector::new(uri, CONNECT, None)?.oneshot(uri.clone()).await?;
     let (mut sender, connection) = handshake(stream.into_inner()).await?;
     let mut answer = pin!(async {
         let (head, body) = sender.send_request(request).await?.into_parts();

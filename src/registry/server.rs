@@ -24,6 +24,8 @@ pub struct Server {
     max_in_flight: Option<usize>,
     rate: Option<Quota>,
     oauth: Option<OAuth>,
+    /// The certificate that it shows, where that is known beforehand.
+    pinned: Option<Arc<[u8]>>,
     pub(super) terms: Terms,
     metadata: serde_json::Map<String, serde_json::Value>,
     ambient: Ambient,
@@ -164,6 +166,7 @@ impl Server {
             max_in_flight: None,
             rate: None,
             oauth: None,
+            pinned: None,
             terms: Terms::default(),
             metadata: serde_json::Map::new(),
             ambient: Ambient::default(),
@@ -264,6 +267,13 @@ impl Server {
         self
     }
 
+    /// Sets that it is the one that shows this certificate (DER), whatever name and authority that has, and no other.
+    #[cfg(feature = "cli")]
+    pub(crate) fn pinned(mut self, certificate: Vec<u8>) -> Self {
+        self.pinned = Some(certificate.into());
+        self
+    }
+
     /// Sets the free metadata.
     #[must_use]
     pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
@@ -331,6 +341,11 @@ impl Server {
     /// How somebody signs in at it, if that is needed.
     pub fn oauth_of(&self) -> Option<&OAuth> {
         self.oauth.as_ref()
+    }
+
+    /// The certificate that it shows, where that is known beforehand.
+    pub(crate) fn pinned_of(&self) -> Option<&Arc<[u8]>> {
+        self.pinned.as_ref()
     }
 
     /// The free metadata.

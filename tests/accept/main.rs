@@ -2,8 +2,11 @@
 #![cfg(feature = "cli")]
 
 mod admin;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod hostile;
 mod routes;
+mod tls;
 
 use futures_util::{FutureExt, stream};
 use http::{Request, Response};

@@ -3,6 +3,8 @@
 
 mod auth;
 mod call;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod check;
 mod connect;
 mod descriptors;
@@ -17,6 +19,7 @@ mod serving;
 mod stdio;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 
 use std::{
     path::{Path, PathBuf},

@@ -38,12 +38,15 @@ impl Gateway {
         let mut command = command(&folder);
         shape(&mut command);
         let mut command = Command::from(command);
-        let child = command.args(["--port", "0"]).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+        let chosen = command.as_std().get_args().any(|argument| argument == "--listen");
+        let free = if chosen { &[][..] } else { &["--port", "0"] };
+        let child = command.args(free).stdout(Stdio::piped()).kill_on_drop(true).spawn();
         let mut child = child.expect("the gateway starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = loop {
             let line = soon("a first line", lines.next_line()).await.unwrap().expect("it listens");
-            if let Some((_, address)) = line.split_once(" listens on http://") {
+            if let Some((_, url)) = line.split_once(" listens on http") {
+                let (_, address) = url.split_once("://").unwrap();
                 break address.trim_end_matches("/mcp").parse().unwrap();
             }
         };

@@ -10,6 +10,7 @@ const TABLES: &[(&str, usize, &str)] = &[
     ("## The file", 0, ""),
     ("## Limits", 0, "/definitions/limits"),
     ("## Admin", 0, "/properties/admin"),
+    ("## TLS", 0, "/properties/tls"),
     ("## Servers", 0, "/definitions/server"),
     ("### Connection", 0, "/definitions/child"),
     ("### Connection", 1, "/definitions/web"),

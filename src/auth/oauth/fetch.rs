@@ -92,7 +92,7 @@ async fn get<T: for<'de> Deserialize<'de>>(uri: &Uri) -> Result<T, String> {
 
 /// A document, over a connection of its own; redirects are not followed.
 async fn bytes(uri: &Uri) -> Result<Bytes, BoxError> {
-    let stream = Connector::new(uri, TIME)?.oneshot(uri.clone()).await?;
+    let stream = Connector::new(uri, TIME, None)?.oneshot(uri.clone()).await?;
     let (mut sender, connection) = handshake::<_, Empty<Bytes>>(stream.into_inner()).await?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = uri.authority().map_or("", |authority| authority.as_str());

@@ -16,31 +16,34 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 /// The largest request head: room for tokens and cookies of every kind, and thousands of them fit in memory.
-const MAX_HEAD: usize = 64 << 10;
+pub(super) const MAX_HEAD: usize = 64 << 10;
 /// What is read ahead of the service, and what is written ahead of the client beside one frame of its answer.
-const MAX_BUFFER: usize = 128 << 10;
+pub(super) const MAX_BUFFER: usize = 128 << 10;
 
-/// Serves one connection to its end. When `closing` is cancelled, the answer in flight is the last one.
-pub(super) fn serve<S, B>(
-    stream: TcpStream,
+/// Serves one connection of HTTP/1.1 to its end. When `closing` is cancelled, the answer in flight is the last one.
+pub(super) fn serve<T, S, B>(
+    stream: T,
     service: S,
     (limits, metrics): (Limits, Metrics),
+    begun: Instant,
     closing: CancellationToken,
 ) -> impl Future<Output = ()> + Send
 where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
-    // Answers are written whole; waiting for more to send would only delay their last segment.
-    let _ = stream.set_nodelay(true);
     let phase = Phase::default();
-    let io = TokioIo::new(Watched::new(stream, phase.clone(), limits, metrics.clone()));
+    let io = TokioIo::new(Watched::new(stream, phase.clone(), limits, metrics.clone(), begun));
     let requests = phase.clone();
     let answers = hyper::service::service_fn(move |request| {
         let busy = requests.busy();

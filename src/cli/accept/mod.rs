@@ -1,4 +1,4 @@
-//! A listener that serves any tower service over HTTP/1.1, with deadlines for clients that dawdle and an end that
+//! A listener that serves any tower service over HTTP/1.1, and with [`tls`] over HTTP/2 too, with deadlines for clients that dawdle and an end that
 //! waits for the answers in flight.
 //!
 //! `axum::serve` bounds neither a slow request head nor an idle connection, and a gateway stands before clients nobody
@@ -6,17 +6,23 @@
 
 mod connection;
 mod framing;
+mod http2;
 mod phase;
 mod stream;
+pub mod tls;
 mod workers;
 
 pub use self::workers::Workers;
 
+use self::tls::Tls;
 use crate::metrics::Metrics;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
@@ -48,6 +54,7 @@ pub struct Accept {
     grace: Duration,
     metrics: Metrics,
     workers: Option<Arc<Workers>>,
+    tls: Option<Tls>,
 }
 
 /// How long a connection may take for what.
@@ -74,7 +81,7 @@ impl Accept {
     /// answered 431.
     pub fn new(listener: TcpListener) -> Self {
         let limits = Limits { head: Self::HEAD, idle: Self::IDLE, stall: Self::STALL };
-        Self { listener, limits, grace: Duration::from_secs(30), metrics: Metrics::default(), workers: None }
+        Self { listener, limits, grace: Duration::from_secs(30), metrics: Metrics::default(), workers: None, tls: None }
     }
 
     /// Sets how long a client may take to send a request head, from its first byte (or from the connection's
@@ -108,6 +115,14 @@ impl Accept {
         self
     }
 
+    /// Serves over TLS alone, HTTP/2 and HTTP/1.1. The handshake is part of the time for the first request head, and happens
+    /// beside the accepting, so that a client that stalls in it delays nobody. Who speaks plain HTTP is told so.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Counts the clients that are cut, and the requests that are no HTTP.
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
@@ -133,7 +148,7 @@ impl Accept {
         S::Future: Send,
         B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let Self { listener, limits, grace, metrics, workers } = self;
+        let Self { listener, limits, grace, metrics, workers, tls } = self;
         let (connections, closing, cut) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         tokio::pin!(stop);
         loop {
@@ -144,9 +159,10 @@ impl Accept {
             tracing::debug!(%peer, "connection accepted");
             let (service, limits, closing, cut) =
                 (service.clone(), (limits, metrics.clone()), closing.clone(), cut.clone());
+            let accepted = Accepted { peer, tls: tls.clone(), limits, closing };
             match &workers {
                 None => {
-                    let connection = connection::serve(stream, service, limits, closing);
+                    let connection = accepted.serve(stream, service);
                     connections.spawn(async move { cut.run_until_cancelled(connection).await });
                 }
                 Some(workers) => {
@@ -154,7 +170,7 @@ impl Accept {
                     let connection = async move {
                         // Known to the worker's own reactor from here on.
                         let Ok(stream) = TcpStream::from_std(stream) else { return };
-                        connection::serve(stream, service, limits, closing).await;
+                        accepted.serve(stream, service).await;
                     };
                     let connection = async move { cut.run_until_cancelled(connection).await };
                     connections.spawn_on(connection, workers.next());
@@ -169,6 +185,42 @@ impl Accept {
             cut.cancel();
             connections.wait().await;
         }
+    }
+}
+
+/// What a connection is served with.
+struct Accepted {
+    peer: SocketAddr,
+    tls: Option<Tls>,
+    limits: (Limits, Metrics),
+    closing: CancellationToken,
+}
+
+impl Accepted {
+    async fn serve<S, B>(self, stream: TcpStream, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let begun = Instant::now();
+        // Answers are written whole; waiting for more to send would only delay their last segment.
+        let _ = stream.set_nodelay(true);
+        let Self { peer, tls, limits, closing } = self;
+        let Some(tls) = tls else { return connection::serve(stream, service, limits, begun, closing).await };
+        // Boxed, so that connections without TLS have no room for it.
+        let encrypted = async move {
+            let shaken = tokio::select! {
+                shaken = tls::shake(&tls, stream, peer, (limits.0, &limits.1), begun) => shaken,
+                () = closing.cancelled() => None,
+            };
+            match shaken {
+                Some((stream, true)) => http2::serve(stream, service, limits, begun, closing).await,
+                Some((stream, false)) => connection::serve(stream, service, limits, begun, closing).await,
+                None => {}
+            }
+        };
+        Box::pin(encrypted).await;
     }
 }
 

@@ -44,6 +44,11 @@ impl Phase {
         Busy(self.clone())
     }
 
+    /// Requests are answered from now on, several at once: that one ends says nothing of the others.
+    pub(super) fn shared(&self) {
+        self.set(BUSY);
+    }
+
     // One connection's task does all the reading and writing, so that no ordering is at stake.
     fn get(&self) -> u8 {
         self.0.load(Ordering::Relaxed)

@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
 /// How long, and for how many bytes, a client is listened to that still sends when all has been said to it.
@@ -24,7 +24,8 @@ const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
 pub(super) struct Watched<T> {
     stream: T,
     phase: Phase,
-    framing: Framing,
+    /// `None` where the bytes are frames of HTTP/2, which its reader follows itself.
+    framing: Option<Framing>,
     limits: Limits,
     metrics: Metrics,
     // Boxed because hyper wants a stream that can be moved.
@@ -35,9 +36,16 @@ pub(super) struct Watched<T> {
 }
 
 impl<T> Watched<T> {
-    pub(super) fn new(stream: T, phase: Phase, limits: Limits, metrics: Metrics) -> Self {
-        let head = Box::pin(sleep(limits.head));
-        Self { stream, phase, framing: Framing::default(), limits, metrics, head, stall: None, linger: None }
+    /// A stream of HTTP/1.1; the client's time for its first head has been running since `begun`.
+    pub(super) fn new(stream: T, phase: Phase, limits: Limits, metrics: Metrics, begun: Instant) -> Self {
+        let framing = Some(Framing::default());
+        Self { framing, ..Self::frames(stream, phase, limits, metrics, begun) }
+    }
+
+    /// A stream of HTTP/2.
+    pub(super) fn frames(stream: T, phase: Phase, limits: Limits, metrics: Metrics, begun: Instant) -> Self {
+        let head = Box::pin(sleep_until(begun + limits.head));
+        Self { stream, phase, framing: None, limits, metrics, head, stall: None, linger: None }
     }
 
     /// The outcome of a write; one that has waited for too long fails.
@@ -63,7 +71,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
                 if this.phase.head_begins() {
                     this.head.as_mut().reset(Instant::now() + this.limits.head);
                 }
-                this.framing.follow(&mut buf.filled_mut()[before..]);
+                if let Some(framing) = &mut this.framing {
+                    framing.follow(&mut buf.filled_mut()[before..]);
+                }
             }
             return Poll::Ready(result);
         }
@@ -115,7 +125,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         if this.linger.is_none() {
             let shut = Pin::new(&mut this.stream).poll_shutdown(cx);
             ready!(this.moves(cx, shut))?;
-            if this.framing.is_between() {
+            if this.framing.as_ref().is_none_or(Framing::is_between) {
                 return Poll::Ready(Ok(()));
             }
             this.linger = Some((Box::pin(sleep(LINGER.0)), LINGER.1));

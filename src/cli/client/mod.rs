@@ -6,7 +6,7 @@
 
 mod target;
 
-pub(super) use self::target::{Target, header, reachable};
+pub(super) use self::target::{Target, header, url};
 
 use crate::{Gateway, Revision, config::Config, meta};
 use serde::Deserialize;

@@ -1,6 +1,7 @@
 use super::{Client, hasty};
 use crate::{
     cli::{
+        accept::tls::shown,
         args::Common,
         error::{Failure, plain},
         find,
@@ -44,7 +45,7 @@ impl Target {
     /// Opens a client of the gateway that is meant, and of the servers themselves where none runs.
     pub(in crate::cli) async fn open(&self, common: &Common) -> Result<Client, Failure> {
         if let Some(url) = &self.url {
-            let (client, entry) = self.reach(url).await?;
+            let (client, entry) = self.reach(url, None).await?;
             return match entry.status {
                 Status::Connected => Ok(client),
                 _ => Err(Failure::failed(self.unreached(url, &entry))),
@@ -72,12 +73,17 @@ impl Target {
     /// A client of the gateway that runs with `config`, if one does. Another program may have its port: a gateway is known
     /// by the name it says.
     async fn running(&self, config: &Config) -> Result<Option<Client>, Failure> {
-        let address = reachable((config.host, config.port).into());
-        if config.port == 0 || !matches!(timeout(KNOCK, TcpStream::connect(address)).await, Ok(Ok(_))) {
+        let listens = (config.host, config.port).into();
+        let address = reachable(listens);
+        // Where clients must show a certificate, there is none to show.
+        let locked = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if config.port == 0 || locked || !matches!(timeout(KNOCK, TcpStream::connect(address)).await, Ok(Ok(_))) {
             return Ok(None);
         }
-        let url = format!("http://{address}/mcp");
-        let (client, entry) = self.reach(&url).await?;
+        let pinned = config.tls.as_ref().map(shown).transpose();
+        let pinned = pinned.map_err(|invalid| Failure::usage(invalid.to_string()))?;
+        let url = url(config, listens);
+        let (client, entry) = self.reach(&url, pinned).await?;
         let named =
             entry.listing.as_ref().and_then(|listing| listing.server_info.as_ref()?.member("name")?.read().ok());
         if named.is_some_and(|name: String| name == config.name) {
@@ -92,14 +98,16 @@ impl Target {
     }
 
     /// A gateway that has the one at `url` for its only server, and what has become of that.
-    async fn reach(&self, url: &str) -> Result<(Client, Entry), Failure> {
+    ///
+    /// With `pinned`, it is the one that shows this certificate.
+    async fn reach(&self, url: &str, pinned: Option<Vec<u8>>) -> Result<(Client, Entry), Failure> {
         let mut config = Config::default();
         let invalid = |error: crate::registry::InvalidServer| Failure::usage(error.to_string());
         let mut server = Server::http("gateway", "gateway", url).map_err(invalid)?;
         for (name, value) in &self.headers {
             server = server.header(name, value).map_err(invalid)?;
         }
-        config.servers.push(server);
+        config.servers.push(pinned.into_iter().fold(server, Server::pinned));
         let client = Client::start(hasty(config)).map_err(Failure::usage)?;
         let registry = client.gateway.registry().clone();
         let mut changes = registry.changes();
@@ -128,8 +136,14 @@ impl Target {
     }
 }
 
+/// Where a client of this machine finds the gateway of `config` that listens on `address`.
+pub(in crate::cli) fn url(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}/mcp", reachable(address))
+}
+
 /// Where a client of this machine reaches who listens on `address`: "every address" is none it could be given.
-pub(in crate::cli) fn reachable(address: SocketAddr) -> SocketAddr {
+fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

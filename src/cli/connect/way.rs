@@ -1,6 +1,6 @@
 use super::Connect;
 use crate::{
-    cli::{apps::Way, args::Common, client::reachable, error::Failure, file},
+    cli::{apps::Way, args::Common, client::url, error::Failure, file},
     config::Config,
 };
 use std::path::Path;
@@ -32,7 +32,7 @@ pub(super) fn find(connect: &Connect, common: &Common) -> Result<Way, Failure> {
             "the gateway's port is a new one at each start: set `port`, or give its address with --url",
         ));
     }
-    Ok(Way::Url { url: format!("http://{}/mcp", reachable((config.host, config.port).into())), headers })
+    Ok(Way::Url { url: url(&config, (config.host, config.port).into()), headers })
 }
 
 /// The command line by which a client launches this program, wherever the client itself is started.

@@ -34,45 +34,52 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// A connector for the scheme of `url`.
+    /// A connector for the scheme of `url`, which with `pinned` takes that certificate and no other.
     ///
     /// # Errors
     ///
     /// Why `https` cannot be spoken.
-    pub(crate) fn new(url: &Uri, timeout: Duration) -> Result<Self, String> {
+    pub(crate) fn new(url: &Uri, timeout: Duration, pinned: Option<&Arc<[u8]>>) -> Result<Self, String> {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         // A peer that vanished without a word is noticed within a minute, also under a stream that is silent for hours.
         tcp.set_keepalive(Some(KEEP_ALIVE));
         tcp.set_keepalive_interval(Some(KEEP_ALIVE / 3));
         tcp.set_keepalive_retries(Some(3));
-        let scheme = scheme(tcp, url.scheme() == Some(&http::uri::Scheme::HTTPS))?;
+        let scheme = scheme(tcp, url.scheme() == Some(&http::uri::Scheme::HTTPS), pinned)?;
         Ok(Self { scheme, timeout, ramp: Arc::default() })
     }
 }
 
 #[cfg(feature = "tls")]
-fn scheme(mut tcp: HttpConnector, https: bool) -> Result<Scheme, String> {
+fn scheme(mut tcp: HttpConnector, https: bool, pinned: Option<&Arc<[u8]>>) -> Result<Scheme, String> {
+    use super::pinned::Pinned;
     use hyper_rustls::HttpsConnectorBuilder;
 
     tcp.enforce_http(false);
     let provider = rustls::crypto::ring::default_provider();
     let builder = HttpsConnectorBuilder::new();
-    let schemes = if https {
+    let config = || {
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider.clone()));
+        config.with_safe_default_protocol_versions().map_err(|_| "TLS is not available".to_owned())
+    };
+    let schemes = if let Some(certificate) = pinned {
+        let verifier = Pinned::new(certificate.clone(), provider.signature_verification_algorithms);
+        let config = config()?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        builder.with_tls_config(config.with_no_client_auth()).https_only()
+    } else if https {
         let rooted = builder.with_provider_and_native_roots(provider);
         rooted.map_err(|_| "no certificates of the system could be read".to_owned())?.https_only()
     } else {
         // Reading the system's certificates takes time and may fail, and plain HTTP needs none.
-        let config = rustls::ClientConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions();
-        let config = config.map_err(|_| "TLS is not available".to_owned())?;
-        let config = config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+        let config = config()?.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
         builder.with_tls_config(config).https_or_http()
     };
     Ok(schemes.enable_http1().wrap_connector(tcp))
 }
 
 #[cfg(not(feature = "tls"))]
-fn scheme(tcp: HttpConnector, https: bool) -> Result<Scheme, String> {
+fn scheme(tcp: HttpConnector, https: bool, _: Option<&Arc<[u8]>>) -> Result<Scheme, String> {
     if https { Err("https needs the feature `tls`".to_owned()) } else { Ok(tcp) }
 }
 

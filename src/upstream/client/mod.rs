@@ -12,6 +12,8 @@ mod events;
 mod fault;
 mod gather;
 mod head;
+#[cfg(feature = "tls")]
+mod pinned;
 mod pool;
 mod ramp;
 mod request;
@@ -101,7 +103,7 @@ impl Client {
             headers.remove(header::AUTHORIZATION);
         }
         Self(Arc::new(Inner {
-            connector: Connector::new(url, settings.connect_timeout),
+            connector: Connector::new(url, settings.connect_timeout, server.pinned_of()),
             url: url.clone(),
             fields: request::fields(url, &headers),
             pool: Arc::default(),
