@@ -96,7 +96,7 @@
 //! | `sse` | HTTP+SSE servers (2024-11-05) |
 //! | `http` | Streamable HTTP servers |
 //! | `legacy` | clients that open with `initialize` |
-//! | `tls` | `https://` servers |
+//! | `tls` | `https://` servers, and with `cli` TLS at the program's own port |
 //! | `oauth` | access tokens of an authorization server, and signing in at servers that ask for it |
 //! | `metrics` | what the gateway counts, as Prometheus text |
 //! | `cli` | the `tower-mcp-gateway` command |

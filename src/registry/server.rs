@@ -24,7 +24,6 @@ pub struct Server {
     max_in_flight: Option<usize>,
     rate: Option<Quota>,
     oauth: Option<OAuth>,
-    /// The certificate that it shows, where that is known beforehand.
     pinned: Option<Arc<[u8]>>,
     pub(super) terms: Terms,
     metadata: serde_json::Map<String, serde_json::Value>,
@@ -343,7 +342,7 @@ impl Server {
         self.oauth.as_ref()
     }
 
-    /// The certificate that it shows, where that is known beforehand.
+    #[cfg(feature = "_client")]
     pub(crate) fn pinned_of(&self) -> Option<&Arc<[u8]>> {
         self.pinned.as_ref()
     }
@@ -365,9 +364,10 @@ impl Server {
 
     /// The fields in which `other` is another connection, by their names in the file.
     pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let reached = self.connection == other.connection && self.oauth == other.oauth && self.pinned == other.pinned;
         let same = [
             ("name", self.name == other.name),
-            ("connection", self.connection == other.connection && self.oauth == other.oauth),
+            ("connection", reached),
             ("metadata", self.weight == other.weight && self.metadata == other.metadata),
             ("sessions", self.sessions == other.sessions),
             ("maxInFlight", self.max_in_flight == other.max_in_flight),

@@ -57,6 +57,7 @@ fn every_documented_field_is_read() {
             "naming": "prefixed", "healthCheckInterval": 1000, "requestTimeout": 2000,
             "connectTimeout": 300, "startTimeout": 4000, "startPatience": 500,
             "admin": {"port": 0},
+            "tls": {"cert": "a.pem", "key": "${EMPTY}/b.key", "clientCa": "ca.pem"},
             "limits": {
                 "fall": 2, "rise": 3, "maxInFlight": 4, "maxInFlightPerServer": 5, "maxStreams": 6, "maxSessions": 7,
                 "maxRequestBytes": 8192, "maxMessageBytes": 9216, "maxTotal": 10000, "askTimeout": 11, "idleTimeout": 12,
@@ -94,6 +95,9 @@ fn every_documented_field_is_read() {
     assert_eq!(config.health_check_interval, Duration::from_secs(1));
     assert_eq!(config.start_patience, Duration::from_millis(500));
     assert_eq!(config.admin.port, Some(0));
+    let tls = config.tls.as_ref().unwrap();
+    assert_eq!((tls.cert.to_str(), tls.key.to_str()), (Some("a.pem"), Some("/b.key")));
+    assert_eq!(tls.client_ca.as_ref().and_then(|file| file.to_str()), Some("ca.pem"));
     let limits = &config.limits;
     assert_eq!((limits.thresholds.fall.get(), limits.thresholds.rise.get()), (2, 3));
     assert_eq!((limits.max_in_flight, limits.max_in_flight_per_server), (4, 5));

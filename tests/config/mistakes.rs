@@ -90,6 +90,21 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "{\"name\": \"${NOWHERE}\"}",
         "`name` at line 1: the environment variable `NOWHERE` is not set: set it, or give a default as in `${NOWHERE:-…}`",
     ),
+    ("{\"tls\": true}", "`tls` at line 1: must be an object in `{ }`, not a boolean"),
+    ("{\"tls\": {\"cert\": \"a\"}}", "`tls.key` at line 1: is missing: the PEM file of the certificate's private key"),
+    (
+        "{\"tls\": {\"key\": \"a\"}}",
+        "`tls.cert` at line 1: is missing: the PEM file of the certificate that clients are shown",
+    ),
+    ("{\"tls\": {\"cert\": \" \", \"key\": \"a\"}}", "`tls.cert` at line 1: must not be empty"),
+    (
+        "{\"tls\": {\"cert\": \"a\", \"key\": \"b\",\n\"clientCA\": \"c\"}}",
+        "unknown field `tls.clientCA` at line 2: did you mean `clientCa`?",
+    ),
+    (
+        "{\"tls\": {\"cert\": \"a\", \"key\": \"b\", \"clientCa\": 1}}",
+        "`tls.clientCa` at line 1: must be a string in quotes, not a number",
+    ),
     ("{\"keys\": \"x\"}", "`keys` at line 1: must be a list in `[ ]`, not a string"),
     ("{\"keys\": []}", "`keys` at line 1: at least one key is needed"),
     (
