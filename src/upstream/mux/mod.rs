@@ -326,6 +326,7 @@ impl Mux {
             state.push_outgoing(write::notification(&Method::CANCELLED, params.as_bytes()));
             if slot.of_client {
                 state.hush(slot.whose.clone(), slot.modern);
+                state.asked_with_cancellation(self.heard());
             }
         }
         // Unlocked first: with its waker the slot may hold the last reference to a task that owns another ticket.

@@ -1,5 +1,9 @@
 use super::{Kind, Mux, Slot, State};
-use std::{num::NonZeroU32, sync::atomic::Ordering::Relaxed};
+use std::{num::NonZeroU32, sync::atomic::Ordering::Relaxed, time::Duration};
+use tokio::time::Instant;
+
+/// The time that a check has by default.
+const CHECK: Duration = Duration::from_secs(5);
 
 /// How a server that stopped talking is told from one that has nothing to say: it leaves checks unanswered, which any
 /// server answers at once, and says nothing else meanwhile.
@@ -11,6 +15,9 @@ pub(super) struct Silence {
     heard: u64,
     /// Checks given up in a row without a message in between.
     checks: u32,
+    /// When a cancellation went out with a request that any server answers at once, and how many messages there had been:
+    /// the first of those that nothing has been heard since.
+    asked: Option<(u64, Instant)>,
     /// So many are enough; never, unless set.
     patience: Option<NonZeroU32>,
     hung: bool,
@@ -66,7 +73,12 @@ impl State {
     /// server one that hangs.
     pub(super) fn ignored(&mut self, slot: &Slot, heard: u64) -> bool {
         let silence = &mut self.silence;
-        let Some(patience) = silence.patience.filter(|_| slot.kind == Kind::Check && slot.is_open()) else {
+        // Calls of clients are no checks. What goes out with their cancellation is one, where it had the time of one.
+        let is_check = match slot.kind {
+            Kind::Check => true,
+            _ => slot.is_work && silence.asked.is_some_and(|(at, when)| at == heard && when.elapsed() >= CHECK),
+        };
+        let Some(patience) = silence.patience.filter(|_| is_check && slot.is_open()) else {
             return false;
         };
         let silent = slot.heard == heard && heard > silence.born;
@@ -82,6 +94,13 @@ impl State {
         self.silence.hung
     }
 
+    /// A cancellation goes out with a request that any server answers at once.
+    pub(super) fn asked_with_cancellation(&mut self, heard: u64) {
+        if self.silence.asked.is_none_or(|(at, _)| at != heard) {
+            self.silence.asked = Some((heard, Instant::now()));
+        }
+    }
+
     /// Whether a client's call is out that may take as long as it does.
     fn is_busy(&self) -> bool {
         self.slots.values().any(|slot| slot.is_work && slot.is_open())
@@ -92,9 +111,10 @@ impl State {
 mod tests {
     use super::super::{
         Mux,
-        tests::{deliver, sent},
+        tests::{deliver, outbound, sent},
     };
-    use crate::Method;
+    use super::CHECK;
+    use crate::{Method, upstream::OfClient};
     use futures_util::FutureExt;
     use std::num::NonZeroU32;
 
@@ -123,6 +143,31 @@ mod tests {
         assert!(hung());
         mux.connect();
         assert!(!hung(), "the next one begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_hangs_that_is_asked_by_nobody_but_clients_and_does_not_read_their_cancellations() {
+        let mux = Mux::new().impatient(NonZeroU32::MIN);
+        mux.connect();
+        let hung = || mux.hung().now_or_never().is_some();
+        let give_up = || {
+            let mut call = outbound(&mux, Method::TOOLS_CALL, "{}");
+            call.call.extensions.insert(OfClient::default());
+            let (_, ticket) = mux.open(&call).unwrap();
+            assert!(mux.begin(ticket.id()));
+            drop(ticket);
+        };
+        let _ = mux.deliver("a banner".into());
+        give_up();
+        give_up();
+        assert!(!hung(), "two cancellations at once leave no time for an answer");
+        tokio::time::advance(CHECK).await;
+        let _ = mux.deliver("a line of a log".into());
+        give_up();
+        assert!(!hung(), "it lives");
+        tokio::time::advance(CHECK).await;
+        give_up();
+        assert!(hung());
     }
 
     #[test]

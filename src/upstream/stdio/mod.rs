@@ -16,7 +16,7 @@
 //! - **Exit** fails every call in flight with [`Closed`](super::error::Closed) at once. The next start follows after
 //!   250 ms, then 500 ms, and so on up to 4 s; ten seconds of life begin the row anew.
 //! - **Standstill.** A child that answered before, and then leaves [`hung_after`](super::Settings::hung_after) health
-//!   checks unanswered (or takes no message for 5 s) without a word on stdout, is killed with its group and started again. One
+//!   checks unanswered (or takes no message for 5 s, or reads no cancellation for as long) without a word on stdout, is killed with its group and started again. One
 //!   that has a client's call is left to it until the call is over.
 //! - **Stop** closes stdin, then sends SIGTERM and at last SIGKILL to the group, with
 //!   [`stop_grace`](super::Settings::stop_grace) and [`kill_grace`](super::Settings::kill_grace) between. A process that
