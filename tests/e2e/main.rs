@@ -15,6 +15,7 @@ mod matrix;
 mod names;
 mod old;
 mod own;
+mod patience;
 mod spelling;
 mod table;
 mod verbatim;

@@ -1,7 +1,5 @@
 //! Servers on one channel that do not say whose question they ask: for all clients together, and for each one alone.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tower_mcp_gateway::registry::{Server, Sessions};
 
@@ -58,19 +56,4 @@ async fn on_one_channel_for_all_a_question_that_may_be_anothers_is_refused() {
 async fn with_an_event_stream_for_each_it_is_as_with_children() {
     let server = Running::start(Served::Sse, Peer::asking("one")).await;
     pairs(|| entry("one-1", "one", &server).sessions(Sessions::PerClient), json!([1, false])).await;
-}
-
-#[tokio::test]
-async fn a_question_that_nobody_answers_ends_its_call_when_the_time_for_that_is_over() {
-    for kind in CLIENTS {
-        let server = Running::start(Served::Legacy, Peer::asking("one")).await;
-        let front = Front::with(vec![entry("one-1", "one", &server)], |config| {
-            config.limits.ask_timeout = Duration::from_millis(300);
-        })
-        .await;
-        let mut caller = Caller::open(kind, front.address()).await;
-        let running = caller.begin("tools/call", json!({ "name": "ask" }));
-        server.peer.ledger.until(|counts| counts.methods.contains_key("notifications/cancelled")).await;
-        caller.cancel(running).await;
-    }
 }

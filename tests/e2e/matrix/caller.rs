@@ -1,6 +1,6 @@
 //! A client of any revision that a test can see through: what it hears is kept, and it answers what it is asked.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -88,14 +88,16 @@ pub(crate) struct Caller {
     /// What came on that stream and was not asked for yet.
     heard: VecDeque<Value>,
     last: u64,
+    /// How long the user thinks about a question.
+    pub(crate) thinks: Duration,
 }
 
 impl Caller {
     /// Opens as the kind does, saying that it can answer every question.
     pub(crate) async fn open(kind: Kind, at: SocketAddr) -> Self {
         let heard = VecDeque::new();
-        let mut caller =
-            Self { kind, at, path: "/mcp".into(), session: None, stream: None, stdin: None, heard, last: 0 };
+        let (path, thinks) = ("/mcp".into(), Duration::ZERO);
+        let mut caller = Self { kind, at, path, session: None, stream: None, stdin: None, heard, last: 0, thinks };
         if kind.is_pipe() {
             caller.connect().await;
         }
@@ -191,6 +193,7 @@ impl Caller {
         let mut params = params;
         loop {
             let Some(open) = self.round(method, &params, &mut said).await else { return said };
+            tokio::time::sleep(self.thinks).await;
             params["inputResponses"] = answers(&open["inputRequests"], &mut said.questions);
             if let Some(state) = open.get("requestState") {
                 params["requestState"] = state.clone();
@@ -234,6 +237,7 @@ impl Caller {
             }
             if message.get("id").is_some() {
                 assert!(message.get("method").is_some(), "an answer that nobody waits for: {message}");
+                tokio::time::sleep(self.thinks).await;
                 let result = answer(&message);
                 self.tell(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": result })).await;
                 said.questions.push(message);
