@@ -1,5 +1,6 @@
 use super::{accept::tls::Tls, console::Console};
-use crate::{Gateway, config::Config, metrics::Count};
+use crate::{EndpointId, Gateway, Reloaded, config::Config, metrics::Count, registry::Changes};
+use serde_json::{Value, json};
 use std::{
     convert::Infallible,
     io,
@@ -65,39 +66,60 @@ impl Source {
             };
             if self.file.has_changed() || told {
                 self.file.apply();
-                console.note("reload", self.reload(gateway));
+                let (line, fields) = self.reload(gateway);
+                console.say("reload", line, fields);
             }
             if let Some((files, tls)) = &mut self.tls
                 && (files.has_changed() || told)
             {
                 files.apply();
-                console.note("reload", certificate(tls, gateway));
+                let (line, is_read) = certificate(tls, gateway);
+                let fields = json!({ "message": line, "ok": is_read });
+                console.say("reload", line, fields);
             }
         }
     }
 
-    fn reload(&self, gateway: &Gateway) -> String {
+    /// What came of it, for people and for programs.
+    fn reload(&self, gateway: &Gateway) -> (String, Value) {
         let reloaded = (self.read)().and_then(|config| {
             let notes: String = config.notes.iter().map(|note| format!("; note: {note}")).collect();
             let reloaded = gateway.reload(config).map_err(|error| error.to_string())?;
-            Ok(format!("reloaded: {reloaded}{notes}"))
+            Ok((format!("reloaded: {reloaded}{notes}"), reloaded))
         });
         gateway.metrics().count(if reloaded.is_ok() { Count::Reloaded } else { Count::NotReloaded });
-        // One line, however many mistakes there are.
-        let refused = |reason: String| {
-            format!("not reloaded, everything stays as it was: {}", reason.trim_end().replace('\n', "; "))
-        };
-        reloaded.unwrap_or_else(refused)
+        match reloaded {
+            Ok((line, reloaded)) => {
+                let fields = told(&line, &reloaded);
+                (line, fields)
+            }
+            Err(reason) => {
+                // One line, however many mistakes there are.
+                let reason = reason.trim_end().replace('\n', "; ");
+                let line = format!("not reloaded, everything stays as it was: {reason}");
+                let fields = json!({ "message": line, "ok": false });
+                (line, fields)
+            }
+        }
     }
 }
 
-/// Reads the certificate again, and says what came of it.
-fn certificate(tls: &Tls, gateway: &Gateway) -> String {
+fn told(line: &str, reloaded: &Reloaded) -> Value {
+    let Changes { added, changed, adjusted, removed, unchanged, .. } = &reloaded.servers;
+    let ids = |ids: &[EndpointId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    json!({
+        "message": line, "ok": true, "added": ids(added), "changed": ids(changed), "adjusted": ids(adjusted),
+        "removed": ids(removed), "unchanged": unchanged, "restart": reloaded.restart,
+    })
+}
+
+/// Reads the certificate again, and says what came of it and whether it was taken.
+fn certificate(tls: &Tls, gateway: &Gateway) -> (String, bool) {
     let reloaded = tls.reload();
     gateway.metrics().count(if reloaded.is_ok() { Count::Reloaded } else { Count::NotReloaded });
     match reloaded {
-        Ok(()) => "the certificate was reloaded: new connections get it".into(),
-        Err(reason) => format!("the certificate was not reloaded, the old one stays: {reason}"),
+        Ok(()) => ("the certificate was reloaded: new connections get it".into(), true),
+        Err(reason) => (format!("the certificate was not reloaded, the old one stays: {reason}"), false),
     }
 }
 

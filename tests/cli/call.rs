@@ -99,7 +99,7 @@ async fn a_gateway_that_runs_is_asked_and_no_server_is_started_beside_it() {
     gateway.signal(nix::sys::signal::Signal::SIGKILL);
     gateway.code().await;
     ends(&shell.run(&["tools", "--url", &url]).await, 1, &[], &[&url, "does a gateway run there?"]);
-    ends(&shell.run(&["tools", "--url", "nowhere"]).await, 2, &[], &["must begin with http://"]);
+    ends(&shell.run(&["tools", "--url", "nowhere"]).await, 2, &[], &["--url: must begin with http://"]);
 }
 
 #[tokio::test]

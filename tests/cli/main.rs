@@ -8,6 +8,7 @@ mod certificates;
 mod check;
 mod connect;
 mod descriptors;
+mod events;
 mod idle;
 mod init;
 mod killed;

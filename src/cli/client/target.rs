@@ -102,7 +102,9 @@ impl Target {
     /// With `pinned`, it is the one that shows this certificate.
     async fn reach(&self, url: &str, pinned: Option<Vec<u8>>) -> Result<(Client, Entry), Failure> {
         let mut config = Config::default();
-        let invalid = |error: crate::registry::InvalidServer| Failure::usage(error.to_string());
+        // It names the fields of a configuration, and here they are options.
+        let option = |text: String| text.replace("connection.url", "--url").replace("connection.headers", "--header");
+        let invalid = |error: crate::registry::InvalidServer| Failure::usage(option(error.to_string()));
         let mut server = Server::http("gateway", "gateway", url).map_err(invalid)?;
         for (name, value) in &self.headers {
             server = server.header(name, value).map_err(invalid)?;
