@@ -5,6 +5,7 @@ mod admin;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod hostile;
+mod http2;
 mod routes;
 mod tls;
 

@@ -33,7 +33,7 @@ struct Served {
 }
 
 /// An empty folder of its own.
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("accept-tls").join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
@@ -62,7 +62,7 @@ async fn ask(client: &TlsConnector, address: SocketAddr) -> std::io::Result<Stri
     Ok(text)
 }
 
-async fn counted(metrics: &Metrics, what: Count, times: u64) {
+pub(crate) async fn counted(metrics: &Metrics, what: Count, times: u64) {
     let until = async {
         while metrics.get(what) < times {
             tokio::task::yield_now().await;
