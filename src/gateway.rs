@@ -33,7 +33,7 @@ use tower::{
 };
 
 /// The edge stack, as `ServiceBuilder` infers it from the layers of [`Gateway::new`].
-pub type Stack = Origin<Auth<Edge<Quota<Tally<Calls>>>>>;
+pub type Stack = Origin<Auth<Edge<Tally<Quota<Calls>>>>>;
 
 /// What is behind the edge.
 type Calls = Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>;
@@ -162,8 +162,8 @@ impl Gateway {
         let edge = edge.keys(registry.settings().keys.clone()).mount(registry.name());
         let edge = tower::ServiceBuilder::new()
             .layer(edge)
-            .layer(QuotaLayer::new())
             .layer(TallyLayer::new(metrics.clone()))
+            .layer(QuotaLayer::new())
             .layer(CatalogLayer::new(tables))
             .layer(subscribe)
             .layer(LoadShedLayer::new())
@@ -291,7 +291,7 @@ impl Gateway {
     }
 
     #[cfg(any(feature = "legacy", feature = "stdio"))]
-    fn edge(&self) -> &Edge<Quota<Tally<Calls>>> {
+    fn edge(&self) -> &Edge<Tally<Quota<Calls>>> {
         self.stack.get_ref().get_ref()
     }
 }

@@ -45,7 +45,7 @@ counts! {
     Unauthorized = Refused "unauthorized",
     /// A caller who may not do what it asks for.
     Forbidden = Refused "forbidden",
-    /// A caller that asks too often.
+    /// A caller that asks too often, or has as many calls in flight as it may.
     RateLimited = Refused "rate_limited",
     /// A body above the limit.
     BodyTooLarge = Refused "body_too_large",
@@ -164,6 +164,7 @@ impl Count {
         let known = match reason {
             "method_not_allowed" | "content_type" | "accept" | "event" | "stream" => Some(Count::Malformed),
             "session" => Some(Count::UnknownSession),
+            "too_many_calls" => Some(Count::RateLimited),
             "subscriptions" => Some(Count::Streams),
             "timeout" => Some(Count::Ask),
             "rounds" => Some(Count::Protocol),

@@ -4,7 +4,7 @@ use tower::Layer;
 /// Keeps each principal within its [`Policy`](super::Policy): requests in a time, calls in flight. Costs one look into the
 /// call's extensions where a principal has none.
 ///
-/// It stands right behind the edge, so that each message of a batch counts, and lists do as well as calls.
+/// It stands behind the edge and what counts, before anything that answers, so that each message of a batch counts, and lists do as well as calls.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct QuotaLayer;

@@ -19,6 +19,7 @@ use tower_mcp_gateway::{
 /// A gateway that serves until it is dropped.
 pub(crate) struct Front {
     pub(crate) address: SocketAddr,
+    pub(crate) gateway: Gateway,
     _tasks: JoinSet<()>,
 }
 
@@ -32,11 +33,11 @@ impl Front {
         let (gateway, driver) = Gateway::from_config(config).expect("a configuration that holds");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let app = Router::new().fallback_service(gateway);
+        let app = Router::new().fallback_service(gateway.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(driver);
         tasks.spawn(async move { axum::serve(listener, app).await.expect("axum serves for ever") });
-        Self { address, _tasks: tasks }
+        Self { address, gateway, _tasks: tasks }
     }
 
     /// Asks as a client of 2026-07-28 with these headers.

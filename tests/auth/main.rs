@@ -1,11 +1,13 @@
 //! Who is let in, and what a principal may do.
 #![cfg(all(feature = "http", feature = "sse", feature = "stdio", feature = "legacy"))]
 
+mod counted;
 mod front;
 mod layer;
 #[cfg(feature = "oauth")]
 mod oauth;
 mod policy;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
 mod upstream;

@@ -11,7 +11,8 @@ use axum::{Json, Router, extract::State, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
+    rsa::PublicKeyComponents,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use serde_json::{Value, json};
 use std::{
@@ -22,13 +23,17 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::{net::TcpListener, task::JoinSet};
-use tower_mcp_gateway::auth::{Algorithm, AuthLayer, OAuth};
+use tower_mcp_gateway::{
+    auth::{Algorithm, AuthLayer, OAuth},
+    metrics::Count,
+};
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 
 enum Pair {
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
+    Rsa(RsaKeyPair),
 }
 
 /// A key of the authorization server.
@@ -50,6 +55,11 @@ impl Key {
         Self { id, pair: Pair::Ed(Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap()) }
     }
 
+    /// One that is written down, of these tests alone: ring makes none of its kind.
+    fn rsa(id: &'static str) -> Self {
+        Self { id, pair: Pair::Rsa(RsaKeyPair::from_pkcs8(include_bytes!("rsa.pk8")).unwrap()) }
+    }
+
     fn public(&self) -> Value {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match &self.pair {
@@ -58,6 +68,10 @@ impl Key {
                 json!({"kty": "EC", "crv": "P-256", "use": "sig", "kid": self.id, "alg": "ES256",
                     "x": text(&point[..32]), "y": text(&point[32..])})
             }
+            Pair::Rsa(pair) => {
+                let PublicKeyComponents::<Vec<u8>> { n, e } = pair.public().into();
+                json!({"kty": "RSA", "use": "sig", "kid": self.id, "alg": "RS256", "n": text(&n), "e": text(&e)})
+            }
             Pair::Ed(pair) => {
                 json!({"kty": "OKP", "crv": "Ed25519", "kid": self.id, "x": text(pair.public_key().as_ref())})
             }
@@ -65,7 +79,11 @@ impl Key {
     }
 
     fn algorithm(&self) -> &'static str {
-        if matches!(self.pair, Pair::Ec(_)) { "ES256" } else { "EdDSA" }
+        match self.pair {
+            Pair::Ec(_) => "ES256",
+            Pair::Ed(_) => "EdDSA",
+            Pair::Rsa(_) => "RS256",
+        }
     }
 
     fn sign(&self, claims: &Value) -> String {
@@ -78,6 +96,11 @@ impl Key {
         let signed = match &self.pair {
             Pair::Ec(pair) => pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap().as_ref().to_vec(),
             Pair::Ed(pair) => pair.sign(message.as_bytes()).as_ref().to_vec(),
+            Pair::Rsa(pair) => {
+                let mut signed = vec![0; pair.public().modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signed).unwrap();
+                signed
+            }
         };
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signed))
     }
@@ -165,8 +188,8 @@ impl Guarded {
 
 #[tokio::test]
 async fn a_token_must_be_for_this_gateway_by_this_issuer_and_in_its_time() {
-    let (ec, ed, stranger) = (Key::ec("1"), Key::ed("2"), Key::ec("1"));
-    let issuer = Issuer::start(&[&ec, &ed]).await;
+    let (ec, ed, rsa, stranger) = (Key::ec("1"), Key::ed("2"), Key::rsa("3"), Key::ec("1"));
+    let issuer = Issuer::start(&[&ec, &ed, &rsa]).await;
     let guarded = Guarded::by(AuthLayer::required().oauth(issuer.oauth())).await;
     let good = issuer.claims();
     for claims in [
@@ -177,6 +200,7 @@ async fn a_token_must_be_for_this_gateway_by_this_issuer_and_in_its_time() {
     ] {
         assert_eq!(guarded.answer(&ec.sign(&claims)).await.0, 200, "{claims}");
         assert_eq!(guarded.answer(&ed.sign(&claims)).await.0, 200, "{claims}");
+        assert_eq!(guarded.answer(&rsa.sign(&claims)).await.0, 200, "{claims}");
     }
     assert_eq!(guarded.answer(&ec.sign_as(&json!({"alg": "ES256"}), &good)).await.0, 200, "without a key id");
 
@@ -204,18 +228,23 @@ async fn a_token_must_be_for_this_gateway_by_this_issuer_and_in_its_time() {
         ("another key's id", ec.sign_as(&json!({"alg": "ES256", "kid": "2"}), &good)),
         ("another algorithm", ec.sign_as(&json!({"alg": "EdDSA", "kid": "1"}), &good)),
         ("an unknown extension", ec.sign_as(&json!({"alg": "ES256", "kid": "1", "crit": ["x"], "x": 1}), &good)),
+        ("another algorithm of the same key", rsa.sign_as(&json!({"alg": "PS256", "kid": "3"}), &good)),
+        ("a key of another kind", rsa.sign_as(&json!({"alg": "RS256", "kid": "1"}), &good)),
         ("altered claims", moved),
         ("cut", signed[..signed.len() - 4].to_owned()),
         ("no JWT", "abc.def".to_owned()),
     ];
     let metadata =
         "resource_metadata=\"https://mcp.example.com/.well-known/oauth-protected-resource/mcp\", scope=\"mcp\"";
+    let many = refused.len() as u64;
     for (what, token) in refused {
         let expected = (401, format!("Bearer error=\"invalid_token\", {metadata}"));
         assert_eq!(guarded.answer(&token).await, expected, "{what}");
     }
     let poor = ec.sign(&with(good.clone(), "scope", json!("other mcpx")));
     assert_eq!(guarded.answer(&poor).await, (403, format!("Bearer error=\"insufficient_scope\", {metadata}")));
+    let metrics = guarded.front.gateway.metrics();
+    assert_eq!((metrics.get(Count::Forbidden), metrics.get(Count::Unauthorized)), (1, many));
     let anonymous = guarded.front.ask(&[], "tools/list", json!({})).await;
     assert_eq!(anonymous.headers["www-authenticate"], format!("Bearer {metadata}"));
     assert!(issuer.fetched.load(Ordering::Relaxed) <= 4, "made-up keys do not become requests");
