@@ -339,3 +339,34 @@ fn abilities<S>(part: &Part<S>) -> Abilities {
         subscribers: subscribers.map(|(endpoint, _)| endpoint.clone()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::splices::object_of;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    proptest! {
+        /// parse(splice(x)) = edit(parse(x)).
+        #[test]
+        fn an_item_gets_its_name_and_description_and_is_otherwise_its_servers(
+            (item, text) in object_of("name|description|[a-c]".prop_map(String::from)),
+            name in prop::option::of(".{0,5}"),
+            description in prop::option::of(".{0,5}"),
+        ) {
+            let mut item = item;
+            let settings = ToolSettings { description: description.as_deref().map(Into::into), ..ToolSettings::default() };
+            let bytes = edited(&Json::parse(text.clone()).unwrap(), name.as_deref(), &settings);
+            if name.is_none() && description.is_none() {
+                prop_assert_eq!(&bytes[..], text.as_bytes());
+            }
+            for (member, text) in [("name", name), ("description", description)] {
+                if let Some(text) = text {
+                    item[member] = text.into();
+                }
+            }
+            prop_assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), item);
+        }
+    }
+}

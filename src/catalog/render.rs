@@ -213,3 +213,35 @@ fn instructions<S>(parts: &[Part<S>]) -> Option<String> {
         _ => Some(said.iter().map(|(server, text)| format!("## {server}\n\n{text}")).collect::<Vec<_>>().join("\n\n")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::splices::object_of;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    proptest! {
+        /// parse(splice(x)) = edit(parse(x)), for clients of either era; where nothing changes, the bytes stay.
+        #[test]
+        fn a_tool_loses_what_its_client_does_not_know_and_nothing_else(
+            (tool, text) in object_of("outputSchema|execution|name|[a-c]".prop_map(String::from)),
+            kind in prop::option::of("object|array"),
+        ) {
+            let (mut tool, mut text) = (tool, text);
+            if let Some(kind) = kind {
+                tool["outputSchema"] = json!({"type": kind});
+                text = tool.to_string();
+            }
+            let read = |edited: Option<Bytes>| edited.map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap());
+            let without = |key: &str, out: bool| out.then(|| {
+                let mut tool = tool.clone();
+                tool.as_object_mut().unwrap().remove(key);
+                tool
+            });
+            prop_assert_eq!(read(modern_tool(text.as_bytes())), without("execution", tool.get("execution").is_some()));
+            let odd = tool.get("outputSchema").is_some_and(|schema| schema["type"] != "object");
+            prop_assert_eq!(read(early_tool(text.as_bytes())), without("outputSchema", odd));
+        }
+    }
+}

@@ -23,6 +23,8 @@ mod id;
 pub mod object;
 mod params;
 mod scan;
+#[cfg(test)]
+pub(crate) mod splices;
 pub mod write;
 
 pub use self::{

@@ -4,6 +4,7 @@
 mod fleet;
 
 mod life;
+mod order;
 mod reload;
 mod settling;
 mod trouble;

@@ -80,6 +80,9 @@ fn is_fit(tool: &RawValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::splices::object_of;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     #[test]
     fn structured_content_must_be_an_object() {
@@ -101,5 +104,40 @@ mod tests {
         assert_eq!(listed(Json::from_static(kept)).as_str(), kept);
         let odd = r#"{"tools":{"outputSchema":1}}"#;
         assert_eq!(listed(Json::from_static(odd)).as_str(), odd);
+    }
+
+    proptest! {
+        /// parse(splice(x)) = edit(parse(x)).
+        #[test]
+        fn a_result_loses_what_is_no_object_and_nothing_else((value, text) in object_of("structuredContent|content|[a-c]".prop_map(String::from))) {
+            let mut value = value;
+            let fitting = called(Json::parse(text).unwrap());
+            let object = value.as_object_mut().unwrap();
+            if object.get("structuredContent").is_some_and(|content| !content.is_object()) {
+                object.remove("structuredContent");
+            }
+            prop_assert_eq!(serde_json::from_str::<Value>(fitting.as_str()).unwrap(), value);
+        }
+
+        #[test]
+        fn a_list_loses_schemas_of_other_things_than_objects_and_nothing_else(
+            tools in prop::collection::vec((object_of("outputSchema|name|[a-c]".prop_map(String::from)), prop::option::of("object|array")), 0..4),
+            pages in prop::option::of("[a-c]{0,3}"),
+        ) {
+            let mut tools: Vec<Value> = tools.into_iter().map(|((mut tool, _), kind)| {
+                if let Some(kind) = kind {
+                    tool["outputSchema"] = json!({"a": 1, "type": kind});
+                }
+                tool
+            }).collect();
+            let list = json!({"nextCursor": pages, "tools": tools});
+            let fitting = listed(Json::parse(list.to_string()).unwrap());
+            for tool in &mut tools {
+                if tool.get("outputSchema").is_some_and(|schema| schema["type"] != "object") {
+                    tool.as_object_mut().unwrap().remove("outputSchema");
+                }
+            }
+            prop_assert_eq!(serde_json::from_str::<Value>(fitting.as_str()).unwrap(), json!({"nextCursor": pages, "tools": tools}));
+        }
     }
 }

@@ -145,3 +145,56 @@ fn not_found(outcome: Outcome, params: &Params) -> Outcome {
         Err(_) => outcome,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::splices::{object_of, value};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn member() -> impl Strategy<Value = String> {
+        let known = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO, "progressToken", "a"];
+        prop::sample::select(known.to_vec()).prop_map(String::from)
+    }
+
+    proptest! {
+        /// parse(splice(x)) = edit(parse(x)).
+        #[test]
+        fn a_request_gets_of_its_meta_what_it_lacks(
+            given in prop::option::of(object_of(member())),
+            arguments in value(),
+        ) {
+            let mut params = json!({"name": "t", "arguments": arguments});
+            if let Some((meta, _)) = given {
+                params["_meta"] = meta;
+            }
+            let info = Json::from_static(r#"{"name":"gw"}"#);
+            let worded = with_modern_meta(&Params::from_value(&params).unwrap(), &info);
+            let meta = &mut params["_meta"];
+            meta[meta::PROTOCOL_VERSION] = Revision::LATEST_MODERN.as_str().into();
+            for (key, lacking) in [(meta::CLIENT_CAPABILITIES, json!({})), (meta::CLIENT_INFO, json!({"name": "gw"}))] {
+                if meta.get(key).is_none() {
+                    meta[key] = lacking;
+                }
+            }
+            prop_assert_eq!(serde_json::from_str::<Value>(worded.as_str()).unwrap(), params);
+        }
+
+        #[test]
+        fn a_resource_that_was_not_found_keeps_all_but_its_code(
+            (error, text) in object_of("code|message|data|[a-c]".prop_map(String::from)),
+            uri in prop::option::of(".{0,5}"),
+        ) {
+            let mut error = error;
+            let params = uri.as_ref().map_or_else(|| json!({}), |uri| json!({"uri": uri}));
+            let worded = not_found(Outcome::Error(Json::parse(text).unwrap()), &Params::from_value(&params).unwrap());
+            error["code"] = json!(-32602);
+            if let (Some(uri), None) = (uri, error.get("data").and_then(|data| data.get("uri"))) {
+                error["data"] = json!({"uri": uri});
+            }
+            let Outcome::Error(worded) = worded else { return Err(TestCaseError::fail("no error")) };
+            prop_assert_eq!(serde_json::from_str::<Value>(worded.as_str()).unwrap(), error);
+        }
+    }
+}
