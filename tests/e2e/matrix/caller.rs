@@ -75,6 +75,13 @@ pub(crate) struct Running {
     exchange: JoinHandle<()>,
 }
 
+impl Running {
+    /// Closes the connection of the request, which says nothing in revisions before 2026-07-28.
+    pub(crate) fn hang_up(&self) {
+        self.exchange.abort();
+    }
+}
+
 pub(crate) struct Caller {
     kind: Kind,
     at: SocketAddr,
