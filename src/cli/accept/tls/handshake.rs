@@ -10,7 +10,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// What is told to a client that speaks HTTP without TLS, in the only words it understands.
 const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n\
-                       content-length: 49\r\n\r\nThis port speaks TLS: write https:// in the URL.\r\n";
+                       content-length: 50\r\n\r\nThis port speaks TLS: write https:// in the URL.\r\n";
 
 /// The most that is heard of a client after that: closing at once would make the system discard what it has not read yet.
 const MAX_HEARD: u64 = 64 << 10;
