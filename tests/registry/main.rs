@@ -3,6 +3,7 @@
 #[path = "../support/fleet.rs"]
 mod fleet;
 
+mod commands;
 mod life;
 mod order;
 mod reload;

@@ -1,4 +1,6 @@
 //! One connection of HTTP/2: many requests at once, each with the bounds that a connection of HTTP/1.1 has.
+//!
+//! The first head has its deadline. A later one that drips holds up its own connection and a head's memory, until that is idle.
 
 mod body;
 mod streams;
