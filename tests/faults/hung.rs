@@ -52,7 +52,7 @@ async fn silence_ends_a_call_and_comments_and_single_bytes_are_silence_over_sse(
 
 #[tokio::test]
 async fn progress_keeps_a_call_alive() {
-    for wire in Wire::ALL {
+    let tries = Wire::ALL.map(|wire| async move {
         let bad = Faulty::start(wire).await;
         let front = gateway(vec![entry("bad-1", "bad", &bad)]).await;
         let session = Session::open(&front).await;
@@ -60,13 +60,14 @@ async fn progress_keeps_a_call_alive() {
         let ended = session.act("act", Fault::Lively).await;
         assert_eq!(ended.text(), Some(ended.key.as_str()), "{wire:?} {ended:?}");
         assert!(ended.took > SILENCE, "{wire:?} {ended:?}");
-    }
+    });
+    join_all(tries).await;
 }
 
 #[tokio::test]
 async fn progress_keeps_no_call_alive_for_ever() {
     let total = Duration::from_secs(4);
-    for wire in Wire::ALL {
+    let tries = Wire::ALL.map(|wire| async move {
         let bad = Faulty::start(wire).await;
         let front = front::Front::with(vec![entry("bad-1", "bad", &bad)], |config| {
             crate::bounds(config);
@@ -78,5 +79,6 @@ async fn progress_keeps_no_call_alive_for_ever() {
         let ended = session.act("act", Fault::Progress).await;
         assert_eq!(ended.reason(), "timeout", "{wire:?} {ended:?}");
         assert!((total..total + Duration::from_secs(1)).contains(&ended.took), "{wire:?} {ended:?}");
-    }
+    });
+    join_all(tries).await;
 }

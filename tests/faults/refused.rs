@@ -10,6 +10,7 @@ use crate::{
     },
     timed,
 };
+use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -17,8 +18,8 @@ const WITHIN: Duration = CONNECT.saturating_add(Duration::from_millis(500));
 
 #[tokio::test]
 async fn a_refused_connection_is_an_error_at_once_and_the_server_is_back_within_five_seconds() {
-    for wire in Wire::ALL {
-        println!("{wire:?}");
+    // All at once: most of the time is waiting.
+    let tries = Wire::ALL.map(|wire| async move {
         let (bad, good) = (Faulty::start(wire).await, Running::named(Kind::Modern, "good").await);
         let front = gateway(vec![entry("bad-1", "bad", &bad), front::entry("good-1", "good", &good)]).await;
         let session = Session::open(&front).await;
@@ -41,7 +42,8 @@ async fn a_refused_connection_is_an_error_at_once_and_the_server_is_back_within_
         let back = session.recovered("act").await;
         assert!(back < RECOVERY, "{wire:?} {back:?}");
         session.untouched("echo").await;
-    }
+    });
+    join_all(tries).await;
 }
 
 #[tokio::test]
@@ -63,7 +65,7 @@ async fn a_dead_replica_is_passed_over_and_no_call_fails() {
 
 #[tokio::test]
 async fn a_server_that_was_down_at_the_start_comes_by_itself() {
-    for wire in Wire::ALL {
+    let tries = Wire::ALL.map(|wire| async move {
         let (bad, good) = (Faulty::down_at_first(wire).await, Running::named(Kind::Modern, "good").await);
         let front = gateway(vec![entry("bad-1", "bad", &bad), front::entry("good-1", "good", &good)]).await;
         let session = Session::open(&front).await;
@@ -74,5 +76,6 @@ async fn a_server_that_was_down_at_the_start_comes_by_itself() {
         bad.up();
         let back = session.recovered("act").await;
         assert!(back < RECOVERY, "{wire:?} {back:?}");
-    }
+    });
+    join_all(tries).await;
 }
