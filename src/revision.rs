@@ -22,6 +22,8 @@ impl Revision {
     pub const LATEST_LEGACY: Revision = Revision::V2025_11_25;
     /// The newest revision of self-contained requests.
     pub const LATEST_MODERN: Revision = Revision::V2026_07_28;
+    /// [`LATEST_MODERN`](Self::LATEST_MODERN) as JSON.
+    pub(crate) const QUOTED_MODERN: &str = "\"2026-07-28\"";
     /// All revisions, oldest first.
     pub const ALL: [Revision; 5] = [
         Revision::V2024_11_05,

@@ -69,13 +69,10 @@ impl Incoming {
     pub(super) fn parse_one(bytes: Bytes) -> Result<Self, Refusal> {
         let large = bytes.len() > SHARED;
         Ok(match Message::parse(bytes)? {
-            Message::Request { id, method, params } => match Params::parse(params) {
-                Ok(params) => Incoming::Request { id: if large { unshared(&id) } else { id }, method, params },
-                Err(malformed) => return Err(Refusal::from(malformed).with_id(&id)),
-            },
-            Message::Notification { method, params } => {
-                Incoming::Notification { method, params: Params::parse(params)? }
+            Message::Request { id, method, params } => {
+                Incoming::Request { id: if large { unshared(&id) } else { id }, method, params }
             }
+            Message::Notification { method, params } => Incoming::Notification { method, params },
             Message::Response { id, outcome } => Incoming::Response { id, outcome },
         })
     }

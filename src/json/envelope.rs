@@ -1,5 +1,5 @@
 use super::{
-    Fault, Id, Json, Malformed,
+    Fault, Id, Json, Malformed, Params,
     object::{self, Raw},
     scan::Scanner,
 };
@@ -15,15 +15,15 @@ pub enum Message {
         id: Id,
         /// What is asked.
         method: Method,
-        /// The parameters: an object, `{}` where the sender left them out.
-        params: Json,
+        /// The parameters, `{}` where the sender left them out.
+        params: Params,
     },
     /// Wants none.
     Notification {
         /// What is told.
         method: Method,
-        /// The parameters: an object, `{}` where the sender left them out.
-        params: Json,
+        /// The parameters, `{}` where the sender left them out.
+        params: Params,
     },
     /// Answers a request.
     Response {
@@ -43,7 +43,7 @@ impl Message {
     /// an id that is no string or integer, both a result and an error.
     pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
         let mut parts = Parts::default();
-        let walked = object::visit_members(&bytes, |key, value| parts.take(&key, value));
+        let walked = object::visit_members(&bytes, |scanner, key| parts.take(scanner, &bytes, &key.name));
         let id = parts.id.map(|raw| Id::from_json(Json::trusted(bytes.slice_ref(raw.as_bytes()))));
         let known = id.as_ref().and_then(|id| id.as_ref().ok()).cloned();
         let asks = parts.method.is_some() && parts.result.is_none() && parts.error.is_none();
@@ -56,24 +56,38 @@ struct Parts<'a> {
     version: Option<Raw<'a>>,
     id: Option<Raw<'a>>,
     method: Option<Raw<'a>>,
-    params: Option<Raw<'a>>,
+    params: Option<Result<Params, Malformed>>,
     result: Option<Raw<'a>>,
     error: Option<Raw<'a>>,
 }
 
 impl<'a> Parts<'a> {
-    fn take(&mut self, key: &str, value: Raw<'a>) -> Result<(), Malformed> {
+    fn take(&mut self, scanner: &mut Scanner<'a>, bytes: &'a Bytes, key: &[u8]) -> Result<(), Malformed> {
         let place = match key {
-            "jsonrpc" => &mut self.version,
-            "id" => &mut self.id,
-            "method" => &mut self.method,
-            "params" => &mut self.params,
-            "result" => &mut self.result,
-            "error" => &mut self.error,
-            _ => return Ok(()),
+            b"jsonrpc" => &mut self.version,
+            b"id" => &mut self.id,
+            b"method" => &mut self.method,
+            b"result" => &mut self.result,
+            b"error" => &mut self.error,
+            b"params" => return self.params(scanner, bytes),
+            _ => return scanner.value().map(drop),
         };
-        match place.replace(value) {
-            Some(_) => Err(Malformed::new(Fault::Duplicate(key.into()))),
+        match place.replace(Raw::new(scanner.value()?)) {
+            Some(_) => Err(Malformed::new(Fault::Duplicate(object::text(key).into()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Parameters must be an object; some senders write `null` for none. What else is wrong with them is told when the
+    /// request's id is known, which may stand behind them.
+    fn params(&mut self, scanner: &mut Scanner<'a>, bytes: &'a Bytes) -> Result<(), Malformed> {
+        let params = match scanner.peek() {
+            Some(b'{') => Params::scan(scanner, bytes)?.0,
+            Some(b'n') => scanner.value().map(|_| Ok(Params::empty()))?,
+            _ => scanner.value().map(|_| Err(Malformed::shape("\"params\" must be an object")))?,
+        };
+        match self.params.replace(params) {
+            Some(_) => Err(Malformed::new(Fault::Duplicate("params".into()))),
             None => Ok(()),
         }
     }
@@ -86,8 +100,7 @@ impl<'a> Parts<'a> {
         match (self.method, self.result, self.error) {
             (Some(method), None, None) => {
                 let method = Method::from_json(&json(method))?;
-                let params =
-                    self.params.map_or_else(|| Ok(Json::from_static("{}")), |raw| object_or_none(json(raw)))?;
+                let params = self.params.unwrap_or_else(|| Ok(Params::empty()))?;
                 Ok(match id.transpose()? {
                     Some(id) => Message::Request { id, method, params },
                     None => Message::Notification { method, params },
@@ -104,15 +117,6 @@ impl<'a> Parts<'a> {
             (None, None, None) => Err(Malformed::shape("neither a method nor a result nor an error")),
             _ => Err(Malformed::shape("more than one of method, result and error")),
         }
-    }
-}
-
-/// Parameters must be an object; some senders write `null` for none.
-fn object_or_none(params: Json) -> Result<Json, Malformed> {
-    match params.as_bytes().first() {
-        Some(b'{') => Ok(params),
-        Some(b'n') => Ok(Json::from_static("{}")),
-        _ => Err(Malformed::shape("\"params\" must be an object")),
     }
 }
 

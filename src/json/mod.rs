@@ -2,16 +2,15 @@
 //!
 //! A gateway looks at a handful of members of each message (`id`, `method`, `params.name`) and must hand on
 //! everything else exactly as it came: numbers beyond 2⁵³, key order, escapes. So a message stays the [`Bytes`] it
-//! arrived in. [`Message::parse`] makes one borrowed pass over the envelope, [`Params::parse`] one shallow pass over
-//! the parameters, and the edits a hop needs (a renamed tool, a minted progress token) are splices around the
+//! arrived in. [`Message::parse`] makes one borrowed pass over the envelope and, shallowly, over the parameters, and the edits a hop needs (a renamed tool, a minted progress token) are splices around the
 //! original slices.
 //!
 //! ```
-//! use tower_mcp_gateway::json::{Message, Params};
+//! use tower_mcp_gateway::json::Message;
 //!
 //! let body = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"search","arguments":{"n":1e400}}}"#;
 //! let Message::Request { id, params, .. } = Message::parse(body.into())? else { unreachable!() };
-//! let params = Params::parse(params)?.with_name("search_v2");
+//! let params = params.with_name("search_v2");
 //! assert_eq!(id.as_str(), "7");
 //! assert_eq!(params.as_str(), r#"{"name":"search_v2","arguments":{"n":1e400}}"#);
 //! # Ok::<(), tower_mcp_gateway::json::Malformed>(())

@@ -1,6 +1,9 @@
 //! Shallow reading and editing of JSON objects: members are found and replaced, their values are never entered.
 
-use super::{Fault, Json, Malformed, scan::Scanner};
+use super::{
+    Fault, Json, Malformed,
+    scan::{Key, Scanner},
+};
 use bytes::Bytes;
 use std::{borrow::Cow, collections::HashSet};
 
@@ -9,6 +12,10 @@ use std::{borrow::Cow, collections::HashSet};
 pub struct Raw<'a>(&'a [u8]);
 
 impl<'a> Raw<'a> {
+    pub(super) const fn new(text: &'a [u8]) -> Self {
+        Self(text)
+    }
+
     /// The JSON text.
     pub fn get(self) -> &'a str {
         std::str::from_utf8(self.0).expect("checked when it was scanned")
@@ -30,9 +37,17 @@ pub enum Edit<'a> {
 }
 
 impl Edit<'_> {
-    fn key(&self) -> &str {
+    pub(super) fn key(&self) -> &str {
         match self {
             Edit::Set(key, _) | Edit::Remove(key) => key,
+        }
+    }
+
+    /// How much longer an object can become, in bytes: quotes, colon and comma, unless the key holds what is escaped.
+    pub(super) fn grown(&self) -> usize {
+        match self {
+            Edit::Set(key, value) => key.len() + value.len() + 4,
+            Edit::Remove(_) => 0,
         }
     }
 }
@@ -44,9 +59,10 @@ impl Edit<'_> {
 /// [`Malformed`] if `object` is no object, or a member stands twice.
 pub fn each_member<'a>(object: &'a [u8], mut visit: impl FnMut(&str, Raw<'a>)) -> Result<(), Malformed> {
     let mut seen = Seen::default();
-    visit_members(object, |key, value| {
-        visit(&key, value);
-        seen.note(key)
+    visit_members(object, |scanner, key| {
+        let value = Raw::new(scanner.value()?);
+        visit(text(&key.name), value);
+        seen.note(key.name)
     })
 }
 
@@ -68,13 +84,13 @@ pub fn get(object: &Bytes, key: &str) -> Result<Option<Json>, Malformed> {
 /// The first member of this name in an object that was checked before; what stands behind it is not looked at.
 pub(super) fn first(object: &Bytes, key: &str) -> Option<Json> {
     let mut scanner = Scanner::new(object);
-    if !scanner.enter(b'{') {
+    if !scanner.take(b'{') {
         return None;
     }
     loop {
-        let name = scanner.key().ok()?;
+        let name = scanner.key().ok()?.name;
         let value = scanner.value().ok()?;
-        if name == key {
+        if *name == *key.as_bytes() {
             return Some(Json::trusted(object.slice_ref(value)));
         }
         if !scanner.take(b',') {
@@ -98,7 +114,7 @@ pub(super) fn first(object: &Bytes, key: &str) -> Option<Json> {
 ///
 /// [`Malformed`] if `object` is no object, or a member stands twice.
 pub fn edit(object: &[u8], edits: &[Edit<'_>]) -> Result<Bytes, Malformed> {
-    let grown: usize = edits.iter().map(|e| if let Edit::Set(k, v) = e { k.len() + v.len() + 4 } else { 0 }).sum();
+    let grown: usize = edits.iter().map(Edit::grown).sum();
     let mut out = Vec::with_capacity(object.len() + grown);
     let mut placed = vec![false; edits.len()];
     out.push(b'{');
@@ -130,22 +146,27 @@ pub(crate) fn push_member(out: &mut Vec<u8>, key: &str, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
+/// A key as text.
+pub(super) fn text(key: &[u8]) -> &str {
+    std::str::from_utf8(key).expect("checked when it was scanned")
+}
+
 /// The keys met so far. Objects of messages have few members, so the first ones are compared one by one and only a
 /// large object pays for a set.
 #[derive(Default)]
-struct Seen<'a> {
-    few: [Cow<'a, str>; FEW],
+pub(super) struct Seen<'a> {
+    few: [Cow<'a, [u8]>; FEW],
     count: usize,
-    many: Option<HashSet<Cow<'a, str>>>,
+    many: Option<HashSet<Cow<'a, [u8]>>>,
 }
 
 const FEW: usize = 12;
 
 impl<'a> Seen<'a> {
-    fn note(&mut self, key: Cow<'a, str>) -> Result<(), Malformed> {
+    pub(super) fn note(&mut self, key: Cow<'a, [u8]>) -> Result<(), Malformed> {
         let twice = self.few[..self.count].contains(&key) || self.many.as_ref().is_some_and(|many| many.contains(&key));
         if twice {
-            return Err(Malformed::new(Fault::Duplicate(key.into())));
+            return Err(Malformed::new(Fault::Duplicate(text(&key).into())));
         }
         if self.count < FEW {
             self.few[self.count] = key;
@@ -157,29 +178,19 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Walks the members without a check for duplicates; `visit` may end the walk with an error.
+/// Walks the members without a check for duplicates; `visit` takes each value, and may end the walk with an error.
 pub(super) fn visit_members<'a>(
     object: &'a [u8],
-    mut visit: impl FnMut(Cow<'a, str>, Raw<'a>) -> Result<(), Malformed>,
+    visit: impl FnMut(&mut Scanner<'a>, Key<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
     let mut scanner = Scanner::new(object);
-    scanner.peek();
-    if !scanner.enter(b'{') {
+    if scanner.peek() != Some(b'{') {
         // A text of another kind is JSON, but no object; a text that is no JSON is not even that.
         scanner.value()?;
         scanner.end()?;
         return Err(Malformed::shape("not an object"));
     }
-    if !scanner.take(b'}') {
-        loop {
-            let key = scanner.key()?;
-            visit(key, Raw(scanner.value()?))?;
-            if scanner.take(b'}') {
-                break;
-            }
-            scanner.expect(b',', "a comma or a closing bracket")?;
-        }
-    }
+    scanner.members(visit)?;
     scanner.end()
 }
 

@@ -12,14 +12,13 @@ impl HostPort {
     /// `None` for what is no `host[:port]`; credentials before the host are none either.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let authority: Authority = text.parse().ok()?;
-        if text.contains('@') || authority.host().is_empty() {
+        // Found anew each time it is asked for.
+        let host = authority.host();
+        if host.is_empty() || text.contains('@') {
             return None;
         }
-        let port = match text.len() > authority.host().len() {
-            true => Some(authority.port_u16()?),
-            false => None,
-        };
-        Some(Self { host: authority.host().to_ascii_lowercase().into(), port })
+        let port = if text.len() > host.len() { Some(authority.port_u16()?) } else { None };
+        Some(Self { host: host.to_ascii_lowercase().into(), port })
     }
 
     /// Whether this name always means the machine itself. `localhost.` and sub-domains are left out: what they resolve

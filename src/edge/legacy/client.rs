@@ -55,16 +55,13 @@ impl Client {
 
     /// A request of this client as one that stands for itself.
     pub(super) fn call(&self, method: Method, params: &Params, level: Option<&str>, extensions: Extensions) -> Call {
-        let version = format!("\"{}\"", Revision::LATEST_MODERN);
         let level = level.map(|level| format!("\"{level}\""));
-        let mut edits = vec![
-            Edit::Set(meta::PROTOCOL_VERSION, version.as_bytes()),
+        let edits = [
+            Edit::Set(meta::PROTOCOL_VERSION, Revision::QUOTED_MODERN.as_bytes()),
             Edit::Set(meta::CLIENT_INFO, self.session.client_info().as_bytes()),
             Edit::Set(meta::CLIENT_CAPABILITIES, self.capabilities.as_bytes()),
+            level.as_ref().map_or(Edit::Remove(meta::LOG_LEVEL), |level| Edit::Set(meta::LOG_LEVEL, level.as_bytes())),
         ];
-        if let Some(level) = &level {
-            edits.push(Edit::Set(meta::LOG_LEVEL, level.as_bytes()));
-        }
         let mut call = Call::new(method, params.edit_meta(&edits));
         call.session = Some(self.session.clone());
         call.extensions = extensions;

@@ -63,18 +63,11 @@ pub(super) fn plan(call: &Call, agreed: &Agreed, client_info: &Json, alone: bool
         let hears = logs || Abilities::of(call).can_be_asked();
         worded.extensions.insert(OfClient { alone, hears });
     }
-    if call.session.is_none() && gate::may_require_input(method) && is_retry(&call.params) {
+    if call.session.is_none() && gate::may_require_input(method) && call.params.is_retry() {
         worded.params = worded.params.edit(&[Edit::Remove(INPUT_RESPONSES), Edit::Remove(REQUEST_STATE)]);
         return Plan::Retry(worded);
     }
     Plan::Send(worded)
-}
-
-fn is_retry(params: &Params) -> bool {
-    let mut found = false;
-    // Parameters were found to be an object when they were made.
-    let _ = object::each_member(params.as_bytes(), |key, _| found |= key == INPUT_RESPONSES || key == REQUEST_STATE);
-    found
 }
 
 /// Whether somebody outside of the gateway wants to know: a client with a session, or one of the calls that the gateway
@@ -89,29 +82,23 @@ pub(super) fn is_of_client(call: &Call) -> bool {
 
 /// The parameters with every key of `_meta` a modern request must have (2026-07-28, "basic/index: `_meta`").
 pub(super) fn with_modern_meta(params: &Params, client_info: &Json) -> Params {
-    const VERSION: &str = Revision::LATEST_MODERN.as_str();
-    let (mut version, mut capabilities, mut info) = (false, false, false);
-    if let Some(given) = params.meta() {
-        // An unreadable `_meta` is made anew by the edit below.
-        let _ = object::each_member(given.as_bytes(), |key, value| match key {
-            meta::PROTOCOL_VERSION => version = value.get().trim_matches('"') == VERSION,
-            meta::CLIENT_CAPABILITIES => capabilities = true,
-            meta::CLIENT_INFO => info = true,
-            _ => {}
-        });
+    const VERSION: &str = Revision::QUOTED_MODERN;
+    let sets = [
+        (meta::PROTOCOL_VERSION, VERSION.as_bytes()),
+        (meta::CLIENT_CAPABILITIES, b"{}"),
+        (meta::CLIENT_INFO, client_info.as_bytes()),
+    ];
+    let lacks = |key| match params.meta_member(key) {
+        Some(version) if key == meta::PROTOCOL_VERSION => *version.as_bytes() != *VERSION.as_bytes(),
+        given => given.is_none(),
+    };
+    let mut edits = [Edit::Remove(meta::META); 3];
+    let mut count = 0;
+    for (key, value) in sets.into_iter().filter(|(key, _)| lacks(key)) {
+        edits[count] = Edit::Set(key, value);
+        count += 1;
     }
-    let quoted = format!("\"{VERSION}\"");
-    let mut edits = Vec::with_capacity(3);
-    if !version {
-        edits.push(Edit::Set(meta::PROTOCOL_VERSION, quoted.as_bytes()));
-    }
-    if !capabilities {
-        edits.push(Edit::Set(meta::CLIENT_CAPABILITIES, b"{}"));
-    }
-    if !info {
-        edits.push(Edit::Set(meta::CLIENT_INFO, client_info.as_bytes()));
-    }
-    if edits.is_empty() { params.clone() } else { params.edit_meta(&edits) }
+    if count == 0 { params.clone() } else { params.edit_meta(&edits[..count]) }
 }
 
 /// Words a reply for the gateway.

@@ -2,13 +2,11 @@
 
 use super::header;
 use crate::{Call, json::Json};
+use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName};
 use memchr::memmem;
 use serde_json::{Map, Value, value::RawValue};
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
 const KEY: &str = "x-mcp-header";
 /// Tools with such arguments that are remembered; calls of further ones go without, and are refused by the server.
@@ -18,7 +16,7 @@ const MAX_DEPTH: usize = 16;
 
 /// What the lists of a server say about its tools.
 #[derive(Debug, Default)]
-pub(super) struct Annotations(RwLock<HashMap<Box<str>, Arc<[Param]>>>);
+pub(super) struct Annotations(ArcSwap<HashMap<Box<str>, Arc<[Param]>>>);
 
 /// An argument that is repeated in a header.
 #[derive(Debug)]
@@ -31,19 +29,20 @@ impl Annotations {
     /// Learns from a page of `tools/list`. Gives the page without the tools whose annotations are no good, if there are
     /// such: no client can call those rightly, and the others are none the worse for it.
     pub(super) fn learn(&self, page: &Json) -> Option<Json> {
-        let nothing_known = self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let nothing_known = self.0.load().is_empty();
         if nothing_known && memmem::find(page.as_bytes(), KEY.as_bytes()).is_none() {
             return None;
         }
         let tools = page.member("tools")?;
         let tools: Vec<&RawValue> = tools.read().ok()?;
-        let mut good = Vec::with_capacity(tools.len());
+        let (mut good, mut learnt) = (Vec::with_capacity(tools.len()), Vec::new());
         for tool in &tools {
-            match self.learn_one(tool.get()) {
+            match read_one(tool.get(), &mut learnt) {
                 Ok(()) => good.push(*tool),
                 Err(why) => tracing::warn!("a tool is left out: {why}"),
             }
         }
+        self.remember(&learnt);
         if good.len() == tools.len() {
             return None;
         }
@@ -52,36 +51,35 @@ impl Annotations {
         crate::json::object::edit(page.as_bytes(), &edits).ok().map(Json::trusted)
     }
 
-    fn learn_one(&self, tool: &str) -> Result<(), String> {
-        #[derive(serde::Deserialize)]
-        struct Tool {
-            name: String,
-            #[serde(default, rename = "inputSchema")]
-            schema: Value,
+    fn remember(&self, learnt: &[(String, Arc<[Param]>)]) {
+        let known = self.0.load();
+        if learnt.iter().all(|(name, params)| params.is_empty() && !known.contains_key(name.as_str())) {
+            return;
         }
-        let annotated = memmem::find(tool.as_bytes(), KEY.as_bytes()).is_some();
-        // What cannot be read is for others to find fault with.
-        let Ok(Tool { name, schema }) = serde_json::from_str(tool) else { return Ok(()) };
-        let mut params = Vec::new();
-        let read = if annotated { collect(&schema, &mut Vec::new(), &mut params) } else { Ok(()) };
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if params.is_empty() || read.is_err() {
-            known.remove(name.as_str());
-        } else if known.len() < MAX_TOOLS || known.contains_key(name.as_str()) {
-            known.insert(name.as_str().into(), params.into());
-        }
-        read.map_err(|why| format!("{name:?} has an {KEY} that {why}"))
+        self.0.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            for (name, params) in learnt {
+                if params.is_empty() {
+                    known.remove(name.as_str());
+                } else if known.len() < MAX_TOOLS || known.contains_key(name.as_str()) {
+                    known.insert(name.as_str().into(), params.clone());
+                }
+            }
+            known
+        });
     }
 
     /// The headers of a call, as far as its tool's annotations are known.
     pub(super) fn headers(&self, call: &Call) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let params = call.params.name().and_then(|name| {
-            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            known.get(&*name).cloned()
-        });
+        let known = self.0.load();
+        // Hardly any server has such tools, and arguments are read for no other.
+        if known.is_empty() {
+            return headers;
+        }
+        let Some(params) = call.params.name().and_then(|name| known.get(&*name)) else { return headers };
         let arguments = call.params.member("arguments").and_then(|arguments| arguments.read::<Value>().ok());
-        let (Some(params), Some(arguments)) = (params, arguments) else { return headers };
+        let Some(arguments) = arguments else { return headers };
         for Param { header, path } in params.iter() {
             let value = path.iter().try_fold(&arguments, |value, name| value.get(name));
             let text = match value {
@@ -95,6 +93,27 @@ impl Annotations {
         }
         headers
     }
+}
+
+/// Adds what one tool's schema says of its arguments, which may be nothing.
+fn read_one(tool: &str, learnt: &mut Vec<(String, Arc<[Param]>)>) -> Result<(), String> {
+    #[derive(serde::Deserialize)]
+    struct Tool {
+        name: String,
+        #[serde(default, rename = "inputSchema")]
+        schema: Value,
+    }
+    let annotated = memmem::find(tool.as_bytes(), KEY.as_bytes()).is_some();
+    // What cannot be read is for others to find fault with.
+    let Ok(Tool { name, schema }) = serde_json::from_str(tool) else { return Ok(()) };
+    let mut params = Vec::new();
+    let read = if annotated { collect(&schema, &mut Vec::new(), &mut params) } else { Ok(()) };
+    if read.is_err() {
+        params.clear();
+    }
+    let read = read.map_err(|why| format!("{name:?} has an {KEY} that {why}"));
+    learnt.push((name, params.into()));
+    read
 }
 
 /// Finds the annotated properties of a schema.

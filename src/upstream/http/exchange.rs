@@ -91,14 +91,13 @@ impl Exchange {
             }
             Message::Notification { method, params } => self.note(method, params),
             Message::Request { id, method, params } => {
-                let params = Params::parse(params).map_err(|e| Protocol(format!("a question: {e}").into()))?;
                 // A modern server asks in its result, and reads no answers.
                 Ok(if self.hop.is_modern() { None } else { self.questions.asked(id, method, params).map(Event::Ask) })
             }
         }
     }
 
-    fn note(&mut self, method: Method, params: Json) -> Result<Option<Event>, BoxError> {
+    fn note(&mut self, method: Method, mut params: Params) -> Result<Option<Event>, BoxError> {
         if method == Method::CANCELLED {
             let taken_back = params.member("requestId").and_then(|id| Id::from_json(id).ok());
             if let Some(id) = taken_back {
@@ -108,7 +107,6 @@ impl Exchange {
             let ended = self.method == Method::LISTEN;
             return Ok(ended.then(|| Event::Done(Outcome::Result(Json::from_static("{}")))));
         }
-        let mut params = Params::parse(params).map_err(|e| Protocol(format!("a notification: {e}").into()))?;
         if method == Method::PROGRESS {
             // Progress of something else than this call has no one to go to.
             let ours = params.member(meta::PROGRESS_TOKEN).and_then(|token| Id::from_json(token).ok()?.as_u64());

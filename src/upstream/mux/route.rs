@@ -1,7 +1,7 @@
 use super::{Kind, Mux, State};
 use crate::{
     Method,
-    json::{Id, Json, MAX_BATCH, Malformed, Message, Params, elements, object::Edit},
+    json::{Id, Json, MAX_BATCH, Malformed, Message, elements, object::Edit},
     meta,
     metrics::Count,
     reply::{Note, Outcome},
@@ -39,8 +39,8 @@ impl Mux {
         let begun = looks_meant(&message);
         match Message::parse(message) {
             Ok(Message::Response { id, outcome }) => self.settle(id.as_ref(), outcome.into()),
-            Ok(Message::Notification { method, params }) => self.note(Note::new(method, Params::parse(params)?)),
-            Ok(Message::Request { id, method, params }) => self.asked(id, method, Params::parse(params)?),
+            Ok(Message::Notification { method, params }) => self.note(Note::new(method, params)),
+            Ok(Message::Request { id, method, params }) => self.asked(id, method, params),
             Err(malformed) => {
                 self.broken(&malformed, begun);
                 return Err(malformed);

@@ -1,7 +1,7 @@
 use super::{Caller, Heard, Phase, Shared, State};
 use crate::{
     Method,
-    json::{Id, Json, Message, Params},
+    json::{Id, Message, Params},
     meta,
     metrics::Count,
     reply::Note,
@@ -152,9 +152,7 @@ impl Reader {
     fn take(&mut self, message: Message) {
         match message {
             Message::Notification { method, params } => {
-                if let Ok(params) = Params::parse(params) {
-                    self.note(Note::new(method, params));
-                }
+                self.note(Note::new(method, params));
             }
             Message::Request { id, method, params } => self.asked(id, method, params),
             // Answers come with the request they answer.
@@ -196,10 +194,10 @@ impl Reader {
         }
     }
 
-    fn asked(&mut self, id: Id, method: Method, params: Json) {
-        let frame = match (ask::at_once(&id, &method), Params::parse(params)) {
-            (Some(frame), _) => frame,
-            (None, Ok(params)) => {
+    fn asked(&mut self, id: Id, method: Method, params: Params) {
+        let frame = match ask::at_once(&id, &method) {
+            Some(frame) => frame,
+            None => {
                 if offer(&self.shared.lock(), &id, &method, &params) {
                     return;
                 }
@@ -212,7 +210,6 @@ impl Reader {
                     None => self.refused(&id, &method),
                 }
             }
-            (None, Err(_)) => self.refused(&id, &method),
         };
         self.endpoint.client.detach(self.endpoint.post(&self.hop, None, frame));
     }

@@ -1,0 +1,151 @@
+//! The parameters of a call, whose members are found once and spliced.
+
+mod edit;
+mod places;
+mod splice;
+
+use super::{Json, Malformed, object, scan::Scanner};
+use crate::meta;
+use bytes::Bytes;
+use places::{Member, Places};
+use std::borrow::Cow;
+
+/// The parameters of a call: an object as bytes, with the places of the members a gateway needs.
+///
+/// Made by one shallow pass, which enters `_meta` and no other member. Edits return new parameters in which only the named
+/// member differs; those of the reserved members of `_meta` do not read the text again.
+#[derive(Clone, Debug)]
+pub struct Params {
+    raw: Bytes,
+    places: Places,
+}
+
+impl Params {
+    /// `{}`
+    pub fn empty() -> Self {
+        Self { raw: Bytes::from_static(b"{}"), places: Places::default() }
+    }
+
+    /// Finds the members `name`, `uri` and `_meta`, and the reserved ones of `_meta`.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if `json` is no object, or a member of it or of its `_meta` stands twice.
+    pub fn parse(json: Json) -> Result<Self, Malformed> {
+        let raw = json.into_bytes();
+        let mut scanner = Scanner::new(&raw);
+        if scanner.peek() != Some(b'{') {
+            return Err(Malformed::shape("not an object"));
+        }
+        let (params, _) = Self::scan(&mut scanner, &raw)?;
+        params
+    }
+
+    /// Takes the object that comes next in `text`; what is no JSON is told apart from a member that stands twice, behind
+    /// which the text goes on.
+    pub(super) fn scan<'a>(
+        scanner: &mut Scanner<'a>,
+        text: &'a Bytes,
+    ) -> Result<(Result<Self, Malformed>, &'a [u8]), Malformed> {
+        if text.len() > u32::MAX as usize {
+            return Err(Malformed::shape("parameters above 4 GiB"));
+        }
+        let start = scanner.at();
+        let places = Places::scan(scanner)?;
+        let object = &text[start..scanner.at()];
+        Ok((places.map(|places| Self { raw: text.slice_ref(object), places }), object))
+    }
+
+    /// Serializes `value`, which must be an object; for the calls the gateway makes itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if it is no object.
+    pub fn from_value<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, Malformed> {
+        Self::parse(Json::from_value(value)?)
+    }
+
+    /// The JSON text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.raw).expect("checked when the value was made")
+    }
+
+    /// The JSON text as bytes.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// `name`, if it is a string: what `tools/call` and `prompts/get` are about.
+    pub fn name(&self) -> Option<Cow<'_, str>> {
+        self.string(self.places.name)
+    }
+
+    /// `uri`, if it is a string: what `resources/read` is about.
+    pub fn uri(&self) -> Option<Cow<'_, str>> {
+        self.string(self.places.uri)
+    }
+
+    /// `_meta`, if it stands there; not checked to be an object.
+    pub fn meta(&self) -> Option<Json> {
+        self.value(self.places.meta)
+    }
+
+    /// One member of `_meta`; the [reserved](crate::meta) ones are found without a look at the others.
+    pub fn meta_member(&self, key: &str) -> Option<Json> {
+        match places::index(key.as_bytes()) {
+            Some(known) => self.value(self.places.known[known]),
+            None => self.meta().and_then(|meta| meta.member(key)),
+        }
+    }
+
+    /// The sender's progress token; hop-by-hop, so every transport replaces it by one of its own.
+    pub fn progress_token(&self) -> Option<Json> {
+        self.meta_member(meta::PROGRESS_TOKEN)
+    }
+
+    /// Whether they bring answers, or the state of an earlier call.
+    pub(crate) fn is_retry(&self) -> bool {
+        self.places.is_retry
+    }
+
+    /// Any other member, found by a shallow pass.
+    pub fn member(&self, key: &str) -> Option<Json> {
+        object::get(&self.raw, key).ok().flatten()
+    }
+
+    fn value(&self, member: Member) -> Option<Json> {
+        member.value.range().map(|range| Json::trusted(self.raw.slice(range)))
+    }
+
+    fn string(&self, member: Member) -> Option<Cow<'_, str>> {
+        let raw = &self.raw[member.value.range()?];
+        let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        if memchr::memchr(b'\\', inner).is_none() {
+            return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+        }
+        serde_json::from_slice::<String>(raw).ok().map(Cow::Owned)
+    }
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl TryFrom<Json> for Params {
+    type Error = Malformed;
+
+    fn try_from(json: Json) -> Result<Self, Malformed> {
+        Self::parse(json)
+    }
+}
+
+impl From<&Params> for Json {
+    fn from(params: &Params) -> Self {
+        Json::trusted(params.raw.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+use crate::{
+    json::{Malformed, object::Seen, scan::Scanner},
+    meta,
+};
+use std::ops::Range;
+
+/// The members of `_meta` that a gateway reads or writes on the way of a call.
+const KNOWN: [&str; 6] = [
+    meta::PROTOCOL_VERSION,
+    meta::CLIENT_CAPABILITIES,
+    meta::CLIENT_INFO,
+    meta::LOG_LEVEL,
+    meta::PROGRESS_TOKEN,
+    meta::SUBSCRIPTION_ID,
+];
+
+/// Where a value lies; nowhere if it is empty, as no value of JSON is. `u32` because a message is far below 4 GiB; larger
+/// ones are refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+impl Span {
+    pub(super) fn is_some(self) -> bool {
+        self.end > 0
+    }
+
+    pub(super) fn range(self) -> Option<Range<usize>> {
+        self.is_some().then_some(self.start as usize..self.end as usize)
+    }
+}
+
+/// A member: where its key begins, and its value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Member {
+    pub(super) key: u32,
+    pub(super) value: Span,
+}
+
+/// Where the members stand that a gateway needs; found in one pass, and moved along when the text is spliced.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Places {
+    pub(super) name: Member,
+    pub(super) uri: Member,
+    pub(super) meta: Member,
+    /// Whether answers or the state of an earlier call are brought along.
+    pub(super) is_retry: bool,
+    pub(super) known: [Member; KNOWN.len()],
+}
+
+impl Places {
+    /// Walks the object that comes next. A member that stands twice is told apart from what is no JSON: the text behind it
+    /// is read, and so is the id of its request.
+    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Result<Self, Malformed>, Malformed> {
+        let (mut places, mut seen, base) = (Self::default(), Seen::default(), scanner.at());
+        let mut twice = Ok(());
+        scanner.members(|scanner, key| {
+            let start = (key.at - base) as u32;
+            let mut inner = Ok(());
+            let value = match &*key.name {
+                b"_meta" => places.meta(scanner, base, &mut inner)?,
+                _ => span(scanner, base)?,
+            };
+            let member = Member { key: start, value };
+            match &*key.name {
+                b"name" => places.name = member,
+                b"uri" => places.uri = member,
+                b"_meta" => places.meta = member,
+                b"requestState" | b"inputResponses" => places.is_retry = true,
+                _ => {}
+            }
+            let noted = seen.note(key.name).and(inner);
+            twice = std::mem::replace(&mut twice, Ok(())).and(noted);
+            Ok(())
+        })?;
+        Ok(twice.map(|()| places))
+    }
+
+    fn meta(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        base: usize,
+        twice: &mut Result<(), Malformed>,
+    ) -> Result<Span, Malformed> {
+        if scanner.peek() != Some(b'{') {
+            return span(scanner, base);
+        }
+        let (start, mut seen) = (scanner.at(), Seen::default());
+        scanner.members(|scanner, key| {
+            let value = span(scanner, base)?;
+            if let Some(known) = index(&key.name) {
+                self.known[known] = Member { key: (key.at - base) as u32, value };
+            }
+            let noted = seen.note(key.name);
+            *twice = std::mem::replace(twice, Ok(())).and(noted);
+            Ok(())
+        })?;
+        Ok(Span { start: (start - base) as u32, end: (scanner.at() - base) as u32 })
+    }
+
+    /// The known members of `_meta`, in the order of the text.
+    pub(super) fn in_order(&self) -> [usize; KNOWN.len()] {
+        let mut order = each(|at| at);
+        order.sort_unstable_by_key(|&at| self.known[at].key);
+        order
+    }
+
+    /// All places, to move them.
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        [&mut self.name, &mut self.uri, &mut self.meta].into_iter().chain(&mut self.known)
+    }
+}
+
+/// Which of the known members of `_meta` this is.
+pub(super) fn index(key: &[u8]) -> Option<usize> {
+    KNOWN.iter().position(|known| known.as_bytes() == key)
+}
+
+/// One for each known member of `_meta`.
+pub(super) fn each<T>(make: impl FnMut(usize) -> T) -> [T; KNOWN.len()] {
+    std::array::from_fn(make)
+}
+
+/// Skips the value that comes next.
+fn span(scanner: &mut Scanner<'_>, base: usize) -> Result<Span, Malformed> {
+    let length = scanner.value()?.len();
+    let end = scanner.at() - base;
+    Ok(Span { start: (end - length) as u32, end: end as u32 })
+}
