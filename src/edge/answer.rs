@@ -9,8 +9,10 @@ use crate::{BoxError, error::explain, reply::Event, sse};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderValue, Response, StatusCode, header};
-use std::future::ready;
-use std::time::Duration;
+use std::{
+    future::{Future, ready},
+    time::Duration,
+};
 use tokio::time::timeout;
 
 /// How long a response's head waits for the first message, which decides its status and its type. Above the time most
@@ -19,31 +21,38 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers a request: JSON where the outcome comes first, an event stream where something comes before it or nothing
 /// comes for ten seconds.
-pub(super) async fn respond<E>(mut events: E, writer: Writer, keep_alive: Duration) -> Response<Body>
+#[expect(clippy::manual_async_fn, reason = "its future would hold a parameter twice that it changes")]
+pub(super) fn respond<E>(
+    mut events: E,
+    writer: Writer,
+    keep_alive: Duration,
+) -> impl Future<Output = Response<Body>> + Send + use<E>
 where
     E: Stream<Item = Result<Event, BoxError>> + Send + Unpin + 'static,
 {
-    let first = match timeout(PATIENCE, events.next()).await {
-        Ok(Some(Ok(event @ (Event::Note(_) | Event::Ask(_))))) => Some(Ok(event)),
-        Ok(Some(Ok(Event::Done(outcome)))) => {
-            let (status, message) = writer.done(outcome);
-            return json(status, message);
-        }
-        Ok(Some(Err(error))) => {
-            let problem = writer.failed(&*error);
-            let mut response = json(problem.status, writer.problem(&problem));
-            if let Some(delay) = problem.retry_after {
-                retry_after(response.headers_mut(), delay);
+    async move {
+        let first = match timeout(PATIENCE, events.next()).await {
+            Ok(Some(Ok(event @ (Event::Note(_) | Event::Ask(_))))) => Some(Ok(event)),
+            Ok(Some(Ok(Event::Done(outcome)))) => {
+                let (status, message) = writer.done(outcome);
+                return json(status, message);
             }
-            return response;
-        }
-        // Taken back by the client, who wants no answer.
-        Ok(None) => return bare(StatusCode::ACCEPTED),
-        Err(_) => None,
-    };
-    let events = stream::iter(first).chain(events);
-    let messages = events.filter_map(move |event| ready(message(&writer, event)));
-    event_stream(messages.map(frame), keep_alive)
+            Ok(Some(Err(error))) => {
+                let problem = writer.failed(&*error);
+                let mut response = json(problem.status, writer.problem(&problem));
+                if let Some(delay) = problem.retry_after {
+                    retry_after(response.headers_mut(), delay);
+                }
+                return response;
+            }
+            // Taken back by the client, who wants no answer.
+            Ok(None) => return bare(StatusCode::ACCEPTED),
+            Err(_) => None,
+        };
+        let events = stream::iter(first).chain(events);
+        let messages = events.filter_map(move |event| ready(message(&writer, event)));
+        event_stream(messages.map(frame), keep_alive)
+    }
 }
 
 /// One event as the message it is to the client; `None` for a question, which is refused by being dropped.

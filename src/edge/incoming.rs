@@ -5,6 +5,7 @@ use crate::{
     json::{Id, Json, MAX_BATCH, Message, Params, elements},
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::future::poll_immediate;
 use http::{HeaderMap, HeaderName, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::pin::pin;
@@ -45,7 +46,13 @@ impl Incoming {
         if body.size_hint().lower() > limit as u64 || declared(&parts.headers) > limit as u64 {
             return Err(too_large());
         }
-        match timeout(settings.body_timeout, gather(Limited::new(body, limit))).await {
+        let mut whole = pin!(gather(Limited::new(body, limit)));
+        // Most bodies come with their head, and need no timer.
+        let read = match poll_immediate(&mut whole).await {
+            Some(read) => Ok(read),
+            None => timeout(settings.body_timeout, whole).await,
+        };
+        match read {
             Ok(Ok(body)) => Self::parse(body),
             Ok(Err(error)) if find::<LengthLimitError>(&*error).is_some() => Err(too_large()),
             Err(_) => Err(Problem::rpc(408, -32600, "the body took too long to arrive").into()),

@@ -46,12 +46,14 @@ fn is_modern(version: &str) -> bool {
 pub(super) async fn answer<S: Inner>(
     inner: &S,
     settings: &Settings,
-    parts: Parts,
+    parts: &mut Parts,
     incoming: Incoming,
 ) -> Result<Response<Body>, Refusal> {
     let (id, method, params) = match incoming {
         Incoming::Request { id, method, params } => (id, method, params),
-        Incoming::Notification { method, params } => return notification(inner, parts, method, params).await,
+        Incoming::Notification { method, params } => {
+            return Box::pin(notification(inner, parts, method, params)).await;
+        }
         Incoming::Response { .. } => return Err(Refusal::invalid("nothing was asked that could be answered")),
         #[cfg(feature = "legacy")]
         Incoming::Batch(_) => return Err(Refusal::invalid("this revision has no batches")),
@@ -67,7 +69,7 @@ pub(super) async fn answer<S: Inner>(
 /// The rules for headers say nothing about notifications, so only what is there is checked.
 async fn notification<S: Inner>(
     inner: &S,
-    parts: Parts,
+    parts: &mut Parts,
     method: Method,
     params: Params,
 ) -> Result<Response<Body>, Refusal> {
@@ -80,10 +82,10 @@ async fn notification<S: Inner>(
     deliver(Running::start(inner, call(parts, method, params))).await
 }
 
-fn call(parts: Parts, method: Method, params: Params) -> Call {
+fn call(parts: &mut Parts, method: Method, params: Params) -> Call {
     let mut call = Call::new(method, params);
     call.mirrored = true;
-    call.extensions = parts.extensions;
+    call.extensions = std::mem::take(&mut parts.extensions);
     if let Some(headers) = ParamHeaders::of(&parts.headers) {
         call.extensions.insert(headers);
     }

@@ -105,28 +105,29 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let edge = self.clone();
+        let (edge, (mut parts, body)) = (self.clone(), request.into_parts());
+        // What is borrowed here is held once; each function that owned it would add its size to the future's, which is
+        // moved to where it runs.
         ResponseFuture::new(async move {
-            let settings = Arc::clone(&edge.settings);
-            answer(edge, request).await.unwrap_or_else(|refusal| {
-                refusal.count(&settings.metrics);
+            let answered = match parts.method {
+                Method::POST => post(&edge, &mut parts, body).await,
+                _ => Box::pin(other_than_post(&edge, parts)).await,
+            };
+            answered.unwrap_or_else(|refusal| {
+                refusal.count(&edge.settings.metrics);
                 refusal.into_response()
             })
         })
     }
 }
 
-async fn answer<S, B>(edge: Edge<S>, request: Request<B>) -> Result<Response<Body>, Refusal>
+async fn post<S, B>(edge: &Edge<S>, parts: &mut Parts, body: B) -> Result<Response<Body>, Refusal>
 where
     S: Inner,
     B: http_body::Body,
     B::Error: Into<BoxError>,
 {
-    let (parts, body) = request.into_parts();
-    if parts.method != Method::POST {
-        return other_than_post(edge, parts).await;
-    }
-    let incoming = Incoming::read(&parts, body, &edge.settings).await?;
+    let incoming = Incoming::read(parts, body, &edge.settings).await?;
     #[cfg(feature = "legacy")]
     if !modern::claims(&parts.headers, &incoming) {
         return edge.legacy.post(&edge.inner, parts, incoming).await;
@@ -135,7 +136,7 @@ where
 }
 
 #[cfg(feature = "legacy")]
-async fn other_than_post<S: Inner>(edge: Edge<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
+async fn other_than_post<S: Inner>(edge: &Edge<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
     match parts.method {
         Method::GET => edge.legacy.get(&edge.inner, parts).await,
         Method::DELETE => edge.legacy.delete(&parts),
@@ -144,7 +145,7 @@ async fn other_than_post<S: Inner>(edge: Edge<S>, parts: Parts) -> Result<Respon
 }
 
 #[cfg(not(feature = "legacy"))]
-async fn other_than_post<S>(_: Edge<S>, _: Parts) -> Result<Response<Body>, Refusal> {
+async fn other_than_post<S>(_: &Edge<S>, _: Parts) -> Result<Response<Body>, Refusal> {
     Err(Refusal::method_not_allowed("POST"))
 }
 

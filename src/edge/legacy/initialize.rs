@@ -21,7 +21,7 @@ use crate::{
     reply::{Event, Outcome},
 };
 use futures_util::StreamExt;
-use http::{Extensions, HeaderValue, Response, request::Parts};
+use http::{Extensions, HeaderValue, Response};
 use std::sync::Arc;
 
 impl Legacy {
@@ -29,16 +29,16 @@ impl Legacy {
     pub(super) async fn initialize<S: Inner>(
         &self,
         inner: &S,
-        parts: Parts,
+        extensions: Extensions,
         id: Id,
         params: Params,
     ) -> Result<Response<Body>, Refusal> {
         self.sessions.room().map_err(|full| full.with_id(&id))?;
-        let (stamp, owner) = (self.sessions.stamp()?, Principal::mark_in(&parts.extensions));
+        let (stamp, owner) = (self.sessions.stamp()?, Principal::mark_in(&extensions));
         let greeted = match greeting(&params) {
             Ok(told) => {
                 let session = Token::seal(self.sessions.keys(), &told, stamp, self.sessions.bound(&owner));
-                introduce(inner, Client::new(&session, told), parts.extensions).await
+                introduce(inner, Client::new(&session, told), extensions).await
             }
             Err(problem) => Err(problem.into()),
         };

@@ -36,7 +36,7 @@ use super::{
     running::Inner,
 };
 use crate::{Revision, auth::Principal, error::Problem, seal::Keys};
-use http::{Response, StatusCode, request::Parts};
+use http::{Extensions, HeaderMap, Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
 /// The initialize-era side of an edge.
@@ -67,11 +67,14 @@ impl Legacy {
     pub(super) async fn post<S: Inner>(
         &self,
         inner: &S,
-        parts: Parts,
+        parts: &mut Parts,
         incoming: Incoming,
     ) -> Result<Response<Body>, Refusal> {
         match sse::session_id(&parts.uri, &self.settings) {
-            Some(id) => self.post_event(inner, id.to_owned(), parts, incoming).await,
+            Some(id) => {
+                let id = id.to_owned();
+                Box::pin(self.post_event(inner, id, std::mem::take(&mut parts.extensions), incoming)).await
+            }
             None => self.post_message(inner, parts, incoming).await,
         }
     }
@@ -85,18 +88,18 @@ impl Legacy {
 
     /// Ends a session and everything in it.
     pub(super) fn delete(&self, parts: &Parts) -> Result<Response<Body>, Refusal> {
-        let entry = self.session(parts)?.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
+        let entry =
+            self.session(&parts.headers, &parts.extensions)?.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
         self.sessions.revoke(&entry);
         Ok(bare(StatusCode::NO_CONTENT))
     }
 
     /// The session a request names, if it names one of its sender's, with the header of its revision checked.
-    fn session(&self, parts: &Parts) -> Result<Option<Arc<Entry>>, Refusal> {
-        let headers = &parts.headers;
+    fn session(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Arc<Entry>>, Refusal> {
         let id = single(headers, &headers::SESSION_ID).map_err(|_| Refusal::invalid("more than one Mcp-Session-Id"))?;
         let Some(id) = id else { return Ok(None) };
         // The id of an HTTP+SSE session travels in URLs, so it is none here.
-        let entry = self.sessions.find(id, &Principal::mark_in(&parts.extensions))?;
+        let entry = self.sessions.find(id, &Principal::mark_in(extensions))?;
         if entry.queue().is_some() {
             return Err(no_session());
         }

@@ -19,7 +19,7 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use http::{Extensions, Response, StatusCode, request::Parts};
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 impl Legacy {
@@ -27,72 +27,87 @@ impl Legacy {
     pub(super) async fn post_message<S: Inner>(
         &self,
         inner: &S,
-        parts: Parts,
+        parts: &mut Parts,
         incoming: Incoming,
     ) -> Result<Response<Body>, Refusal> {
+        let extensions = std::mem::take(&mut parts.extensions);
         let incoming = match incoming {
             Incoming::Request { id, method, params } if method == Method::INITIALIZE => {
-                return self.initialize(inner, parts, id, params).await;
+                return Box::pin(self.initialize(inner, extensions, id, params)).await;
             }
             other => other,
         };
-        let id = incoming.id().cloned();
-        let named = |refusal: Refusal| id.iter().fold(refusal, Refusal::with_id);
-        let entry = self.session(&parts).map_err(named)?;
-        let entry = entry.ok_or_else(|| named(Refusal::invalid("the header Mcp-Session-Id is missing")))?;
+        let entry = self.named(parts, &extensions, incoming.id())?;
+        // Boxed is what is rare, or small: the future has room for the largest of them all the time.
         match incoming {
-            Incoming::Request { id, method, params } => {
-                self.request(inner, &entry, parts.extensions, id, method, params).await
-            }
+            Incoming::Request { id, method, params } => match begin(inner, &entry, extensions, id, method, params)? {
+                Begun::Answered(response) => Ok(response),
+                Begun::Running(said) => Ok(respond(&entry, said, self.settings.keep_alive).await),
+            },
             Incoming::Notification { method, params } => {
-                notification(inner, &entry, parts.extensions, method, params).await
+                Box::pin(notification(inner, &entry, extensions, method, params)).await
             }
             Incoming::Response { id, outcome } => {
                 entry.questions().answer(id.as_ref(), outcome);
                 Ok(bare(StatusCode::ACCEPTED))
             }
-            Incoming::Batch(elements) => self.batch(inner, &entry, &parts.extensions, elements).await,
+            Incoming::Batch(elements) => Box::pin(self.batch(inner, &entry, &extensions, elements)).await,
         }
     }
 
-    async fn request<S: Inner>(
-        &self,
-        inner: &S,
-        entry: &Arc<Entry>,
-        extensions: Extensions,
-        id: Id,
-        method: Method,
-        params: Params,
-    ) -> Result<Response<Body>, Refusal> {
-        let writer = Writer::legacy(id.clone(), &method);
-        if let Some(outcome) = local(entry, &method, &params) {
-            let (status, message) = writer.done(outcome);
-            return Ok(json(status, message));
-        }
-        let ticket = entry.begin(&id)?;
-        let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, params, extensions))?;
-        Ok(respond(entry, Kept::new(dialogue), self.settings.keep_alive).await)
+    fn named(&self, parts: &Parts, extensions: &Extensions, id: Option<&Id>) -> Result<Arc<Entry>, Refusal> {
+        let entry = self.session(&parts.headers, extensions);
+        let entry =
+            entry.and_then(|entry| entry.ok_or_else(|| Refusal::invalid("the header Mcp-Session-Id is missing")));
+        entry.map_err(|refusal| id.into_iter().fold(refusal, Refusal::with_id))
     }
+}
+
+/// What became of a request at once.
+enum Begun {
+    Answered(Response<Body>),
+    Running(Kept),
+}
+
+fn begin<S: Inner>(
+    inner: &S,
+    entry: &Arc<Entry>,
+    extensions: Extensions,
+    id: Id,
+    method: Method,
+    params: Params,
+) -> Result<Begun, Refusal> {
+    let writer = Writer::legacy(id.clone(), &method);
+    if let Some(outcome) = local(entry, &method, &params) {
+        let (status, message) = writer.done(outcome);
+        return Ok(Begun::Answered(json(status, message)));
+    }
+    let ticket = entry.begin(&id)?;
+    let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, params, extensions))?;
+    Ok(Begun::Running(Kept::new(dialogue)))
 }
 
 /// Answers a request: JSON where the answer comes first, an event stream where something comes before it or nothing
 /// comes for ten seconds.
-async fn respond(entry: &Arc<Entry>, mut said: Kept, keep_alive: Duration) -> Response<Body> {
-    let first = match timeout(PATIENCE, said.next()).await {
-        Ok(Some(Said::Last(message, delay))) => {
-            let mut response = json(StatusCode::OK, message);
-            if let Some(delay) = delay {
-                retry_after(response.headers_mut(), delay);
+#[expect(clippy::manual_async_fn, reason = "its future would hold a parameter twice that it changes")]
+fn respond(entry: &Arc<Entry>, mut said: Kept, keep_alive: Duration) -> impl Future<Output = Response<Body>> {
+    async move {
+        let first = match timeout(PATIENCE, said.next()).await {
+            Ok(Some(Said::Last(message, delay))) => {
+                let mut response = json(StatusCode::OK, message);
+                if let Some(delay) = delay {
+                    retry_after(response.headers_mut(), delay);
+                }
+                return response;
             }
-            return response;
-        }
-        Ok(Some(first)) => Some(first),
-        // Taken back by the client, who wants no answer.
-        Ok(None) => return bare(StatusCode::ACCEPTED),
-        Err(_) => None,
-    };
-    let messages = stream::iter(first).chain(said).map(Said::into_message);
-    event_stream(entry.say(Box::pin(messages)), keep_alive)
+            Ok(Some(first)) => Some(first),
+            // Taken back by the client, who wants no answer.
+            Ok(None) => return bare(StatusCode::ACCEPTED),
+            Err(_) => None,
+        };
+        let messages = stream::iter(first).chain(said).map(Said::into_message);
+        event_stream(entry.say(Box::pin(messages)), keep_alive)
+    }
 }
 
 async fn notification<S: Inner>(

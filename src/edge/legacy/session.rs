@@ -159,18 +159,18 @@ impl Entry {
         self.feed.close();
     }
 
-    pub(super) fn touch(&self) {
-        *lock(&self.seen) = Instant::now();
+    pub(super) fn touch(&self, now: Instant) {
+        *lock(&self.seen) = now;
     }
 
-    /// Whether its time is up at the second `now`, or nothing runs and nobody has come for this long.
-    pub(super) fn is_over(&self, now: u64, idle: Duration) -> bool {
-        let expired = self.stamp.is_some_and(|stamp| stamp.expires <= now);
+    /// Whether at `now`, which lies in this `second`, its time is up, or nothing runs and nobody has come for this long.
+    pub(super) fn is_over(&self, second: u64, now: Instant, idle: Duration) -> bool {
+        let expired = self.stamp.is_some_and(|stamp| stamp.expires <= second);
         expired
             || self.queue.is_none()
                 && !self.is_listening()
                 && lock(&self.calls).is_empty()
-                && lock(&self.seen).elapsed() >= idle
+                && now.saturating_duration_since(*lock(&self.seen)) >= idle
     }
 
     pub(super) fn is_listening(&self) -> bool {
@@ -258,7 +258,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         lock(&self.entry.calls).remove(&self.id);
-        self.entry.touch();
+        self.entry.touch(Instant::now());
     }
 }
 
@@ -272,7 +272,7 @@ impl Drop for Listening {
         if let Some(client) = self.0.client() {
             client.session().unheard();
         }
-        self.0.touch();
+        self.0.touch(Instant::now());
     }
 }
 

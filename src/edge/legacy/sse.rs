@@ -93,12 +93,11 @@ impl Legacy {
         &self,
         inner: &S,
         id: String,
-        parts: Parts,
+        extensions: Extensions,
         incoming: Incoming,
     ) -> Result<Response<Body>, Refusal> {
         let named = |refusal: Refusal| incoming.id().into_iter().fold(refusal, Refusal::with_id);
-        let entry =
-            self.sessions.known(&id, &Principal::mark_in(&parts.extensions)).filter(|entry| entry.queue().is_some());
+        let entry = self.sessions.known(&id, &Principal::mark_in(&extensions)).filter(|entry| entry.queue().is_some());
         let entry = entry.ok_or_else(|| named(super::no_session()))?;
         match incoming {
             Incoming::Batch(elements) => {
@@ -109,10 +108,10 @@ impl Legacy {
                 // Parsed as a whole first: a batch that is refused has started nothing.
                 let parsed: Result<Vec<_>, _> = elements.into_iter().map(Incoming::parse_one).collect();
                 for one in parsed? {
-                    take(inner, &entry, parts.extensions.clone(), one).await?;
+                    take(inner, &entry, extensions.clone(), one).await?;
                 }
             }
-            one => take(inner, &entry, parts.extensions, one).await?,
+            one => take(inner, &entry, extensions, one).await?,
         }
         Ok(bare(StatusCode::ACCEPTED))
     }

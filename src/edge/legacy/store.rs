@@ -104,7 +104,7 @@ impl Sessions {
     /// Whether one more would be taken in; asked before work is done for it.
     pub(super) fn room(&self) -> Result<(), Refusal> {
         let is_full = || lock(&self.store).entries.len() >= self.max;
-        self.sweep(if is_full() { Self::SEARCH.min(self.idle) } else { self.idle / 4 });
+        self.sweep(if is_full() { Self::SEARCH.min(self.idle) } else { self.idle / 4 }, Instant::now());
         if is_full() { Err(full()) } else { Ok(()) }
     }
 
@@ -128,14 +128,16 @@ impl Sessions {
 
     /// The session of `owner` with this id where it is in memory, which is in use from now.
     pub(super) fn known(&self, id: &str, owner: &Mark) -> Option<Arc<Entry>> {
-        self.sweep(self.idle / 4);
+        // Read once: each call comes this way.
+        let now = Instant::now();
+        self.sweep(self.idle / 4, now);
         let is_theirs = |entry: &&Arc<Entry>| entry.is_of(owner);
         let entry = lock(&self.store).entries.get(id).map(|(entry, _)| entry).filter(is_theirs).cloned()?;
-        if entry.is_over(self.clock.now(), self.idle) {
+        if entry.is_over(self.clock.at(now), now, self.idle) {
             self.remove(id);
             return None;
         }
-        entry.touch();
+        entry.touch(now);
         Some(entry)
     }
 
@@ -173,17 +175,17 @@ impl Sessions {
     }
 
     /// Takes out idle and expired sessions, unless that was done less than `pause` ago.
-    fn sweep(&self, pause: Duration) {
+    fn sweep(&self, pause: Duration, now: Instant) {
         let mut expired = Vec::new();
         {
             let mut store = lock(&self.store);
-            if store.swept.elapsed() < pause {
+            if now.saturating_duration_since(store.swept) < pause {
                 return;
             }
-            store.swept = Instant::now();
-            let now = self.clock.now();
+            store.swept = now;
+            let second = self.clock.at(now);
             store.entries.retain(|_, (entry, _)| {
-                let over = entry.is_over(now, self.idle);
+                let over = entry.is_over(second, now, self.idle);
                 if over {
                     expired.push(entry.clone());
                 }

@@ -120,6 +120,11 @@ impl Clock {
     }
 
     pub(super) fn now(&self) -> u64 {
-        self.start + self.since.elapsed().as_secs()
+        self.at(Instant::now())
+    }
+
+    /// The second in which `now` lies.
+    pub(super) fn at(&self, now: Instant) -> u64 {
+        self.start + now.saturating_duration_since(self.since).as_secs()
     }
 }

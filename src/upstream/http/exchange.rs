@@ -12,7 +12,11 @@ use crate::{
 };
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
-use std::{future, sync::Arc, time::Duration};
+use std::{
+    future::{self, Future},
+    sync::Arc,
+    time::Duration,
+};
 
 /// How often in a row a stream is resumed without an event coming of it.
 const MAX_RESUMES: u32 = 10;
@@ -42,13 +46,16 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Waits for the first message and makes a reply that begins with it.
-    pub(super) async fn reply(mut self) -> Result<Reply, BoxError> {
-        let first = match self.next().await? {
-            Event::Done(outcome) => return Ok(Reply::single(outcome)),
-            note => note,
-        };
-        let rest = stream::unfold(self, |mut exchange| async move { Some((exchange.next().await, exchange)) });
-        Ok(Reply::stream(stream::once(future::ready(Ok(first))).chain(rest)))
+    #[expect(clippy::manual_async_fn, reason = "its future would hold a parameter twice that it changes")]
+    pub(super) fn reply(mut self) -> impl Future<Output = Result<Reply, BoxError>> {
+        async move {
+            let first = match self.next().await? {
+                Event::Done(outcome) => return Ok(Reply::single(outcome)),
+                note => note,
+            };
+            let rest = stream::unfold(self, |mut exchange| async move { Some((exchange.next().await, exchange)) });
+            Ok(Reply::stream(stream::once(future::ready(Ok(first))).chain(rest)))
+        }
     }
 
     async fn next(&mut self) -> Result<Event, BoxError> {
@@ -70,8 +77,8 @@ impl Exchange {
                     self.cancel.disarm();
                     return Err(Protocol("the answer does not answer the request".into()).into());
                 }
-                Ok(None) => self.resume(Closed { sent: true }.into()).await?,
-                Err(error) if find::<Closed>(&*error).is_some() => self.resume(error).await?,
+                Ok(None) => Box::pin(self.resume(Closed { sent: true }.into())).await?,
+                Err(error) if find::<Closed>(&*error).is_some() => Box::pin(self.resume(error)).await?,
                 Err(error) => return Err(error),
             }
         }

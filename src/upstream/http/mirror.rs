@@ -17,30 +17,26 @@ impl Endpoint {
     /// An exchange in which headers repeat what the body says. Where the server says that they do not, its tools are
     /// listed anew and the call is made once more (2026-07-28, "streamable-http: Custom Headers").
     pub(super) async fn mirrored(self: Arc<Self>, call: Call, hop: Arc<Hop>) -> Result<Reply, BoxError> {
-        if !hop.is_modern() {
-            return self.once(call, hop).await;
-        }
-        if call.method == Method::TOOLS_LIST {
-            let reply = self.clone().once(call, hop).await?;
+        let of_a_tool = hop.is_modern() && call.method == Method::TOOLS_CALL;
+        let of_the_list = hop.is_modern() && call.method == Method::TOOLS_LIST;
+        let reply = self.clone().exchange(self.next_id(), &call, hop.clone()).await?;
+        if of_the_list {
             return Ok(reply.map_outcome(move |outcome| self.learn(outcome)));
         }
+        let mismatch = reply.as_single().and_then(Outcome::error_code) == Some(HEADER_MISMATCH);
         // A client's own headers are its affair, and so is a list that it has not read lately.
-        if call.method != Method::TOOLS_CALL || call.extensions.get::<ParamHeaders>().is_some() {
-            return self.once(call, hop).await;
-        }
-        let reply = self.clone().once(call.clone(), hop.clone()).await?;
-        if reply.as_single().and_then(Outcome::error_code) != Some(HEADER_MISMATCH) {
+        if !of_a_tool || !mismatch || call.extensions.get::<ParamHeaders>().is_some() {
             return Ok(reply);
         }
-        match self.clone().list(&call, &hop).await {
-            true => self.once(call, hop).await,
-            false => Ok(reply),
-        }
+        Box::pin(self.again(call, hop, reply)).await
     }
 
-    async fn once(self: Arc<Self>, call: Call, hop: Arc<Hop>) -> Result<Reply, BoxError> {
-        let id = self.next_id();
-        self.exchange(id, call, hop).await
+    /// The call once more where the list names its tool; what it was answered with otherwise.
+    async fn again(self: Arc<Self>, call: Call, hop: Arc<Hop>, reply: Reply) -> Result<Reply, BoxError> {
+        match self.clone().list(&call, &hop).await {
+            true => self.clone().exchange(self.next_id(), &call, hop).await,
+            false => Ok(reply),
+        }
     }
 
     fn learn(&self, outcome: Outcome) -> Outcome {
@@ -68,8 +64,8 @@ impl Endpoint {
             tools.is_some_and(|tools| tools.iter().any(|tool| Some(&*tool.name) == call.params.name().as_deref()))
         };
         for _ in 0..MAX_PAGES {
-            let listing = self.clone().once(Call::new(Method::TOOLS_LIST, params.clone()), hop.clone());
-            let Ok(reply) = listing.await else { return false };
+            let listing = Call::new(Method::TOOLS_LIST, params.clone());
+            let Ok(reply) = self.clone().exchange(self.next_id(), &listing, hop.clone()).await else { return false };
             let Ok(Outcome::Result(page)) = reply.outcome().await else { return false };
             self.annotations.learn(&page);
             if named(&page) {

@@ -190,40 +190,48 @@ impl Endpoint {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    async fn exchange(self: Arc<Self>, id: u64, call: Call, hop: Arc<Hop>) -> Result<Reply, BoxError> {
+    /// One request, and what answers it. The future holds what it needs of the call and not the call: it is moved, and
+    /// as large as all that it holds.
+    fn exchange(
+        self: Arc<Self>,
+        id: u64,
+        call: &Call,
+        hop: Arc<Hop>,
+    ) -> impl Future<Output = Result<Reply, BoxError>> + Send + use<> {
         let token = call.params.progress_token();
         let params = match &token {
             Some(_) => exchange::with_token(&call.params, id),
             None => call.params.clone(),
         };
         let body = write::request(&Id::from(id), &call.method, params.as_bytes());
-        let request = self.post(&hop, Some(&call), body);
-        let mut cancel = Cancel::new(&self, &hop, &call.method, id);
-        let sent = self.client.send(request).await;
-        let response = sent.inspect_err(|error| {
-            if crate::error::never_sent(&**error) {
+        let request = self.post(&hop, Some(call), body);
+        let method = call.method.clone();
+        let mut cancel = Cancel::new(&self, &hop, &method, id);
+        async move {
+            let sent = self.client.send(request).await;
+            let response = sent.inspect_err(|error| {
+                if crate::error::never_sent(&**error) {
+                    cancel.disarm();
+                }
+            })?;
+            if !response.status().is_success() {
                 cancel.disarm();
+                return Box::pin(answer::refused(&self.client, response, &hop, &method)).await;
             }
-        })?;
-        if !response.status().is_success() {
-            cancel.disarm();
-            return answer::refused(&self.client, response, &hop, &call.method).await;
+            if method == Method::INITIALIZE
+                && let Some(session) = response.header(&request::SESSION)
+                && let Ok(session) = HeaderValue::from_bytes(session)
+            {
+                hop.set_session_id(session);
+            }
+            if matches!(response.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+                cancel.disarm();
+                return Err(Protocol("a request was accepted without an answer".into()).into());
+            }
+            let messages = body::Messages::read(response, self.client.limit()).inspect_err(|_| cancel.disarm())?;
+            let questions = Questions::new(&self, &hop);
+            Exchange { endpoint: self, hop, id, method, token, cancel, messages, questions, resumes: 0 }.reply().await
         }
-        if call.method == Method::INITIALIZE
-            && let Some(session) = response.header(&request::SESSION)
-            && let Ok(session) = HeaderValue::from_bytes(session)
-        {
-            hop.set_session_id(session);
-        }
-        if matches!(response.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
-            cancel.disarm();
-            return Err(Protocol("a request was accepted without an answer".into()).into());
-        }
-        let messages = body::Messages::read(response, self.client.limit()).inspect_err(|_| cancel.disarm())?;
-        let questions = Questions::new(&self, &hop);
-        Exchange { endpoint: self, hop, id, method: call.method, token, cancel, messages, questions, resumes: 0 }
-            .reply()
-            .await
     }
 }
 

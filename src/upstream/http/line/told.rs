@@ -30,7 +30,7 @@ pub(in crate::upstream::http) async fn told(
     let mut told = Told {
         questions: Questions::new(&endpoint, &hop),
         token: call.params.progress_token(),
-        response: Response::Waiting(Box::pin(endpoint.exchange(id, call, hop.clone()))),
+        response: Response::Waiting(Box::pin(endpoint.exchange(id, &call, hop.clone()))),
         ear,
         hop,
     };
