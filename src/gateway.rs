@@ -116,6 +116,8 @@ impl Gateway {
             .probe_every(config.health_check_interval)
             .thresholds(config.limits.thresholds)
             .start_patience(if servers.is_empty() { Duration::ZERO } else { config.start_patience })
+            .pin(config.pin)
+            .pins(config.pins.unwrap_or_default())
             .settings(settings)
             .endpoint(move |server: &Server, upstream| {
                 LimitLayer::new(server.max_in_flight_of().unwrap_or(per_server)).layer(upstream)

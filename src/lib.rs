@@ -133,6 +133,7 @@ mod nearest;
 pub mod oauth;
 pub mod origin;
 mod param_headers;
+pub mod pin;
 pub mod policy;
 pub mod rate;
 pub mod registry;

@@ -55,6 +55,7 @@ impl<'a, S: Clone> Draft<'a, S> {
         let lists = [tools_list, prompts_list, resources_list, templates_list];
         let discover = render::discover(self.merge, self.parts);
         self.rejected();
+        self.notices.extend(self.parts.iter().flat_map(Part::changes));
         self.idle();
         self.log();
         let unlisted = self.parts.iter().filter(|part| part.listings().next().is_none());
@@ -313,7 +314,12 @@ fn backends<S: Clone>(parts: &[Part<S>]) -> Backends<S> {
     let mut prefixes = HashSet::new();
     let backends = parts.iter().map(|part| {
         let backend = Backend::new(part.server.clone(), part.pool.clone()).able(abilities(part));
-        let backend = backend.tools(part.toolset.clone()).request_timeout(part.request_timeout);
+        let withheld = part.withheld();
+        let toolset = match withheld.is_empty() {
+            true => part.toolset.clone(),
+            false => Arc::new(part.toolset.without(withheld)),
+        };
+        let backend = backend.tools(toolset).request_timeout(part.request_timeout);
         let plain = backend.prefix().to_owned();
         let numbered = (2..).map(|number| format!("{plain}-{number}"));
         let mut candidates = std::iter::once(plain.clone()).chain(numbered);

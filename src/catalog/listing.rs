@@ -2,6 +2,7 @@ use super::headers;
 use crate::{
     Method, Revision,
     json::{Json, elements},
+    pin::Change,
     route::Mirror,
 };
 
@@ -190,6 +191,12 @@ pub struct Listing {
     pub stale: Vec<Kind>,
     /// Tools that must not be listed, with the reason.
     pub(super) rejected: Vec<(Box<str>, &'static str)>,
+    /// Tools that are not what was first seen; see [`pin`](crate::pin).
+    pub changed: Vec<Change>,
+    /// Tools of [`changed`](Self::changed), and those that could not be pinned, that are in no list.
+    pub(super) withheld: Vec<Box<str>>,
+    /// How many tools could not be pinned.
+    pub(super) unpinned: usize,
 }
 
 impl Listing {

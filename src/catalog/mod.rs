@@ -66,6 +66,7 @@ mod restrict;
 mod service;
 #[cfg(test)]
 mod tests;
+mod vouch;
 
 pub use self::{
     fetch::{Terms, fetch},

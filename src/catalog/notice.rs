@@ -1,4 +1,7 @@
-use crate::{Glob, ServerName};
+use crate::{
+    Glob, ServerName,
+    pin::{Change, Pins},
+};
 use std::fmt;
 
 /// What an operator should know about a merged table.
@@ -62,6 +65,22 @@ pub enum Notice {
         /// Its name.
         name: Box<str>,
     },
+    /// A tool that is not what was first seen.
+    Changed {
+        /// Whose it is.
+        server: ServerName,
+        /// Which, and what of it.
+        change: Change,
+        /// Whether clients do not see it.
+        withheld: bool,
+    },
+    /// A server with more tools than are pinned.
+    Unpinned {
+        /// Whose they are.
+        server: ServerName,
+        /// Whether clients do not see those beyond.
+        withheld: bool,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -84,6 +103,19 @@ impl fmt::Display for Notice {
             }
             Notice::NeedsTask { server, name } => {
                 write!(f, "the tool {name:?} of {server} does not appear: it can only be called as a task")
+            }
+            Notice::Changed { server, change, withheld } => {
+                let (what, now) = (change.fields.join(", "), &change.now);
+                // The name is the server's word, and what is printed may be copied into a shell: so it is no part of the
+                // command.
+                write!(f, "the tool {:?} of {server} is not what was first seen: {what} (now {now}); ", change.tool)?;
+                f.write_str(if *withheld { "clients do not see it until it is accepted" } else { "clients see it" })?;
+                f.write_str(" (`tower-mcp-gateway pins` shows and accepts)")
+            }
+            Notice::Unpinned { server, withheld } => {
+                let max = Pins::MAX_TOOLS;
+                write!(f, "{server} has more than {max} tools; changes of those beyond are not noticed")?;
+                f.write_str(if *withheld { ", so clients do not see them" } else { "" })
             }
         }
     }

@@ -1,4 +1,4 @@
-use super::{call, check, connect, init, login, token};
+use super::{call, check, connect, init, login, pins, token};
 use crate::config::address;
 use clap::{Args as Group, Parser, Subcommand};
 use std::{
@@ -122,6 +122,9 @@ pub(super) enum Command {
         /// The id of the server
         server: String,
     },
+    /// List tools that are not what was first seen, and accept what they are now
+    #[command(after_help = pins::EXAMPLES)]
+    Pins(pins::Command),
     /// Print the JSON Schema of the configuration, for editors
     #[command(after_help = SCHEMA)]
     Schema,

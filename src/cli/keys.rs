@@ -11,11 +11,16 @@ use std::{
 /// The most that is read of a file of keys: eight long ones and comments, not a file that was mistaken for one.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// The file of this user's keys, by the XDG base directory rules: a relative path counts as none.
-pub(super) fn file(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+/// The folder of what this user's gateways remember, by the XDG base directory rules: a relative path counts as none.
+pub(super) fn folder(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let absolute = |variable| env(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
-    Some(base.join("tower-mcp-gateway/keys"))
+    Some(base.join("tower-mcp-gateway"))
+}
+
+/// The file of this user's keys.
+pub(super) fn file(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    Some(folder(env)?.join("keys"))
 }
 
 /// The keys in `file`, one per line, of which the first seals; made there if there is no such file.

@@ -34,6 +34,7 @@ mod init;
 mod keys;
 mod log;
 mod login;
+mod pins;
 mod reload;
 mod report;
 pub mod routes;
@@ -101,10 +102,12 @@ fn start(command: Command, common: Common) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(serve) => serve_until_stopped(serve, &common),
         Command::Check(check) => {
-            let config = configured(&common)?;
+            let (mut config, file) = (configured(&common)?, file(&common)?);
             tls(&config)?;
+            pins::recall(&mut config, &file);
             in_runtime(check::run(check, config, common.json))
         }
+        Command::Pins(command) => pins::run(command, &file(&common)?, common.json),
         Command::Tools(tools) => in_runtime(call::list(tools, common)),
         Command::Call(call) => in_runtime(call::call(call, common)),
         Command::Login(login) => in_runtime(login::login(login, configured(&common)?, common.json)),
@@ -154,12 +157,13 @@ fn serve_until_stopped(serve: Serve, common: &Common) -> Result<ExitCode, Failur
         let file = file.clone();
         move || configure(&serve, &file)
     };
-    let config = read().map_err(Failure::usage)?;
+    let mut config = read().map_err(Failure::usage)?;
     let tls = if faces.http { tls(&config)? } else { None };
+    let kept = pins::recall(&mut config, &file);
     let watchdog = config.watchdog.clone();
     let done = in_runtime(async move {
         let source = Source::new(file, read, tls.as_ref()).map_err(|error| Failure::failed(error.to_string()))?;
-        let served = serve::serve(config, faces, (tls, source), json).await;
+        let served = serve::serve(config, faces, (tls, source, kept), json).await;
         served.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::failed(error.to_string()))
     });
     watchdog.inspect(|watchdog| watchdog.dismiss(LEAVING));

@@ -3,6 +3,7 @@ use super::{
     admin::Admin,
     client::url,
     console::Console,
+    pins,
     reload::Source,
     report::{Report, Row},
     routes::Routes,
@@ -44,10 +45,12 @@ pub(super) struct Faces {
 }
 
 /// Serves until a signal asks to stop, or the client at stdin leaves, and everything has ended.
+///
+/// The configuration is read again from its source; what tools are is kept in the file, if there is one.
 pub(super) async fn serve(
     config: Config,
     faces: Faces,
-    (tls, source): (Option<Tls>, Source),
+    (tls, source, kept): (Option<Tls>, Source, Option<pins::File>),
     json: bool,
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is printed: whoever reads the first line may send a signal at once.
@@ -109,6 +112,7 @@ pub(super) async fn serve(
     let served = tokio::select! {
         _ = async { tokio::join!(accept, admin, pipes, end) } => Ok(()),
         never = announce(gateway.registry(), &console) => match never {},
+        never = pins::keep(gateway.registry().pins(), kept) => match never {},
         never = source.follow(&gateway, &console) => match never {},
         reason = lost(driver, &draining) => Err(reason),
     };

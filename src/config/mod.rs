@@ -35,6 +35,7 @@
 //! | `port` | the port to listen on; 0 takes a free one | 4000 |
 //! | `balancer` | `round-robin` · `least-connections` · `weighted` · `random` · `peak-ewma` | `round-robin` |
 //! | `naming` | `auto` (a tool keeps its name unless two pools share it) · `prefixed` | `auto` |
+//! | `pin` | a tool whose description or schema is not what was first seen: `off` (nobody looks) · `warn` (is reported) · `block` (does not exist until it is accepted), see [`pin`](crate::pin) | `warn` |
 //! | `healthCheckInterval` | ms between two checks of a server | 15000 |
 //! | `requestTimeout` | ms a call may stay silent | 30000 |
 //! | `connectTimeout` | ms to connect to a server | 2000 |
@@ -53,7 +54,7 @@
 //! An entry of `servers` has `id` (unique), `name` (entries of one name are replicas), `transport` (`stdio`, `sse` or
 //! `http`), `connection` (whose `type` repeats the transport; then `command`, `args`, `cwd`, `env`, or `url`,
 //! `headers`), and perhaps `metadata` (free; `metadata.weight` is 1 to 1000), `sessions` (`shared` or `per-client`),
-//! `retry` (`never` or `idempotent`) and the fields of the next section.
+//! `retry` (`never` or `idempotent`), `pin` (as above, for this entry) and the fields of the next section.
 //! `tools`, `status` and `lastHealthCheck`, which the gateway finds out itself, are taken and ignored with a note.
 //!
 //! An `http` or `sse` server with `"auth": "oauth"` beside its `url` is one at which a person [signs in](crate::oauth); an
@@ -163,7 +164,14 @@ pub use self::{
     tls::TlsFiles,
 };
 
-use crate::{auth::AuthLayer, balance::policy::Strategy, catalog::Naming, registry::Server, seal::Keys};
+use crate::{
+    auth::AuthLayer,
+    balance::policy::Strategy,
+    catalog::Naming,
+    pin::{Pin, Pins},
+    registry::Server,
+    seal::Keys,
+};
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::Path,
@@ -233,6 +241,10 @@ pub struct Config {
     pub auth: Option<AuthLayer>,
     /// The names under which clients see the tools of several servers.
     pub naming: Naming,
+    /// What is done about a tool that is not what was first seen, where its server says nothing of it.
+    pub pin: Pin,
+    /// What was first seen of tools before; nothing that a file could hold. `None` for what this process sees.
+    pub pins: Option<Pins>,
     /// What seals session ids and other tokens that clients carry; `None` for keys of this process alone, with which
     /// no token outlives it.
     pub keys: Option<Keys>,
@@ -262,6 +274,8 @@ impl Default for Config {
             tls: None,
             auth: None,
             naming: Naming::Auto,
+            pin: Pin::Warn,
+            pins: None,
             keys: None,
             #[cfg(feature = "stdio")]
             watchdog: None,

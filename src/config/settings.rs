@@ -11,6 +11,8 @@ use crate::{
     balance::policy::Strategy,
     catalog::Naming,
     json::{self, Fault},
+    pin::Pin,
+    registry::Server,
     seal::{Keys, error::InvalidKeys},
 };
 use std::{
@@ -24,6 +26,7 @@ const FIELDS: &[&str] = &[
     "port",
     "balancer",
     "naming",
+    "pin",
     "healthCheckInterval",
     "requestTimeout",
     "connectTimeout",
@@ -90,7 +93,10 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         config.tls = object.get("tls").and_then(|field| tls::read(&mut reader, field));
         config.auth = object.get("auth").and_then(|field| auth::read(&mut reader, field));
         policies::read(&mut reader, &object, &mut config.auth);
-        config.servers = servers::read(&mut reader, &object);
+        let default = config.pin;
+        // Written into each, so that another word for all is a change of each, which a reload applies.
+        let pinned = |server: Server| if server.pin_of().is_some() { server } else { server.pin(default) };
+        config.servers = servers::read(&mut reader, &object).into_iter().map(pinned).collect();
     }
     if !reader.mistakes.is_empty() {
         return Err(ConfigError::mistakes(reader.mistakes));
@@ -143,6 +149,9 @@ fn settings(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {
     if let Some(word) = object.get("naming").and_then(|field| reader.word(field, &["auto", "prefixed"])) {
         config.naming = if word == "prefixed" { Naming::Prefixed } else { Naming::Auto };
     }
+    if let Some(pin) = object.get("pin").and_then(|field| pin(reader, field)) {
+        config.pin = pin;
+    }
     if let Some(field) = object.get("keys") {
         config.keys = keys(reader, field);
     }
@@ -150,6 +159,12 @@ fn settings(reader: &mut Reader<'_>, object: &Object<'_>, config: &mut Config) {
     if !foreign.is_empty() {
         reader.notes.push(format!("of no concern to a gateway; ignored: {}", list(&foreign)));
     }
+}
+
+/// The word of `pin`, of all servers or of one.
+pub(super) fn pin(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Pin> {
+    let word = reader.word(field, &Pin::ALL.map(Pin::as_str))?;
+    Pin::ALL.into_iter().find(|pin| pin.as_str() == word)
 }
 
 pub(super) fn host(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<IpAddr> {

@@ -20,6 +20,7 @@ struct Inner {
     durations: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
     starts: AtomicU64,
+    changes: AtomicU64,
 }
 
 /// How a call of a server ended.
@@ -112,6 +113,15 @@ impl Calls {
     /// How often the server's process was started.
     pub fn starts(&self) -> u64 {
         self.0.starts.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn changed(&self, tools: usize) {
+        self.0.changes.fetch_add(tools as u64, Ordering::Relaxed);
+    }
+
+    /// How often a tool of the server was found to be something else than what is pinned.
+    pub fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Relaxed)
     }
 
     /// How many calls of any method ended so.

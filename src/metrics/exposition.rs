@@ -35,6 +35,7 @@ use std::fmt;
 /// | `mcp_gateway_server_status` | `server`, `name`, `status` | 1 for the status it has |
 /// | `mcp_gateway_server_breaker_opened_total` | `server`, `name` | |
 /// | `mcp_gateway_server_starts_total` | `server`, `name` | starts of a child process |
+/// | `mcp_gateway_server_tools_changed_total` | `server`, `name` | tools found to be something else than what is [pinned](crate::pin) |
 #[derive(Debug)]
 pub struct Exposition(prometheus_client::registry::Registry);
 
@@ -111,7 +112,8 @@ fn servers(encoder: &mut DescriptorEncoder<'_>, servers: &[Measured]) -> fmt::Re
         servers.iter().try_for_each(|server| counter(&mut out, &identity(server), value(server)))
     };
     each("server_breaker_opened", "How often calls in a row failed until a server was left out", |s| s.breaker_opened)?;
-    each("server_starts", "Starts of a child process", |server| server.calls.starts())
+    each("server_starts", "Starts of a child process", |server| server.calls.starts())?;
+    each("server_tools_changed", "Tools found to be something else than first seen", |server| server.calls.changes())
 }
 
 fn durations(encoder: &mut DescriptorEncoder<'_>, servers: &[Measured]) -> fmt::Result {

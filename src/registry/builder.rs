@@ -9,6 +9,7 @@ use crate::{
     catalog::Naming,
     health::{Board, Thresholds},
     limit::{Limit, LimitLayer},
+    pin::{Pin, Pins},
     policy::Policies,
     route::{Pool, Table, Tables},
     subscribe::Hub,
@@ -50,6 +51,7 @@ pub struct Builder<C = Connect, E = Endpoint> {
     settings: upstream::Settings,
     thresholds: Thresholds,
     timing: Timing,
+    pinning: (Pin, Pins),
     wrap: Wrap,
     connect: C,
     endpoint: E,
@@ -79,6 +81,7 @@ impl Builder {
             settings: upstream::Settings::default(),
             thresholds: Thresholds::default(),
             timing: Timing::default(),
+            pinning: Default::default(),
             wrap: Arc::new(|_, pool| pool),
             connect: upstream::connect,
             endpoint: |server, upstream| {
@@ -164,6 +167,21 @@ impl<C, E> Builder<C, E> {
         self
     }
 
+    /// What is done about a tool that is not what was first seen: it is reported. A [server](Server::pin) may say something
+    /// else for itself.
+    pub fn pin(mut self, pin: Pin) -> Self {
+        self.pinning.0 = pin;
+        self
+    }
+
+    /// What was first seen of tools before, and where what is new is pinned: in memory, for as long as the registry is.
+    ///
+    /// [`Pins`] says how they are kept for longer.
+    pub fn pins(mut self, pins: Pins) -> Self {
+        self.pinning.1 = pins;
+        self
+    }
+
     /// Timeouts and bounds of connections.
     pub fn settings(mut self, settings: upstream::Settings) -> Self {
         self.settings = settings;
@@ -177,15 +195,66 @@ impl<C, E> Builder<C, E> {
     where
         F: Fn(&Server) -> U,
     {
-        let Self { name, policies, commands, strategy, naming, settings, thresholds, timing, wrap, endpoint, .. } =
-            self;
-        Builder { name, policies, commands, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
+        let Self {
+            name,
+            policies,
+            commands,
+            strategy,
+            naming,
+            settings,
+            thresholds,
+            timing,
+            pinning,
+            wrap,
+            endpoint,
+            ..
+        } = self;
+        Builder {
+            name,
+            policies,
+            commands,
+            strategy,
+            naming,
+            settings,
+            thresholds,
+            timing,
+            pinning,
+            wrap,
+            connect,
+            endpoint,
+        }
     }
 
     /// Replaces what wraps each endpoint's service for the calls of clients.
     pub fn endpoint<F>(self, endpoint: F) -> Builder<C, F> {
-        let Self { name, policies, commands, strategy, naming, settings, thresholds, timing, wrap, connect, .. } = self;
-        Builder { name, policies, commands, strategy, naming, settings, thresholds, timing, wrap, connect, endpoint }
+        let Self {
+            name,
+            policies,
+            commands,
+            strategy,
+            naming,
+            settings,
+            thresholds,
+            timing,
+            pinning,
+            wrap,
+            connect,
+            ..
+        } = self;
+        Builder {
+            name,
+            policies,
+            commands,
+            strategy,
+            naming,
+            settings,
+            thresholds,
+            timing,
+            pinning,
+            wrap,
+            connect,
+            endpoint,
+        }
     }
 
     /// Wraps each pool, which is all servers of one name with retries and balancing, in layers of your own.
@@ -224,6 +293,7 @@ impl<C, E> Builder<C, E> {
             commands: self.commands,
             members: watch::Sender::new(Members::default()),
             changes: watch::Sender::new(0),
+            pinning: self.pinning,
             hub: Hub::new(tables.clone(), board.subscribe()),
             tables,
             board,

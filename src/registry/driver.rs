@@ -73,6 +73,7 @@ impl Driver {
         let (updates, mut arriving) = mpsc::channel(UPDATES);
         let mut members = self.shared.members.subscribe();
         let mut verdicts = self.shared.board.subscribe();
+        let mut accepted = self.shared.pinning.1.accepted();
         let mut patience = pin!(sleep(self.timing.start_patience));
         let make = |server: &Server| {
             let raw = connect(server);
@@ -89,6 +90,10 @@ impl Driver {
                     while let Ok(update) = arriving.try_recv() {
                         state.take(update);
                     }
+                    state.publish();
+                }
+                Ok(()) = accepted.changed() => {
+                    state.review_all();
                     state.publish();
                 }
                 _ = verdicts.changed() => state.judge(),
@@ -173,6 +178,8 @@ where
                 self.begin(member, make, None).await;
             }
         }
+        // What is done about changed tools may be something else than before.
+        self.review_all();
         self.publish();
     }
 
@@ -245,8 +252,35 @@ where
         if let Err(error) = &update.result {
             tracing::debug!(server = %update.endpoint, error = %causes(&**error), "not listed");
         }
+        let listed = update.result.is_ok();
         member.offered(update.result);
+        if listed {
+            self.review(member.server.name());
+        }
         self.told.extend(update.told);
+        self.driver.shared.changed();
+    }
+
+    /// Compares what the replicas of a name list with what was first seen.
+    fn review(&self, name: &ServerName) {
+        let (default, pins) = &self.driver.shared.pinning;
+        let replicas = self.running.iter().map(|running| &running.member).filter(|m| m.server.name() == name);
+        let compared = replicas.filter_map(|member| {
+            let pin = member.terms().pin.unwrap_or(*default);
+            Some(((member, pin), member.prints(pin)?))
+        });
+        let (members, prints): (Vec<_>, Vec<_>) = compared.unzip();
+        if prints.is_empty() {
+            return;
+        }
+        for ((member, pin), review) in members.into_iter().zip(pins.review(name.as_str(), &prints)) {
+            member.reviewed(review, pin);
+        }
+    }
+
+    fn review_all(&self) {
+        let names: HashSet<&ServerName> = self.running.iter().map(|running| running.member.server.name()).collect();
+        names.into_iter().for_each(|name| self.review(name));
         self.driver.shared.changed();
     }
 

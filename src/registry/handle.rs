@@ -2,6 +2,7 @@ use super::{Builder, Changes, Connection, Entry, Measured, RegisterError, Server
 use crate::{
     EndpointId,
     health::{Board, HealthCheck},
+    pin::{Pin, Pins},
     policy::Policies,
     route::{Table, Tables},
     subscribe::Hub,
@@ -44,6 +45,8 @@ pub(super) struct Shared {
     pub(super) commands: Option<Arc<[String]>>,
     pub(super) members: watch::Sender<Members>,
     pub(super) changes: watch::Sender<u64>,
+    /// What is done about changed tools where a server says nothing, and what they are compared with.
+    pub(super) pinning: (Pin, Pins),
     pub(super) tables: Arc<Tables<Table>>,
     pub(super) board: Board,
     pub(super) hub: Hub,
@@ -304,6 +307,11 @@ impl Registry {
     /// [`SubscribeLayer::resources`](crate::subscribe::SubscribeLayer::resources).
     pub fn hub(&self) -> Hub {
         self.shared.hub.clone()
+    }
+
+    /// What tools were when they were first seen, and which have changed since.
+    pub fn pins(&self) -> &Pins {
+        &self.shared.pinning.1
     }
 
     /// Whether every server of the configuration has answered or failed once, or the start's patience is over.

@@ -6,6 +6,7 @@ use crate::{
     health::{Verdict, Vital},
     json::Json,
     load::Meter,
+    pin::{Pin, Prints, Review},
     toolset::Toolset,
     upstream,
 };
@@ -28,7 +29,12 @@ pub(super) struct Member {
 /// What is known of a member's lists.
 #[derive(Clone, Default)]
 struct Offer {
+    /// What clients may have of it.
     listing: Option<Arc<Listing>>,
+    /// All of it, as the server listed it.
+    raw: Option<Arc<Listing>>,
+    /// What its tools are compared by, once that was needed.
+    prints: Option<Prints>,
     error: Option<String>,
 }
 
@@ -42,7 +48,7 @@ impl Member {
 
     /// Takes over what the last one of this id offered, until it has been asked itself.
     pub(super) fn inherit(&self, old: &Member) {
-        let offer = Offer { listing: old.listing(), error: None };
+        let offer = Offer { error: None, ..old.offer() };
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = offer;
     }
 
@@ -90,9 +96,32 @@ impl Member {
     pub(super) fn offered(&self, result: Result<Arc<Listing>, BoxError>) {
         let mut offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(listing) => *offer = Offer { listing: Some(listing), error: None },
+            // What was offered before stands until the new one is reviewed.
+            Ok(raw) => *offer = Offer { listing: offer.listing.take(), raw: Some(raw), ..Offer::default() },
             Err(error) => offer.error = Some(causes(&*error)),
         }
+    }
+
+    /// What its tools are compared by; `None` if they are not compared, or not known. Then all of them are offered.
+    pub(super) fn prints(&self, pin: Pin) -> Option<Prints> {
+        let mut offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
+        let raw = offer.raw.clone()?;
+        if pin == Pin::Off {
+            offer.listing = Some(raw);
+            return None;
+        }
+        Some(offer.prints.get_or_insert_with(|| raw.prints()).clone())
+    }
+
+    /// Offers what may be of its listing, and counts what changed since the last one.
+    pub(super) fn reviewed(&self, review: Review, pin: Pin) {
+        let mut offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(raw) = offer.raw.clone() else { return };
+        let known = offer.listing.as_ref().map_or(&[][..], |listing| &listing.changed);
+        let new = review.changes.iter().filter(|change| !known.contains(change)).count();
+        self.server.calls().changed(new);
+        let is_clean = review.changes.is_empty() && review.beyond == 0;
+        offer.listing = Some(if is_clean { raw } else { Arc::new(raw.reviewed(review, pin)) });
     }
 
     /// The tools it lists, each with whether a call that was sent may be sent again: by the operator's word about the

@@ -3,6 +3,7 @@ use crate::{
     catalog::{Kind, Listing},
     health::{HealthCheck, Verdict},
     json::Json,
+    pin::Change,
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
@@ -89,6 +90,11 @@ impl Entry {
         let items = self.listing.as_ref().map_or(&[][..], |listing| &listing.list(Kind::Tools).items);
         items.iter().map(|tool| &tool.json)
     }
+
+    /// Its tools that are not what was first seen; see [`pin`](crate::pin).
+    pub fn changes(&self) -> &[Change] {
+        self.listing.as_ref().map_or(&[], |listing| &listing.changed)
+    }
 }
 
 impl Serialize for Entry {
@@ -101,6 +107,10 @@ impl Serialize for Entry {
         map.serialize_entry("transport", self.transport)?;
         map.serialize_entry("status", &self.status)?;
         map.serialize_entry("tools", &tools.map_err(serde::ser::Error::custom)?)?;
+        let changes = self.changes();
+        if !changes.is_empty() {
+            map.serialize_entry("changedTools", changes)?;
+        }
         if let Some(check) = &self.last_health_check {
             map.serialize_entry("lastHealthCheck", check)?;
         }

@@ -1,16 +1,18 @@
 use super::{Resend, Server};
-use crate::toolset::Toolset;
+use crate::{pin::Pin, toolset::Toolset};
 use std::{sync::Arc, time::Duration};
 
 /// What of an entry concerns its calls and tools, not its connection: another value of it needs no other connection.
 ///
-/// All replicas of a name are under the terms of the first of them that has any, but for `resend`, which each says for
-/// itself.
+/// All replicas of a name are under the terms of the first of them that has any, but for `resend` and `pin`, which each
+/// says for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Terms {
     pub(super) toolset: Arc<Toolset>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) resend: Resend,
+    /// That of the registry where nothing is said.
+    pub(super) pin: Option<Pin>,
 }
 
 impl Terms {
@@ -24,6 +26,7 @@ impl Terms {
         let mut fields = self.toolset.differences(&other.toolset);
         fields.extend((self.request_timeout != other.request_timeout).then_some("requestTimeout"));
         fields.extend((self.resend != other.resend).then_some("retry"));
+        fields.extend((self.pin != other.pin).then_some("pin"));
         fields
     }
 }
@@ -34,6 +37,16 @@ impl Server {
     #[must_use]
     pub fn resend(mut self, resend: Resend) -> Self {
         self.terms.resend = resend;
+        self
+    }
+
+    /// Sets what is done about a tool of it that is not what was first seen, in place of what the
+    /// [registry](super::Builder::pin) says.
+    ///
+    /// Each replica says for itself; what is pinned is the same for all of a name.
+    #[must_use]
+    pub fn pin(mut self, pin: Pin) -> Self {
+        self.terms.pin = Some(pin);
         self
     }
 
@@ -67,6 +80,11 @@ impl Server {
     /// Whether calls that were sent are sent again where the tool allows it.
     pub fn resend_of(&self) -> Resend {
         self.terms.resend
+    }
+
+    /// What is done about a tool of it that is not what was first seen, if that was set.
+    pub fn pin_of(&self) -> Option<Pin> {
+        self.terms.pin
     }
 
     /// Which tools it has for clients, and how each may be called.

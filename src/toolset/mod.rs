@@ -33,7 +33,7 @@ mod settings;
 
 pub use self::settings::ToolSettings;
 use crate::Glob;
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 /// Which tools of a server there are, and how they may be called; see the [module](self).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Toolset {
     allow: Option<Vec<Glob>>,
     deny: Vec<Glob>,
     tools: Vec<(Glob, ToolSettings)>,
+    /// Names that are no matter of patterns: tools that changed and are not accepted.
+    withheld: HashSet<Box<str>>,
 }
 
 impl Toolset {
@@ -64,6 +66,11 @@ impl Toolset {
     pub fn tool(mut self, pattern: Glob, settings: ToolSettings) -> Self {
         self.tools.push((pattern, settings));
         self
+    }
+
+    /// The same without these tools.
+    pub(crate) fn without(&self, withheld: HashSet<Box<str>>) -> Self {
+        Self { withheld, ..self.clone() }
     }
 
     /// Whether it says nothing.
@@ -95,7 +102,7 @@ impl Toolset {
 
     fn admits(&self, name: &str) -> bool {
         let any = |patterns: &[Glob]| patterns.iter().any(|pattern| pattern.matches(name));
-        self.allow.as_deref().is_none_or(any) && !any(&self.deny)
+        self.allow.as_deref().is_none_or(any) && !any(&self.deny) && !self.withheld.contains(name)
     }
 
     /// The patterns that match none of these names, each with its field: most likely they are misspelt.

@@ -12,6 +12,7 @@ mod events;
 mod idle;
 mod init;
 mod killed;
+mod pins;
 mod reload;
 mod replicas;
 mod running;
@@ -72,6 +73,7 @@ fn help_and_version() {
         "logout",
         "schema",
         "token",
+        "pins",
         "completions",
     ] {
         let help = crate::command(&folder).args([command, "--help"]).output().unwrap();

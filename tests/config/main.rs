@@ -10,6 +10,7 @@ use tower_mcp_gateway::{
     balance::policy::Strategy,
     catalog::Naming,
     config::{Config, ConfigError},
+    pin::Pin,
     registry::{Connection, Resend, Server, Sessions},
     seal::Purpose,
 };
@@ -54,7 +55,7 @@ fn every_documented_field_is_read() {
         r#"{
             "$schema": "./schema.json",
             "name": "edge", "host": "0.0.0.0", "port": "${PORT}", "balancer": "least-connections",
-            "naming": "prefixed", "healthCheckInterval": 1000, "requestTimeout": 2000,
+            "naming": "prefixed", "pin": "block", "healthCheckInterval": 1000, "requestTimeout": 2000,
             "connectTimeout": 300, "startTimeout": 4000, "startPatience": 500,
             "admin": {"port": 0},
             "tls": {"cert": "a.pem", "key": "${EMPTY}/b.key", "clientCa": "ca.pem"},
@@ -73,7 +74,7 @@ fn every_documented_field_is_read() {
             "principals": {"*": "readers"},
             "keys": ["${TOKEN}-and-enough-more-to-be-a-secret", "0123456789abcdef0123456789abcdef"],
             "servers": [
-                {"id": "s-1", "name": "s", "transport": "sse", "sessions": "shared",
+                {"id": "s-1", "name": "s", "transport": "sse", "sessions": "shared", "pin": "off",
                  "connection": {"type": "sse", "url": "http://localhost:3510", "headers": {"Authorization": "Bearer ${TOKEN}"}},
                  "metadata": {"weight": 3, "zone": ["${EMPTY}", {"a": "${TOKEN}"}, 1, true, null]}},
                 {"id": "h-1", "name": "h", "transport": "http", "connection": {"type": "http", "url": "https://h/mcp"},
@@ -91,6 +92,8 @@ fn every_documented_field_is_read() {
     )
     .unwrap();
     assert_eq!((config.name.as_str(), config.port, config.naming), ("edge", 4100, Naming::Prefixed));
+    let pins: Vec<_> = config.servers.iter().filter_map(Server::pin_of).collect();
+    assert_eq!((config.pin, &pins[..]), (Pin::Block, &[Pin::Off, Pin::Block, Pin::Block][..]));
     assert_eq!((config.host.to_string().as_str(), config.balancer), ("0.0.0.0", Strategy::LeastConnections));
     assert_eq!(config.health_check_interval, Duration::from_secs(1));
     assert_eq!(config.start_patience, Duration::from_millis(500));

@@ -23,6 +23,7 @@ const TOP_LEVEL: &[(&str, &str)] = &[
         "{\"balancer\": \"fair\"}",
         "`balancer` at line 1: unknown value `fair`: must be one of `round-robin`, `least-connections`, `weighted`, `random` and `peak-ewma`",
     ),
+    ("{\"pin\": \"blok\"}", "`pin` at line 1: unknown value `blok`: did you mean `block`?"),
     ("{\"naming\": \"prefix\"}", "`naming` at line 1: unknown value `prefix`: did you mean `prefixed`?"),
     ("{\"port\": 65536}", "`port` at line 1: must be a whole number from 0 to 65535"),
     ("{\"port\": -1}", "`port` at line 1: must be a whole number from 0 to 65535"),

@@ -8,6 +8,7 @@ mod churn;
 mod drain;
 mod failover;
 mod limits;
+mod pins;
 mod tools;
 mod wire;
 
@@ -21,7 +22,7 @@ use tower_mcp_gateway::{
     catalog::CatalogLayer,
     json::Params,
     limit::{Limit, LimitLayer},
-    registry::{Registry, Server},
+    registry::{Builder, Registry, Server},
     reply::Outcome,
     route::Route,
     subscribe::SubscribeLayer,
@@ -51,7 +52,11 @@ impl House {
 
     fn begin<const N: usize>(fleet: &Fleet, servers: [Server; N]) -> Self {
         let patience = if N == 0 { Duration::ZERO } else { Duration::from_secs(5) };
-        let builder = Registry::builder().connect(fleet.connect()).start_patience(patience);
+        Self::built(fleet, servers, Registry::builder().start_patience(patience))
+    }
+
+    fn built<const N: usize>(fleet: &Fleet, servers: [Server; N], builder: Builder) -> Self {
+        let builder = builder.connect(fleet.connect());
         let builder = builder.endpoint(|_: &Server, connection| LimitLayer::new(100).layer(connection));
         let (registry, driver) = builder.build_with(servers).unwrap();
         tokio::spawn(driver);

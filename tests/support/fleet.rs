@@ -52,6 +52,8 @@ struct Inner {
     id: String,
     mode: watch::Sender<Mode>,
     tools: watch::Sender<Vec<String>>,
+    /// What it says of all its tools.
+    words: Mutex<&'static str>,
     /// Calls of tools that arrived.
     calls: AtomicUsize,
     /// Handles of the connection, and calls that use it.
@@ -78,6 +80,7 @@ impl Peer {
             id: id.into(),
             mode: watch::Sender::new(Mode::Up),
             tools: watch::Sender::new(vec!["echo".into()]),
+            words: Mutex::new("As it is."),
             calls: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
@@ -91,6 +94,13 @@ impl Peer {
 
     pub fn lists<const N: usize>(&self, tools: [&str; N]) -> &Self {
         self.0.tools.send_replace(tools.map(str::to_owned).to_vec());
+        self
+    }
+
+    /// Describes all its tools so from now on, and tells that they changed.
+    pub fn says(&self, words: &'static str) -> &Self {
+        *self.0.words.lock().unwrap() = words;
+        self.0.tools.send_modify(|_| {});
         self
     }
 
@@ -129,7 +139,9 @@ impl Peer {
             }
             "tools/list" => {
                 let tools = self.0.tools.borrow().clone();
-                let tool = |name: &String| json!({"name": name, "inputSchema": {"type": "object"}});
+                let words = *self.0.words.lock().unwrap();
+                let tool =
+                    |name: &String| json!({"name": name, "description": words, "inputSchema": {"type": "object"}});
                 result(json!({"tools": tools.iter().map(tool).collect::<Vec<_>>()}))
             }
             "subscriptions/listen" => Ok(self.changes()),

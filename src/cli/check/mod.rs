@@ -5,8 +5,16 @@ mod row;
 
 use self::row::Row;
 pub(super) use self::row::is_known;
-use super::{client, error::Failure, print, table};
-use crate::{Gateway, config::Config, registry::Registry};
+use super::{
+    client,
+    error::{Failure, plain},
+    print, table,
+};
+use crate::{
+    Gateway,
+    config::Config,
+    registry::{Entry, Registry},
+};
 use clap::Args;
 use std::{collections::HashMap, fmt::Write, process::ExitCode, time::Duration};
 
@@ -33,7 +41,7 @@ pub(super) struct Check {
 /// Contacts every server of `config` and prints how each is.
 pub(super) async fn run(check: Check, config: Config, json: bool) -> Result<ExitCode, Failure> {
     let patience = check.timeout.map_or(config.start_timeout, Duration::from_secs);
-    let notes = config.notes.clone();
+    let mut notes = config.notes.clone();
     let connections: HashMap<_, _> =
         config.servers.iter().map(|server| (server.id().clone(), server.connection().clone())).collect();
     let (gateway, driver) =
@@ -43,11 +51,21 @@ pub(super) async fn run(check: Check, config: Config, json: bool) -> Result<Exit
     let _ = tokio::time::timeout(patience, settled(gateway.registry())).await;
     let entries = gateway.registry().list();
     let rows: Vec<_> = entries.iter().map(|entry| Row::new(entry, connections.get(&entry.id), patience)).collect();
+    notes.extend(entries.iter().flat_map(changes));
     gateway.drain().await;
     let well = rows.iter().all(|row| row.problem.is_none());
     let text = if json { as_json(well, &rows, &notes) } else { as_text(&rows, &notes) };
     print(text.as_bytes())?;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(Failure::FAILED) })
+}
+
+/// A sentence for each tool that is not what was first seen.
+fn changes(entry: &Entry) -> impl Iterator<Item = String> {
+    entry.changes().iter().map(|change| {
+        let what = change.fields.join(", ");
+        let said = format!("{}: the tool {:?} is not what was first seen: {what}", entry.id, change.tool);
+        format!("{} (`tower-mcp-gateway pins` shows and accepts)", plain(&said))
+    })
 }
 
 /// Waits until what has become of each server is known.

@@ -4,7 +4,7 @@ use crate::{
         accept::tls::shown,
         args::Common,
         error::{Failure, plain},
-        find,
+        find, pins,
     },
     config::Config,
     registry::{Entry, Server, Status},
@@ -56,7 +56,12 @@ impl Target {
             None => find::file(|variable| std::env::var_os(variable)),
         };
         let config = match config {
-            Ok(file) => Config::from_file(file).map_err(|error| Failure::usage(error.to_string()))?,
+            Ok(file) => {
+                let mut config = Config::from_file(&file).map_err(|error| Failure::usage(error.to_string()))?;
+                // What a gateway would withhold is withheld here as well.
+                pins::recall(&mut config, &file);
+                config
+            }
             Err(absent) => match self.running(&Config::default()).await? {
                 Some(client) => return Ok(client),
                 None => return Err(Failure::usage(absent.to_string())),

@@ -20,6 +20,7 @@ const FIELDS: &[&str] = &[
     "metadata",
     "sessions",
     "retry",
+    "pin",
     "requestTimeout",
     "maxInFlight",
     "rate",

@@ -20,6 +20,7 @@ const ENTRY: &[&str] = &[
     "metadata",
     "sessions",
     "retry",
+    "pin",
     "requestTimeout",
     "maxInFlight",
     "rate",
@@ -151,6 +152,10 @@ fn options(reader: &mut Reader<'_>, entry: &Object<'_>, server: Option<Server>, 
     if let Some(field) = entry.get("retry") {
         let resend = tools::retry(reader, field);
         server = server.zip(resend).map(|(server, resend)| server.resend(resend));
+    }
+    if let Some(field) = entry.get("pin") {
+        let pin = super::settings::pin(reader, field);
+        server = server.zip(pin).map(|(server, pin)| server.pin(pin));
     }
     if let Some(field) = entry.get("metadata") {
         let weight = weight(reader, field);
