@@ -143,7 +143,7 @@ async fn a_file_that_holds_no_pins_is_said_and_left_and_the_gateway_serves() {
     let good = fs::read(&file).unwrap();
     for (content, mode, len, reason) in [
         (&b"{\"servers\":7}"[..], 0o600, None, "no pins: line 1"),
-        (&b"\0\xff\xfe"[..], 0o600, None, "no pins: line 1"),
+        (&b"\0\xff\xfe"[..], 0o600, None, "no pins: not an object"),
         (&b"{"[..], 0o600, Some(65 << 20), "too large"),
         (&good[..], 0o666, None, "chmod 600"),
     ] {
