@@ -51,7 +51,7 @@ where
     fn call(&mut self, call: Call) -> ResponseFuture<S> {
         let view = call.extensions.get::<View<S>>().map(|view| view.tables().clone());
         let tables = view.as_ref().unwrap_or(&self.tables);
-        let found = find(&tables.load(), call);
+        let found = find(&tables.load(), call, false);
         match found {
             Found::One(target, call) => match target.admit(&call) {
                 Ok(Entry::Now(slot)) => ResponseFuture::pool(target.backend().pool().clone().oneshot(call), slot),
@@ -60,7 +60,7 @@ where
             },
             Found::Several(targets, call) => ResponseFuture::boxed(read::first_that_has_it(targets, call)),
             Found::Answer(answer) => ResponseFuture::ready(answer),
-            Found::Nobody(call, _) => ResponseFuture::boxed(once_listed(tables.clone(), call)),
+            Found::Early(call) | Found::Nobody(call, _) => ResponseFuture::boxed(once_listed(tables.clone(), call)),
         }
     }
 }
@@ -73,6 +73,8 @@ pub(super) enum Found<S> {
     Several(Vec<Target<S>>, Call),
     /// Nowhere: this is the answer.
     Answer(Result<Reply, BoxError>),
+    /// To somebody, unless a server before it in the configuration, which was not listed yet, has it as well.
+    Early(Call),
     /// Nobody lists it; gives the call back.
     Nobody(Call, Unknown),
 }
@@ -88,14 +90,15 @@ impl<S> Found<S> {
     }
 }
 
-fn find<S>(table: &Table<S>, call: Call) -> Found<S> {
+/// `settled` says whether every server had its chance to be listed, so that nothing is to be waited for.
+fn find<S>(table: &Table<S>, call: Call, settled: bool) -> Found<S> {
     if call.method.is_notification() {
         return Found::Answer(Ok(Reply::single(Outcome::Accepted)));
     }
     if call.method == Method::TOOLS_CALL {
-        by_name(table, Kind::Tools, call)
+        by_name(table, Kind::Tools, call, settled)
     } else if call.method == Method::PROMPTS_GET {
-        by_name(table, Kind::Prompts, call)
+        by_name(table, Kind::Prompts, call, settled)
     } else if call.method == Method::RESOURCES_READ {
         by_uri(table, call)
     } else if call.method == Method::COMPLETE {
@@ -105,11 +108,14 @@ fn find<S>(table: &Table<S>, call: Call) -> Found<S> {
     }
 }
 
-fn by_name<S>(table: &Table<S>, kind: Kind, call: Call) -> Found<S> {
+fn by_name<S>(table: &Table<S>, kind: Kind, call: Call, settled: bool) -> Found<S> {
     let Some(name) = call.params.name() else {
         return Found::refuse(error::no_name("name"));
     };
     let named = if kind == Kind::Tools { table.tool(&name) } else { table.prompt(&name) };
+    if !settled && named.is_some_and(|target| table.may_be_of_another(target, &name)) {
+        return Found::Early(call);
+    }
     match named.cloned().or_else(|| unlisted_target(table, kind, &name)) {
         Some(target) => match target.check(&call) {
             Ok(()) => Found::one(target, call),
@@ -190,14 +196,14 @@ where
         // Read before the table: a settled version is told after the table it speaks of is in place.
         let settled = versions.borrow_and_update().settled;
         let table = tables.load_full();
-        match find(&table, call) {
+        match find(&table, call, settled) {
             Found::One(target, call) => {
                 return enter(target.admit(&call)?, target, call).await;
             }
             Found::Several(targets, call) => return read::first_that_has_it(targets, call).await,
             Found::Answer(answer) => return answer,
             Found::Nobody(back, unknown) if settled => return Err(refusal(&table, &back, unknown)),
-            Found::Nobody(back, _) => call = back,
+            Found::Early(back) | Found::Nobody(back, _) => call = back,
         }
         drop(table);
         if versions.changed().await.is_err() {

@@ -87,6 +87,16 @@ impl<S> Table<S> {
         if kind == Kind::Tools { tools.contains(name) } else { prompts.contains(name) }
     }
 
+    /// Whether a server that comes before the target's, and so has the first claim to a name of both, was never listed.
+    /// A name with the server's prefix is nobody else's.
+    pub(super) fn may_be_of_another(&self, target: &Target<S>, name: &str) -> bool {
+        if self.unlisted.is_empty() || target.backend().unqualified(name).is_some() {
+            return false;
+        }
+        let before = self.backends.iter().take_while(|backend| backend.server() != target.server());
+        before.into_iter().any(|backend| self.unlisted.contains(backend.server()))
+    }
+
     /// Whether there is no other server.
     pub(super) fn is_only(&self, backend: &Arc<Backend<S>>) -> bool {
         self.backends.len() == 1 && Arc::ptr_eq(&self.backends[0], backend)

@@ -1,0 +1,139 @@
+//! What a call costs beside input and output, in pieces: shared by the clock (`micro`) and the counter of instructions
+//! (`instructions`).
+
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt, Full};
+use std::{hint::black_box, time::Duration};
+use tokio::runtime::Runtime;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_mcp_gateway::{
+    BoxError, Call, Gateway, Method, Reply,
+    json::{Id, Json, Message, Params, object::Edit, write},
+    limit::LimitLayer,
+    meta,
+    origin::OriginLayer,
+    registry::{Registry, Server},
+    reply::Outcome,
+    sse::{Decoder, Event, encode},
+};
+
+/// The operations, by the names they are measured under.
+pub(crate) const ALL: [&str; 7] = ["parse", "splice", "write", "encode", "decode", "call", "call-of-256-tools"];
+
+/// The largest event that is decoded, in bytes.
+const LIMIT: usize = 1 << 20;
+
+/// One operation, made ready, to be run as often as one likes.
+///
+/// # Panics
+///
+/// If there is none of that name.
+pub(crate) fn of(name: &str) -> Box<dyn FnMut()> {
+    match name {
+        "parse" => parse(),
+        "splice" => splice(),
+        "write" => written(),
+        "encode" => encoded(),
+        "decode" => decoded(),
+        "call" => call(1),
+        "call-of-256-tools" => call(256),
+        other => panic!("no operation is named {other}; there are {}", ALL.join(", ")),
+    }
+}
+
+fn body() -> Bytes {
+    let text = "x".repeat(200);
+    let meta = format!(r#""{}":"2026-07-28","{}":{{}}"#, meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES);
+    let params = format!(r#"{{"name":"tool-0","arguments":{{"text":"{text}"}},"_meta":{{{meta}}}}}"#);
+    format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{params}}}"#).into()
+}
+
+fn params() -> Params {
+    match Message::parse(body()) {
+        Ok(Message::Request { params, .. }) => params,
+        other => panic!("not a request: {other:?}"),
+    }
+}
+
+/// A request of 200 bytes of arguments, from its bytes to its parts.
+fn parse() -> Box<dyn FnMut()> {
+    let body = body();
+    Box::new(move || drop(black_box(Message::parse(black_box(body.clone())))))
+}
+
+/// Another name, and a member of `_meta` that was not there.
+fn splice() -> Box<dyn FnMut()> {
+    let params = params();
+    let token = [Edit::Set(meta::PROGRESS_TOKEN, b"7")];
+    Box::new(move || drop(black_box(black_box(&params).with_name("another").edit_meta(&token))))
+}
+
+/// The request that goes to the server.
+fn written() -> Box<dyn FnMut()> {
+    let params = params();
+    Box::new(move || drop(black_box(write::request(&Id::from(7), &Method::TOOLS_CALL, params.as_bytes()))))
+}
+
+fn encoded() -> Box<dyn FnMut()> {
+    let event = Event::new(body());
+    Box::new(move || drop(black_box(encode(black_box(&event)))))
+}
+
+fn decoded() -> Box<dyn FnMut()> {
+    let bytes = encode(&Event::new(body()));
+    Box::new(move || {
+        let event = Decoder::new(LIMIT).decode(&mut black_box(bytes.clone()));
+        assert!(matches!(black_box(event), Ok(Some(_))));
+    })
+}
+
+/// A call through every layer of the gateway: from an HTTP request to the last byte of its answer, with a server in
+/// memory that answers at once.
+fn call(tools: usize) -> Box<dyn FnMut()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let gateway = runtime.block_on(gateway(tools));
+    Box::new(move || answered(&runtime, &gateway))
+}
+
+fn answered(runtime: &Runtime, gateway: &Gateway) {
+    let request = Request::post("http://localhost/mcp")
+        .header(header::HOST, "localhost")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, "application/json, text/event-stream")
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "tools/call")
+        .header("mcp-name", "tool-0")
+        .body(Full::new(body()))
+        .expect("a request");
+    let answer = runtime.block_on(async {
+        let response = gateway.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        response.into_body().collect().await.expect("a whole answer").to_bytes()
+    });
+    assert!(answer.ends_with(b"]}}"), "{answer:?}");
+}
+
+async fn gateway(tools: usize) -> Gateway {
+    let tool = |n| format!(r#"{{"name":"tool-{n}","inputSchema":{{"type":"object"}}}}"#);
+    let tools: Vec<_> = (0..tools).map(tool).collect();
+    let list = Json::parse(format!(r#"{{"tools":[{}]}}"#, tools.join(","))).expect("a list");
+    let answer = move |call: Call| {
+        let list = list.clone();
+        async move {
+            Ok::<_, BoxError>(Reply::single(Outcome::Result(match call.method.as_str() {
+                "server/discover" => {
+                    Json::from_static(r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#)
+                }
+                "tools/list" => list,
+                _ => Json::from_static(r#"{"resultType":"complete","content":[{"type":"text","text":"hello"}]}"#),
+            })))
+        }
+    };
+    let builder = Registry::builder().connect(move |_: &Server| service_fn(answer.clone()));
+    let builder = builder.endpoint(|_: &Server, connection| LimitLayer::new(100).layer(connection));
+    let servers = [Server::stdio("one-1", "one", "in-memory")];
+    let (registry, driver) = builder.build_with(servers).expect("a registry");
+    tokio::spawn(driver);
+    registry.tables().settled().await;
+    Gateway::new(registry, OriginLayer::any(), Duration::from_secs(30))
+}
