@@ -17,19 +17,41 @@ fn merged(parts: &[Part<Pool>]) -> Table<Pool> {
 #[tokio::test]
 async fn a_name_nobody_lists_yet_waits_until_somebody_does() {
     let ((a, _at_a), (b, _at_b)) = (unlisted("a"), unlisted("b"));
-    let tables = Tables::new(merged(&[a.clone(), b]));
+    let tables = Tables::new(merged(&[a, b.clone()]));
     let mut pending = task::spawn(Route::new(tables.clone()).oneshot(wanted()));
     assert_pending!(pending.poll());
 
-    let (b, mut at_b) = server("b", tools(r#"[{"name":"x"}]"#));
+    let (a, mut at_a) = server("a", tools(r#"[{"name":"x"}]"#));
     tables.replace(merged(&[a, b]), false);
     assert!(pending.is_woken());
-    at_b.allow(1);
+    at_a.allow(1);
     assert_pending!(pending.poll());
-    let (asked, respond) = at_b.next_request().await.unwrap();
-    assert_eq!(asked.providers.unwrap().endpoints()[0].as_str(), "b-1");
+    let (asked, respond) = at_a.next_request().await.unwrap();
+    assert_eq!(asked.providers.unwrap().endpoints()[0].as_str(), "a-1");
     respond.send_response(Outcome::Accepted.into());
-    assert!(assert_ready!(pending.poll()).is_ok(), "although the others are not listed yet");
+    assert!(assert_ready!(pending.poll()).is_ok(), "although one behind it is not listed yet");
+}
+
+#[tokio::test]
+async fn a_name_waits_for_a_server_with_the_first_claim_to_it_until_that_is_listed_or_its_time_is_up() {
+    for takes in [true, false] {
+        let ((a, _at_a), (b, mut at_b)) = (unlisted("a"), server("b", tools(r#"[{"name":"x"}]"#)));
+        let tables = Tables::new(merged(&[a.clone(), b.clone()]));
+        let mut pending = task::spawn(Route::new(tables.clone()).oneshot(wanted()));
+        assert_pending!(pending.poll());
+        let (listed, mut at_a) = server("a", tools(r#"[{"name":"x"}]"#));
+        match takes {
+            true => tables.replace(merged(&[listed, b]), false),
+            false => tables.replace(merged(&[a, b]), true),
+        }
+        assert!(pending.is_woken());
+        let addressee = if takes { &mut at_a } else { &mut at_b };
+        addressee.allow(1);
+        assert_pending!(pending.poll());
+        let (_, respond) = addressee.next_request().await.unwrap();
+        respond.send_response(Outcome::Accepted.into());
+        assert!(assert_ready!(pending.poll()).is_ok());
+    }
 }
 
 #[tokio::test]
