@@ -47,6 +47,7 @@ impl Mux {
 
     /// A message could not be written for long, during which the server took none of it; `heard` is what
     /// [`heard`](Mux::heard) said when that began. Says what it is now.
+    #[cfg(any(test, feature = "stdio"))]
     pub fn stuck(&self, heard: u64) -> u64 {
         let (now, mut state) = (self.heard(), self.lock());
         if now == heard && heard > state.silence.born && state.silence.patience.is_some() && !state.is_busy() {
