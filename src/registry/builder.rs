@@ -195,63 +195,27 @@ impl<C, E> Builder<C, E> {
     where
         F: Fn(&Server) -> U,
     {
-        let Self {
-            name,
-            policies,
-            commands,
-            strategy,
-            naming,
-            settings,
-            thresholds,
-            timing,
-            pinning,
-            wrap,
-            endpoint,
-            ..
-        } = self;
-        Builder {
-            name,
-            policies,
-            commands,
-            strategy,
-            naming,
-            settings,
-            thresholds,
-            timing,
-            pinning,
-            wrap,
-            connect,
-            endpoint,
-        }
+        self.made_by(|_, endpoint| (connect, endpoint))
     }
 
     /// Replaces what wraps each endpoint's service for the calls of clients.
     pub fn endpoint<F>(self, endpoint: F) -> Builder<C, F> {
-        let Self {
-            name,
-            policies,
-            commands,
-            strategy,
-            naming,
-            settings,
-            thresholds,
-            timing,
-            pinning,
-            wrap,
-            connect,
-            ..
-        } = self;
+        self.made_by(|connect, _| (connect, endpoint))
+    }
+
+    fn made_by<D, F>(self, replace: impl FnOnce(C, E) -> (D, F)) -> Builder<D, F> {
+        let (connect, endpoint) = replace(self.connect, self.endpoint);
         Builder {
-            name,
-            policies,
-            commands,
-            strategy,
-            naming,
-            settings,
-            thresholds,
-            timing,
-            pinning,
-            wrap,
+            name: self.name,
+            policies: self.policies,
+            commands: self.commands,
+            strategy: self.strategy,
+            naming: self.naming,
+            settings: self.settings,
+            thresholds: self.thresholds,
+            timing: self.timing,
+            pinning: self.pinning,
+            wrap: self.wrap,
             connect,
             endpoint,
         }

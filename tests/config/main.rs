@@ -2,6 +2,7 @@
 
 mod desktop;
 mod mistakes;
+mod mistakes_of_calls;
 mod schema;
 
 use std::time::Duration;
