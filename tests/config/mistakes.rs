@@ -1,5 +1,4 @@
 use crate::parse;
-use tower_mcp_gateway::config::Config;
 
 /// The text of the only mistake in `text`.
 #[track_caller]

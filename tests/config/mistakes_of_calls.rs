@@ -1,6 +1,7 @@
 //! What can be wrong in what an entry says of its calls, its tools and signing in.
 
 use super::mistakes::{HTTP, NAMED, entry, mistake, named};
+use tower_mcp_gateway::config::Config;
 
 #[test]
 fn mistakes_of_what_is_said_of_calls_and_tools() {
