@@ -62,8 +62,8 @@ pub(super) async fn serve(
     // Beside messages nothing may be on stdout.
     let console = if faces.stdio { Console::open(io::stderr(), json)? } else { Console::open(io::stdout(), json)? };
     let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
-    greet(&console, &config, address);
     let (shown, admin) = (config.admin.clone(), admin(&config.admin, faces).await?);
+    greet(&console, &config, address);
     let (origin, limits) = (origin(config.host), config.limits.clone());
     let (gateway, driver) = Gateway::from_config(config)?;
     let origin = origin.metrics(gateway.metrics().clone());
