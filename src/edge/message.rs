@@ -19,6 +19,7 @@ impl Message {
     /// The payload between two texts.
     pub(super) fn around(mut before: Vec<u8>, payload: Bytes, after: &'static [u8]) -> Self {
         if payload.len() >= JOINED {
+            let (payload, after) = behind(payload, after);
             return Self { before: before.into(), payload, after };
         }
         before.reserve_exact(payload.len() + after.len());
@@ -50,6 +51,19 @@ impl Message {
     }
 }
 
+/// Writes `after` behind a payload that nobody else holds, where its own message ended: a last piece of a byte or two would
+/// be a write of its own. What does not fit is given back.
+fn behind(payload: Bytes, after: &'static [u8]) -> (Bytes, &'static [u8]) {
+    match payload.try_into_mut() {
+        Ok(mut own) if own.capacity() - own.len() >= after.len() => {
+            own.extend_from_slice(after);
+            (own.freeze(), b"")
+        }
+        Ok(own) => (own.freeze(), after),
+        Err(shared) => (shared, after),
+    }
+}
+
 impl From<Bytes> for Message {
     fn from(before: Bytes) -> Self {
         Self { before, payload: Bytes::new(), after: b"" }
@@ -75,5 +89,16 @@ mod tests {
         let pieces = pieces(large);
         assert_eq!((&pieces[0], &pieces[2]), (&Bytes::from_static(b"<"), &Bytes::from_static(b">")));
         assert_eq!(pieces[1].as_ptr(), payload.as_ptr());
+    }
+
+    #[test]
+    fn the_end_is_written_behind_a_payload_that_nobody_else_holds() {
+        let whole = Bytes::from([&b"result"[..], &vec![b'x'; JOINED], b"}"].concat());
+        let payload = whole.slice(6..6 + JOINED);
+        let place = payload.as_ptr();
+        drop(whole);
+        let pieces = pieces(Message::around(b"<".to_vec(), payload, b">"));
+        assert_eq!((pieces.len(), pieces[1].len()), (2, JOINED + 1));
+        assert_eq!((pieces[1].as_ptr(), pieces[1][JOINED]), (place, b'>'));
     }
 }

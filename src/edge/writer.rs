@@ -14,7 +14,6 @@ use crate::{
 };
 use bytes::Bytes;
 use http::StatusCode;
-use memchr::memmem;
 
 /// Writes the messages that answer one request, in the words of the client's revision.
 pub(super) struct Writer {
@@ -151,7 +150,7 @@ fn stamped(id: &Id, result: &Json, stamps: &[(&str, &str)]) -> Message {
         return write::result(id, result).into();
     }
     let rest = result.as_bytes().slice(1..);
-    let absent = stamps.iter().filter(|(key, _)| !has(result, key));
+    let absent = stamps.iter().filter(|(key, _)| !result.has(key));
     // 128: the fixed members and all stamps.
     let mut out = Vec::with_capacity(id.as_str().len() + 128);
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
@@ -164,11 +163,6 @@ fn stamped(id: &Id, result: &Json, stamps: &[(&str, &str)]) -> Message {
         out.push(b',');
     }
     Message::around(out, rest, b"}")
-}
-
-/// Whether an object has the member. Most results do not even hold its name, which is seen without parsing.
-fn has(result: &Json, key: &str) -> bool {
-    memmem::find(result.as_bytes(), key.as_bytes()).is_some() && result.first(key).is_some()
 }
 
 /// The status of a response that is a server's error (2026-07-28, "basic/transports/streamable-http").

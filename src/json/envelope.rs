@@ -1,5 +1,6 @@
 use super::{
     Fault, Id, Json, Malformed, Params,
+    members::Members,
     object::{self, Raw},
     scan::Scanner,
 };
@@ -57,7 +58,7 @@ struct Parts<'a> {
     id: Option<Raw<'a>>,
     method: Option<Raw<'a>>,
     params: Option<Result<Params, Malformed>>,
-    result: Option<Raw<'a>>,
+    result: Option<(Raw<'a>, Members)>,
     error: Option<Raw<'a>>,
 }
 
@@ -67,9 +68,9 @@ impl<'a> Parts<'a> {
             b"jsonrpc" => &mut self.version,
             b"id" => &mut self.id,
             b"method" => &mut self.method,
-            b"result" => &mut self.result,
             b"error" => &mut self.error,
             b"params" => return self.params(scanner, bytes),
+            b"result" => return self.result(scanner, bytes),
             _ => return scanner.value().map(drop),
         };
         match place.replace(Raw::new(scanner.value()?)) {
@@ -92,6 +93,26 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// A result is an object; what else it may be is for its reader to say.
+    fn result(&mut self, scanner: &mut Scanner<'a>, bytes: &'a Bytes) -> Result<(), Malformed> {
+        let mut members = Members::none();
+        let text = match scanner.peek() {
+            Some(b'{') => {
+                let start = scanner.at();
+                scanner.members(|scanner, key| {
+                    members.note(&key.name);
+                    scanner.value().map(drop)
+                })?;
+                &bytes[start..scanner.at()]
+            }
+            _ => scanner.value()?,
+        };
+        match self.result.replace((Raw::new(text), members)) {
+            Some(_) => Err(Malformed::new(Fault::Duplicate("result".into()))),
+            None => Ok(()),
+        }
+    }
+
     fn finish(self, bytes: &Bytes, id: Option<Result<Id, Malformed>>) -> Result<Message, Malformed> {
         if self.version.map(Raw::as_bytes) != Some(b"\"2.0\"") {
             return Err(Malformed::shape("\"jsonrpc\" must be \"2.0\""));
@@ -106,9 +127,10 @@ impl<'a> Parts<'a> {
                     None => Message::Notification { method, params },
                 })
             }
-            (None, Some(result), None) => {
+            (None, Some((result, members)), None) => {
                 let id = id.unwrap_or_else(|| Err(Malformed::shape("a result without an id")))?;
-                Ok(Message::Response { id: Some(id), outcome: Ok(json(result)) })
+                let result = Json::scanned(bytes.slice_ref(result.as_bytes()), members);
+                Ok(Message::Response { id: Some(id), outcome: Ok(result) })
             }
             // An error that answers an unreadable request has a null id, or none.
             (None, None, Some(error)) => {
@@ -209,6 +231,20 @@ mod tests {
         }
         assert!(parse(r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#).unwrap_err().is_json());
         assert!(!parse(r#"{"jsonrpc":"2.0","id":1,"method":"a""#).unwrap_err().is_json());
+    }
+
+    #[test]
+    fn a_result_knows_which_members_it_has_however_they_are_spelled() {
+        let result = |text: &str| match parse(&format!(r#"{{"jsonrpc":"2.0","result":{text},"id":3}}"#)).unwrap() {
+            Message::Response { outcome: Ok(result), .. } => result,
+            other => panic!("{other:?}"),
+        };
+        let some = result(r#"{"a":{"ttlMs":1},"b":"resultType","\u0063acheScope":"x","structuredContent":{}}"#);
+        assert!(some.has("structuredContent") && some.has("cacheScope"));
+        assert!(!some.has("ttlMs") && !some.has("resultType"));
+        assert!(some.has("a") && !some.has("c"), "also of members that are not noted");
+        assert!(!result("[\"ttlMs\"]").has("ttlMs"));
+        assert!(Json::from_static(r#"{"ttlMs":1}"#).has("ttlMs"));
     }
 
     #[test]

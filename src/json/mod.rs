@@ -19,11 +19,13 @@
 mod envelope;
 mod error;
 mod id;
+mod members;
 pub mod object;
 mod params;
 mod scan;
 #[cfg(test)]
 pub(crate) mod splices;
+mod string;
 pub mod write;
 
 pub use self::{
@@ -34,6 +36,8 @@ pub use self::{
 };
 
 use bytes::Bytes;
+use members::Members;
+use memchr::memmem;
 use scan::Scanner;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -43,8 +47,12 @@ use std::fmt;
 pub const MAX_DEPTH: usize = 128;
 
 /// A complete JSON value as the bytes it arrived in; cloning shares them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Json(Bytes);
+#[derive(Clone)]
+pub struct Json {
+    text: Bytes,
+    /// Known of the results of servers.
+    members: Members,
+}
 
 impl Json {
     /// Checks that `bytes` are one JSON value (UTF-8, at most [`MAX_DEPTH`] deep) and wraps them.
@@ -57,8 +65,7 @@ impl Json {
         let mut scanner = Scanner::new(&bytes);
         let value = scanner.value()?;
         scanner.end()?;
-        let value = bytes.slice_ref(value);
-        Ok(Self(value))
+        Ok(Self::trusted(bytes.slice_ref(value)))
     }
 
     /// Serializes `value`; for the messages the gateway makes itself, not for those it hands on.
@@ -67,7 +74,7 @@ impl Json {
     ///
     /// [`Malformed`] if `value` has no JSON form, such as a map whose keys are not strings.
     pub fn from_value<T: Serialize + ?Sized>(value: &T) -> Result<Self, Malformed> {
-        Ok(Self(serde_json::to_vec(value)?.into()))
+        Ok(Self::trusted(serde_json::to_vec(value)?.into()))
     }
 
     /// Wraps text that is known to be JSON at compile time.
@@ -77,33 +84,38 @@ impl Json {
     /// In debug builds, if it is not.
     pub fn from_static(text: &'static str) -> Self {
         debug_assert!(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(), "not JSON: {text}");
-        Self(Bytes::from_static(text.as_bytes()))
+        Self::trusted(Bytes::from_static(text.as_bytes()))
     }
 
     /// Wraps bytes that a parse of this module has already covered.
-    pub(crate) fn trusted(bytes: Bytes) -> Self {
-        Self(bytes)
+    pub(crate) fn trusted(text: Bytes) -> Self {
+        Self { text, members: Members::default() }
+    }
+
+    /// Wraps the text of a value whose members were noted while it was scanned.
+    fn scanned(text: Bytes, members: Members) -> Self {
+        Self { text, members }
     }
 
     /// Whether both are the very same bytes in memory, which is more than being equal and costs nothing to find out.
     #[cfg(feature = "legacy")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.0.as_ptr() == other.0.as_ptr() && self.0.len() == other.0.len()
+        self.text.as_ptr() == other.text.as_ptr() && self.text.len() == other.text.len()
     }
 
     /// The JSON text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("checked when the value was made")
+        std::str::from_utf8(&self.text).expect("checked when the value was made")
     }
 
     /// The JSON text as bytes.
     pub fn as_bytes(&self) -> &Bytes {
-        &self.0
+        &self.text
     }
 
     /// The JSON text as owned bytes.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.text
     }
 
     /// Reads the value into a type, borrowing from it where the type allows.
@@ -112,20 +124,35 @@ impl Json {
     ///
     /// [`Malformed`] if the value has another shape.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Malformed> {
-        Ok(serde_json::from_slice(&self.0)?)
+        Ok(serde_json::from_slice(&self.text)?)
     }
 
     /// The first member `key` of an object, found without a look at what follows it: for large results, of which clients
     /// take what they take.
     pub(crate) fn first(&self, key: &str) -> Option<Json> {
-        object::first(&self.0, key)
+        object::first(&self.text, key)
+    }
+
+    /// Whether an object has the member. Most results do not even hold its name, which is seen without parsing where nothing
+    /// was noted.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        let held = || memmem::find(&self.text, key.as_bytes()).is_some() && self.first(key).is_some();
+        self.members.has(key).unwrap_or_else(held)
     }
 
     /// The member `key` of an object; `None` if there is none, or if this is no object.
     pub fn member(&self, key: &str) -> Option<Json> {
-        object::get(&self.0, key).ok().flatten()
+        object::get(&self.text, key).ok().flatten()
     }
 }
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Json {}
 
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,7 +41,8 @@ impl Kind {
 /// Whether a result asks for more. Most do not even hold the words, which is seen without parsing.
 pub(super) fn is_input_required(result: &Json) -> bool {
     const WORDS: &str = "\"input_required\"";
-    memmem::find(result.as_bytes(), WORDS.as_bytes()).is_some()
+    result.has("resultType")
+        && memmem::find(result.as_bytes(), WORDS.as_bytes()).is_some()
         && result.member("resultType").is_some_and(|kind| kind.as_str() == WORDS)
 }
 

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 /// in the text as well.
 pub(in crate::edge) fn called(result: Json) -> Json {
     const KEY: &str = "structuredContent";
-    if memmem::find(result.as_bytes(), KEY.as_bytes()).is_none() {
+    if !result.has(KEY) {
         return result;
     }
     match result.first(KEY) {

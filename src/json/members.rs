@@ -1,0 +1,32 @@
+/// The members of a result that a gateway asks for: whether it is complete, and how long it holds (2026-07-28), and what
+/// that revision allows to be of another kind than before.
+const ASKED_FOR: [&str; 4] = ["resultType", "ttlMs", "cacheScope", "structuredContent"];
+
+/// Which of them an object has, noted by the pass that scanned it, so that nobody searches a large result again.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Members(u8);
+
+/// The bit that says that the others mean something.
+const NOTED: u8 = 1 << 7;
+
+impl Members {
+    /// Of an object that is being scanned.
+    pub(super) const fn none() -> Self {
+        Self(NOTED)
+    }
+
+    /// Takes note of a member.
+    pub(super) fn note(&mut self, key: &[u8]) {
+        self.0 |= bit(key).unwrap_or(0);
+    }
+
+    /// Whether there is such a member; `None` if that is not known.
+    pub(super) fn has(self, key: &str) -> Option<bool> {
+        let bit = bit(key.as_bytes())?;
+        (self.0 & NOTED != 0).then_some(self.0 & bit != 0)
+    }
+}
+
+fn bit(key: &[u8]) -> Option<u8> {
+    ASKED_FOR.iter().position(|known| known.as_bytes() == key).map(|at| 1 << at)
+}
