@@ -15,9 +15,10 @@ macro_rules! methods {
                 pub const $name: Method = Method(Cow::Borrowed($text));
             )*
 
-            fn known(text: &str) -> Option<Self> {
+            fn known(text: &[u8]) -> Option<Self> {
+                $(const $name: &[u8] = $text.as_bytes();)*
                 match text {
-                    $($text => Some(Self::$name),)*
+                    $($name => Some(Self::$name),)*
                     _ => None,
                 }
             }
@@ -60,12 +61,17 @@ impl Method {
     /// Takes a method name as it came.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
-        Self::known(&text).unwrap_or(Self(text))
+        Self::known(text.as_bytes()).unwrap_or(Self(text))
     }
 
     pub(crate) fn from_json(json: &Json) -> Result<Self, Malformed> {
+        // The usual name is told apart as it is written, without a look for what is escaped.
+        let quoted = json.as_bytes().strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        if let Some(known) = quoted.and_then(Self::known) {
+            return Ok(known);
+        }
         let text: Cow<'_, str> = json.read().map_err(|_| Malformed::shape("\"method\" must be a string"))?;
-        Ok(Self::known(&text).unwrap_or_else(|| Self(Cow::Owned(text.into_owned()))))
+        Ok(Self::known(text.as_bytes()).unwrap_or_else(|| Self(Cow::Owned(text.into_owned()))))
     }
 
     /// Whether messages of this method want no answer.

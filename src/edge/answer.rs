@@ -3,16 +3,13 @@ use super::{
     error::{Refusal, bare, retry_after},
     message::Message,
     running::Running,
+    stream::{Answering, WriteEvents},
     writer::Writer,
 };
-use crate::{BoxError, error::explain, reply::Event, sse};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use crate::{BoxError, error::explain, reply::Event};
+use futures_util::{Stream, StreamExt};
 use http::{HeaderValue, Response, StatusCode, header};
-use std::{
-    future::{Future, ready},
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 use tokio::time::timeout;
 
 /// How long a response's head waits for the first message, which decides its status and its type. Above the time most
@@ -49,19 +46,17 @@ where
             Ok(None) => return bare(StatusCode::ACCEPTED),
             Err(_) => None,
         };
-        let events = stream::iter(first).chain(events);
-        let messages = events.filter_map(move |event| ready(message(&writer, event)));
-        event_stream(messages.map(frame), keep_alive)
+        event_stream(Answering::new(first, events, writer), keep_alive)
     }
 }
 
-/// One event as the message it is to the client; `None` for a question, which is refused by being dropped.
-pub(super) fn message(writer: &Writer, event: Result<Event, BoxError>) -> Option<Bytes> {
+/// Appends one event as the message it is to the client; nothing for a question, which is refused by being dropped.
+pub(super) fn append(writer: &Writer, event: Result<Event, BoxError>, out: &mut Vec<u8>) {
     match event {
-        Ok(Event::Note(note)) => Some(writer.note(&note)),
-        Ok(Event::Ask(_)) => None,
-        Ok(Event::Done(outcome)) => Some(writer.done(outcome).1.into_bytes()),
-        Err(error) => Some(writer.problem(&writer.failed(&*error))),
+        Ok(Event::Note(note)) => writer.append_note(&note, out),
+        Ok(Event::Ask(_)) => {}
+        Ok(Event::Done(outcome)) => writer.done(outcome).1.append_to(out),
+        Err(error) => out.extend_from_slice(&writer.problem(&writer.failed(&*error))),
     }
 }
 
@@ -80,15 +75,8 @@ pub(super) fn json(status: StatusCode, message: impl Into<Message>) -> Response<
     response
 }
 
-pub(super) fn frame(message: Bytes) -> Bytes {
-    sse::encode(&sse::Event::new(message))
-}
-
-pub(super) fn event_stream<S>(frames: S, keep_alive: Duration) -> Response<Body>
-where
-    S: Stream<Item = Bytes> + Send + 'static,
-{
-    let mut response = Response::new(Body::frames(frames, keep_alive));
+pub(super) fn event_stream(events: impl WriteEvents + 'static, keep_alive: Duration) -> Response<Body> {
+    let mut response = Response::new(Body::events(events, keep_alive));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

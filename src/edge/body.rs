@@ -1,14 +1,13 @@
-use super::message::Message;
+use super::{message::Message, stream::WriteEvents};
 use crate::sse;
 use bytes::Bytes;
-use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 use std::{
     convert::Infallible,
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep};
@@ -29,14 +28,12 @@ impl Body {
         Bytes::new().into()
     }
 
-    /// A stream of whole frames, with a comment whenever none came for `keep_alive`.
-    pub(super) fn frames<S>(frames: S, keep_alive: Duration) -> Self
-    where
-        S: Stream<Item = Bytes> + Send + 'static,
-    {
+    /// A stream of events, with a comment whenever none came for `keep_alive`.
+    pub(super) fn events(events: impl WriteEvents + 'static, keep_alive: Duration) -> Self {
         Self(Kind::Stream(Box::new(Frames {
-            inner: Some(Box::pin(frames)),
+            events: Some(Box::pin(events)),
             keep_alive,
+            spoken: false,
             silence: Box::pin(sleep(keep_alive)),
         })))
     }
@@ -69,7 +66,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Full(message) => message.len() == 0,
-            Kind::Stream(frames) => frames.inner.is_none(),
+            Kind::Stream(frames) => frames.events.is_none(),
         }
     }
 
@@ -90,26 +87,48 @@ impl fmt::Debug for Body {
     }
 }
 
+/// What has been written of a frame when no further event is taken into it. An event that is larger is a frame of its own.
+const FULL: usize = 32 << 10;
+
 struct Frames {
-    // Dropped with its last frame, so that what it holds does not wait for the connection to notice.
-    inner: Option<Pin<Box<dyn Stream<Item = Bytes> + Send>>>,
+    // Dropped with its last event, so that what it holds does not wait for the connection to notice.
+    events: Option<Pin<Box<dyn WriteEvents>>>,
     keep_alive: Duration,
+    /// Whether anything was said since the silence was last looked at.
+    spoken: bool,
     silence: Pin<Box<Sleep>>,
 }
 
 impl Frames {
+    /// The events that are there, in one frame. None waits for another.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
-        let frame = match inner.as_mut().poll_next(cx) {
-            Poll::Ready(None) => {
-                self.inner = None;
-                return Poll::Ready(None);
+        let Some(events) = &mut self.events else { return Poll::Ready(None) };
+        let mut out = Vec::new();
+        let pending = loop {
+            match events.as_mut().poll_write(cx, &mut out) {
+                Poll::Ready(Some(())) if out.len() < FULL => {}
+                Poll::Ready(Some(())) => break false,
+                Poll::Ready(None) => {
+                    self.events = None;
+                    break false;
+                }
+                Poll::Pending => break true,
             }
-            Poll::Ready(frame) => frame,
-            Poll::Pending if self.silence.as_mut().poll(cx).is_ready() => Some(sse::KEEP_ALIVE),
-            Poll::Pending => return Poll::Pending,
         };
-        self.silence.as_mut().reset(Instant::now() + self.keep_alive);
-        Poll::Ready(frame)
+        if out.is_empty() && pending {
+            return self.poll_silence(cx);
+        }
+        self.spoken = true;
+        Poll::Ready((!out.is_empty()).then(|| out.into()))
+    }
+
+    /// A comment, when it is time for one.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if std::mem::take(&mut self.spoken) {
+            self.silence.as_mut().reset(Instant::now() + self.keep_alive);
+        }
+        ready!(self.silence.as_mut().poll(cx));
+        self.spoken = true;
+        Poll::Ready(Some(sse::KEEP_ALIVE))
     }
 }

@@ -42,12 +42,22 @@ impl Message {
         )
     }
 
+    /// Appends all of it.
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        out.reserve(self.len());
+        for piece in [&self.before[..], &self.payload, self.after] {
+            out.extend_from_slice(piece);
+        }
+    }
+
     /// All of it in one piece, which copies a large one.
     pub(super) fn into_bytes(self) -> Bytes {
         if self.payload.is_empty() && self.after.is_empty() {
             return self.before;
         }
-        [&self.before[..], &self.payload, self.after].concat().into()
+        let mut whole = Vec::with_capacity(self.len());
+        self.append_to(&mut whole);
+        whole.into()
     }
 }
 

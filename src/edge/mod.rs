@@ -112,6 +112,7 @@ mod running;
 mod service;
 #[cfg(feature = "stdio")]
 mod stdio;
+mod stream;
 mod writer;
 
 pub use self::{body::Body, layer::EdgeLayer, service::Edge};

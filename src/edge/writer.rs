@@ -54,10 +54,15 @@ impl Writer {
         Self { id, kind: Kind::Legacy(method.clone()) }
     }
 
+    #[cfg(feature = "legacy")]
     pub(super) fn note(&self, note: &Note) -> Bytes {
+        write::notification(&note.method, note.params.as_bytes())
+    }
+
+    pub(super) fn append_note(&self, note: &Note, out: &mut Vec<u8>) {
         match self.kind {
-            Kind::Listen => write::notification(&note.method, self.tag(&note.params).as_bytes()),
-            _ => write::notification(&note.method, note.params.as_bytes()),
+            Kind::Listen => write::append_notification(out, &note.method, self.tag(&note.params).as_bytes()),
+            _ => write::append_notification(out, &note.method, note.params.as_bytes()),
         }
     }
 

@@ -44,6 +44,7 @@ pub(crate) fn object_of(member: impl Strategy<Value = String>) -> impl Strategy<
 enum Step {
     Name(String),
     Uri(String),
+    Token(Value),
     Meta(Vec<(String, Option<Value>)>),
     Members(Vec<(String, Option<Value>)>),
 }
@@ -56,6 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         ".{0,5}".prop_map(Step::Name),
         ".{0,5}".prop_map(Step::Uri),
+        value().prop_map(Step::Token),
         edits().prop_map(Step::Meta),
         edits().prop_map(Step::Members),
     ]
@@ -86,6 +88,7 @@ fn stepped(params: &Params, step: &Step) -> Params {
     match step {
         Step::Name(name) => params.with_name(name),
         Step::Uri(uri) => params.with_uri(uri),
+        Step::Token(token) => params.with_told_token(&Json::from_value(token).unwrap()),
         Step::Meta(edits) => params.edit_meta(&as_edits(&written(edits))),
         Step::Members(edits) => params.edit(&as_edits(&written(edits))),
     }
@@ -96,6 +99,7 @@ fn oracle(value: &mut Value, step: &Step) {
     match step {
         Step::Name(name) => drop(object.insert("name".into(), name.as_str().into())),
         Step::Uri(uri) => drop(object.insert("uri".into(), uri.as_str().into())),
+        Step::Token(token) => drop(object.insert("progressToken".into(), token.clone())),
         Step::Members(edits) => apply(object, edits),
         Step::Meta(edits) => {
             let mut meta = object.get(META).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -129,6 +133,7 @@ proptest! {
             let anew = Params::parse(Json::parse(params.as_str().to_owned()).unwrap()).unwrap();
             prop_assert_eq!(params.name(), anew.name());
             prop_assert_eq!(params.uri(), anew.uri());
+            prop_assert_eq!(params.told_token().map(|token| token.to_string()), anew.told_token().map(|token| token.to_string()));
             prop_assert_eq!(params.progress_token().map(|token| token.to_string()), anew.progress_token().map(|token| token.to_string()));
         }
     }

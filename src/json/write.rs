@@ -15,9 +15,23 @@ pub fn request(id: &Id, method: &Method, params: &[u8]) -> Bytes {
 
 /// `{"jsonrpc":"2.0","method":…,"params":…}`
 pub fn notification(method: &Method, params: &[u8]) -> Bytes {
-    let mut out = open(method.as_str().len() + params.len());
-    method_and_params(&mut out, method, params);
+    let mut out = Vec::new();
+    append_notification(&mut out, method, params);
     out.into()
+}
+
+/// As [`notification`], behind what `out` holds.
+pub(crate) fn append_notification(out: &mut Vec<u8>, method: &Method, params: &[u8]) {
+    // All there is beside the two: a message of its own fills its memory, unless the method holds what is escaped.
+    const AROUND: usize = r#"{"jsonrpc":"2.0","method":"","params":}"#.len();
+    let length = AROUND + method.as_str().len() + params.len();
+    if out.is_empty() {
+        out.reserve_exact(length)
+    } else {
+        out.reserve(length)
+    }
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\"");
+    method_and_params(out, method, params);
 }
 
 /// `{"jsonrpc":"2.0","id":…,"result":…}`

@@ -114,6 +114,29 @@ struct Pending {
     size: usize,
 }
 
+/// What a line says.
+#[derive(Clone, Copy)]
+enum Field {
+    Data,
+    Event,
+    Id,
+    Retry,
+    /// An empty name is a comment, any other one is unknown.
+    None,
+}
+
+impl Field {
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"data" => Field::Data,
+            b"event" => Field::Event,
+            b"id" => Field::Id,
+            b"retry" => Field::Retry,
+            _ => Field::None,
+        }
+    }
+}
+
 /// One line shares the memory of its chunk; only several are copied together.
 #[derive(Debug)]
 enum Data {
@@ -124,29 +147,26 @@ enum Data {
 impl Pending {
     fn take_line(&mut self, mut line: Bytes) {
         let colon = memchr::memchr(b':', &line).unwrap_or(line.len());
-        let name = line.split_to(colon);
+        let field = Field::named(&line[..colon]);
         // The colon, and one space after it, belong to neither name nor value.
-        line.advance(line.len().min(1));
-        if line.first() == Some(&b' ') {
-            line.advance(1);
-        }
-        match &name[..] {
-            b"data" => {
+        let space = usize::from(line.get(colon + 1) == Some(&b' '));
+        line.advance((colon + 1 + space).min(line.len()));
+        match field {
+            Field::Data => {
                 self.size += line.len() + usize::from(self.data.is_some());
                 self.add_data(line);
             }
-            b"event" => {
+            Field::Event => {
                 self.size += line.len();
                 self.kind = Some(kind(&line));
             }
-            b"id" if memchr::memchr(0, &line).is_none() => {
+            Field::Id if memchr::memchr(0, &line).is_none() => {
                 self.size += line.len();
                 self.id = Some(String::from_utf8_lossy(&line).into());
             }
-            b"retry" if !line.is_empty() && line.iter().all(u8::is_ascii_digit) => {
+            Field::Retry if !line.is_empty() && line.iter().all(u8::is_ascii_digit) => {
                 self.retry = std::str::from_utf8(&line).ok().and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
             }
-            // An empty name is a comment, any other one is unknown.
             _ => {}
         }
     }

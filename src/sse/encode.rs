@@ -20,15 +20,31 @@ pub fn encode(event: &Event) -> Bytes {
     if let Some(retry) = event.retry {
         field(&mut out, "retry", retry.as_millis().to_string().as_bytes());
     }
-    let mut rest = &event.data[..];
+    append(&mut out, |out| out.extend_from_slice(&event.data));
+    out.into()
+}
+
+/// Appends the rest of an event: the data that `write` appends, and the blank line.
+pub(crate) fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b"data: ");
+    let start = out.len();
+    write(out);
+    if memchr::memchr2(b'\n', b'\r', &out[start..]).is_some() {
+        let text = out.split_off(start);
+        lines(out, &text);
+    }
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Appends data with line breaks in it.
+fn lines(out: &mut Vec<u8>, mut rest: &[u8]) {
     while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
-        field(&mut out, "data", &rest[..end]);
+        out.extend_from_slice(&rest[..end]);
+        out.extend_from_slice(b"\ndata: ");
         let width = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
         rest = &rest[end + width..];
     }
-    field(&mut out, "data", rest);
-    out.push(b'\n');
-    out.into()
+    out.extend_from_slice(rest);
 }
 
 fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {

@@ -18,6 +18,7 @@ mod decode;
 mod encode;
 mod event;
 
+pub(crate) use self::encode::append;
 pub use self::{
     decode::Decoder,
     encode::{KEEP_ALIVE, encode},

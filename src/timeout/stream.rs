@@ -15,6 +15,9 @@ pin_project! {
     #[derive(Debug)]
     pub(super) struct TimeoutStream {
         events: Events,
+        // Whether an event came since the clock was last looked at. The silence begins when there is nothing more to read,
+        // so events that came together cost one look.
+        heard: bool,
         #[pin]
         watch: Watch,
     }
@@ -22,7 +25,7 @@ pin_project! {
 
 impl TimeoutStream {
     pub(super) fn new(events: Events, terms: Terms) -> Self {
-        Self { events, watch: Watch::new(terms) }
+        Self { events, heard: false, watch: Watch::new(terms) }
     }
 }
 
@@ -33,13 +36,18 @@ impl Stream for TimeoutStream {
         let mut this = self.project();
         match Pin::new(this.events).poll_next(cx) {
             Poll::Ready(mut event) => {
-                this.watch.as_mut().heard();
+                *this.heard = true;
                 if let Some(Ok(Event::Ask(ask))) = &mut event {
                     ask.hold(this.watch.asked());
                 }
                 Poll::Ready(event)
             }
-            Poll::Pending => this.watch.poll_over(cx).map(|error| Some(Err(error))),
+            Poll::Pending => {
+                if std::mem::take(this.heard) {
+                    this.watch.as_mut().heard();
+                }
+                this.watch.poll_over(cx).map(|error| Some(Err(error)))
+            }
         }
     }
 }

@@ -1,21 +1,23 @@
 use super::session::{Entry, lock};
-use crate::sse;
+use crate::edge::stream::{WriteEvents, event, room};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::Stream;
 use std::{
     collections::VecDeque,
+    future::poll_fn,
+    mem,
     pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 use tokio::runtime::Handle;
 
-/// How long a client waits before it comes again: long enough not to hammer a gateway that just broke.
-const RETRY: Duration = Duration::from_secs(1);
+/// The rest of the first event: how many milliseconds a client waits before it comes again, long enough not to hammer a
+/// gateway that just broke.
+const PRIME: &[u8] = b"retry: 1000\ndata: \n\n";
 
 /// The messages of one event stream, from wherever they come.
 pub(super) type Source = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
@@ -52,10 +54,20 @@ impl Line {
         self.over.load(Ordering::Acquire)
     }
 
-    /// The id of the event with the message at `place`: which stream, and where in it.
-    fn id(&self, place: u64) -> String {
-        let kind = if self.outlives { CALL } else { LISTEN };
-        format!("{kind}{:x}-{place:x}", self.number)
+    /// Appends the event with the message at `place`, whose id says which stream, and where in it.
+    fn write(&self, out: &mut Vec<u8>, place: u64, message: &[u8]) {
+        self.write_id(out, place);
+        event(out, |out| out.extend_from_slice(message));
+    }
+
+    fn write_id(&self, out: &mut Vec<u8>, place: u64) {
+        room(out);
+        out.extend_from_slice(b"id: ");
+        out.push(if self.outlives { CALL } else { LISTEN } as u8);
+        hex(out, self.number);
+        out.push(b'-');
+        hex(out, place);
+        out.push(b'\n');
     }
 
     /// Makes a reader of it, from a source where it has none; `None` where it has none and is given none.
@@ -74,8 +86,14 @@ impl Line {
             (old, replay, state.turn)
         };
         drop(old);
-        Reader { entry: entry.clone(), line: self.clone(), turn, replay, drains: false }
+        Reader { entry: entry.clone(), line: self.clone(), turn, replay, primes: false, drains: false }
     }
+}
+
+/// Appends a number as [`Place::parse`] reads it.
+fn hex(out: &mut Vec<u8>, number: u64) {
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    out.extend((0..digits).rev().map(|digit| b"0123456789abcdef"[(number >> (4 * digit)) as usize & 0xf]));
 }
 
 const CALL: char = 'c';
@@ -101,18 +119,15 @@ impl Place {
 
 impl Entry {
     /// A stream of answers: all of it reaches the client, over this response or over later ones.
-    pub(super) fn say(self: &Arc<Self>, source: Source) -> impl Stream<Item = Bytes> + Send + use<> {
+    pub(super) fn say(self: &Arc<Self>, source: Source) -> Reader {
         let line = self.history().add(|number| Line::new(number, true));
-        let prime = self.is_primed().then(|| sse::encode(&sse::Event::default().with_id(line.id(0)).with_retry(RETRY)));
-        stream::iter(prime).chain(line.read(self, Some(source), None))
+        let mut reader = line.read(self, Some(source), None);
+        reader.primes = self.is_primed();
+        reader
     }
 
     /// The stream of what is told outside of calls, continued where the client has had one before.
-    pub(super) fn tell(
-        self: &Arc<Self>,
-        source: Source,
-        from: Option<&Place>,
-    ) -> impl Stream<Item = Bytes> + Send + use<> {
+    pub(super) fn tell(self: &Arc<Self>, source: Source, from: Option<&Place>) -> Reader {
         let before = from.and_then(|from| Some((self.history().line(from.line)?, from.place)));
         let before = before.filter(|(line, _)| !line.outlives);
         let after = before.as_ref().map(|(_, place)| *place);
@@ -134,11 +149,13 @@ pub(super) struct Reader {
     line: Arc<Line>,
     turn: u64,
     replay: VecDeque<(u64, Bytes)>,
+    /// An event without a message comes first, so that the client knows an id from the start.
+    primes: bool,
     drains: bool,
 }
 
 impl Reader {
-    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<(u64, Bytes)>> {
+    fn poll_source(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Option<()>> {
         let over;
         {
             let mut state = lock(&self.line.state);
@@ -153,8 +170,9 @@ impl Reader {
                 }
                 Poll::Ready(Some(message)) => {
                     state.said += 1;
-                    self.entry.history().record(self.line.number, state.said, message.clone());
-                    return Poll::Ready(Some((state.said, message)));
+                    self.line.write(out, state.said, &message);
+                    self.entry.history().record(self.line.number, state.said, message);
+                    return Poll::Ready(Some(()));
                 }
                 Poll::Ready(None) => over = state.source.take(),
             }
@@ -166,18 +184,30 @@ impl Reader {
         }
         Poll::Ready(None)
     }
+
+    /// Reads on for a client that may come back; its messages wait in the history.
+    async fn drain(mut self) {
+        let mut unread = Vec::new();
+        while poll_fn(|cx| self.poll_source(cx, &mut unread)).await.is_some() {
+            unread.clear();
+        }
+    }
 }
 
-impl Stream for Reader {
-    type Item = Bytes;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let next = match self.replay.pop_front() {
-            Some(replayed) => Poll::Ready(Some(replayed)),
-            None => self.poll_source(cx),
-        };
-        let frame = |(place, message)| sse::encode(&sse::Event::new(message).with_id(self.line.id(place)));
-        next.map(|next| next.map(frame))
+impl WriteEvents for Reader {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Option<()>> {
+        if mem::take(&mut self.primes) {
+            self.line.write_id(out, 0);
+            out.extend_from_slice(PRIME);
+            return Poll::Ready(Some(()));
+        }
+        match self.replay.pop_front() {
+            Some((place, message)) => {
+                self.line.write(out, place, &message);
+                Poll::Ready(Some(()))
+            }
+            None => self.poll_source(cx, out),
+        }
     }
 }
 
@@ -198,9 +228,8 @@ impl Drop for Reader {
             && let Ok(runtime) = Handle::try_current()
         {
             let (entry, line) = (self.entry.clone(), self.line.clone());
-            let mut reader = Self { entry, line, turn: self.turn, replay: VecDeque::new(), drains: true };
-            // Read on for a client that may come back; its messages wait in the history.
-            runtime.spawn(async move { while reader.next().await.is_some() {} });
+            let reader = Self { entry, line, turn: self.turn, replay: VecDeque::new(), primes: false, drains: true };
+            runtime.spawn(reader.drain());
         }
     }
 }

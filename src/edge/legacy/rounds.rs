@@ -12,8 +12,17 @@ use crate::{
     },
     reply::{Answer, Ask, Event, Outcome},
 };
-use futures_util::{StreamExt, future::join_all, stream};
-use std::{collections::VecDeque, time::Duration};
+use futures_util::{
+    Stream, StreamExt,
+    future::{BoxFuture, join_all},
+};
+use std::{
+    collections::VecDeque,
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 use tokio::time::{sleep, timeout};
 
 /// The most times one call is made again: more than any dialogue with a person has, and the end of a server that is
@@ -34,8 +43,7 @@ pub(super) fn rounds<S: Inner>(inner: &S, call: Call) -> Events {
     if ![Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ].contains(&call.method) {
         return Box::pin(running);
     }
-    let rounds = Rounds { inner: inner.clone(), call, step: Step::Calling(running), made: 0 };
-    Box::pin(stream::unfold(rounds, |mut rounds| async { rounds.next().await.map(|event| (event, rounds)) }))
+    Box::pin(Rounds { inner: inner.clone(), call, step: Step::Calling(running), made: 0 })
 }
 
 struct Rounds<S> {
@@ -49,6 +57,7 @@ struct Rounds<S> {
 enum Step {
     Calling(Running),
     Asking(VecDeque<Ask>, Pending),
+    Waiting(BoxFuture<'static, Result<Edits, Ended>>),
     Over,
 }
 
@@ -56,38 +65,59 @@ enum Step {
 struct Pending {
     answers: Vec<(String, Kind, Answer)>,
     state: Option<Json>,
+    /// How many rounds there were.
+    made: u32,
 }
 
-impl<S: Inner> Rounds<S> {
-    async fn next(&mut self) -> Option<Result<Event, BoxError>> {
+/// Nothing of it is pinned in its place.
+impl<S> Unpin for Rounds<S> {}
+
+/// What the next round says that the first did not: the answers, and the state.
+type Edits = (Vec<u8>, Option<Json>);
+
+/// How the call ends in place of another round.
+type Ended = Result<Outcome, BoxError>;
+
+impl<S: Inner> Stream for Rounds<S> {
+    type Item = Result<Event, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
         loop {
-            match std::mem::replace(&mut self.step, Step::Over) {
-                Step::Over => return None,
-                Step::Calling(mut running) => match running.next().await {
+            match &mut this.step {
+                Step::Over => return Poll::Ready(None),
+                Step::Calling(running) => match ready!(running.poll_next_unpin(cx)) {
                     Some(Ok(Event::Done(Outcome::Result(result)))) if is_input_required(&result) => {
-                        match self.ask(&result) {
-                            Ok(step) => self.step = step,
-                            Err(problem) => return Some(Err(problem.into())),
+                        match this.ask(&result) {
+                            Ok(step) => this.step = step,
+                            Err(problem) => return this.end(Err(problem.into())),
                         }
                     }
-                    Some(Ok(event @ (Event::Note(_) | Event::Ask(_)))) => {
-                        self.step = Step::Calling(running);
-                        return Some(Ok(event));
-                    }
-                    last => return last,
+                    Some(Ok(event @ (Event::Note(_) | Event::Ask(_)))) => return Poll::Ready(Some(Ok(event))),
+                    Some(last) => return this.end(last),
+                    None => this.step = Step::Over,
                 },
-                Step::Asking(mut asks, pending) => match asks.pop_front() {
-                    Some(ask) => {
-                        self.step = Step::Asking(asks, pending);
-                        return Some(Ok(Event::Ask(ask)));
+                Step::Asking(asks, _) if !asks.is_empty() => {
+                    return Poll::Ready(asks.pop_front().map(Event::Ask).map(Ok));
+                }
+                Step::Asking(..) => {
+                    if let Step::Asking(_, pending) = mem::replace(&mut this.step, Step::Over) {
+                        this.step = Step::Waiting(Box::pin(answered(pending)));
                     }
-                    None => match self.answered(pending).await {
-                        Ok(call) => self.step = Step::Calling(Running::start(&self.inner, call)),
-                        Err(end) => return Some(end.map(Event::Done)),
-                    },
+                }
+                Step::Waiting(answered) => match ready!(answered.as_mut().poll(cx)) {
+                    Ok(edits) => this.step = Step::Calling(Running::start(&this.inner, this.again(edits))),
+                    Err(end) => return this.end(end.map(Event::Done)),
                 },
             }
         }
+    }
+}
+
+impl<S: Inner> Rounds<S> {
+    fn end(&mut self, last: Result<Event, BoxError>) -> Poll<Option<Result<Event, BoxError>>> {
+        self.step = Step::Over;
+        Poll::Ready(Some(last))
     }
 
     fn ask(&mut self, result: &Json) -> Result<Step, Problem> {
@@ -102,42 +132,47 @@ impl<S: Inner> Rounds<S> {
             asks.push_back(ask);
             answers.push((key, kind, answer));
         }
-        Ok(Step::Asking(asks, Pending { answers, state: inquiry.state }))
+        Ok(Step::Asking(asks, Pending { answers, state: inquiry.state, made: self.made }))
     }
 
-    /// The call of the next round, or how the call ends.
-    async fn answered(&mut self, pending: Pending) -> Result<Call, Result<Outcome, BoxError>> {
-        if pending.answers.is_empty() {
-            let doubled = PAUSE * 2u32.pow(self.made.saturating_sub(1).min(MAX_ROUNDS));
-            sleep(doubled.min(LONGEST_PAUSE)).await;
-        }
-        let answers = pending.answers.into_iter().map(|(key, kind, answer)| async move { (key, kind, answer.await) });
-        let Ok(answers) = timeout(ASK_TIMEOUT, join_all(answers)).await else {
-            return Err(Err(Problem::new(504, "timeout", "the client did not answer in time").into()));
-        };
-        let mut responses = b"{".to_vec();
-        for (key, kind, answer) in answers {
-            let response = match (answer, kind) {
-                (Some(Ok(response)), _) => response,
-                (Some(Err(_)), Kind::Elicit) => Json::from_static(r#"{"action":"cancel"}"#),
-                (Some(Err(error)), _) => return Err(Ok(Outcome::Error(error))),
-                (None, _) => {
-                    return Err(Err(Problem::new(503, "overloaded", "the client cannot be asked").into()));
-                }
-            };
-            push_member(&mut responses, &key, response.as_bytes());
-        }
-        responses.push(b'}');
+    /// The call of the next round.
+    fn again(&self, (responses, state): Edits) -> Call {
         let responses = match &responses[..] {
             b"{}" => Edit::Remove("inputResponses"),
             all => Edit::Set("inputResponses", all),
         };
-        let state = match &pending.state {
+        let state = match &state {
             Some(state) => Edit::Set("requestState", state.as_bytes()),
             None => Edit::Remove("requestState"),
         };
         let mut call = self.call.clone();
         call.params = call.params.edit(&[responses, state]);
-        Ok(call)
+        call
     }
+}
+
+/// Waits for the answers of one round.
+async fn answered(pending: Pending) -> Result<Edits, Ended> {
+    if pending.answers.is_empty() {
+        let doubled = PAUSE * 2u32.pow(pending.made.saturating_sub(1).min(MAX_ROUNDS));
+        sleep(doubled.min(LONGEST_PAUSE)).await;
+    }
+    let answers = pending.answers.into_iter().map(|(key, kind, answer)| async move { (key, kind, answer.await) });
+    let Ok(answers) = timeout(ASK_TIMEOUT, join_all(answers)).await else {
+        return Err(Err(Problem::new(504, "timeout", "the client did not answer in time").into()));
+    };
+    let mut responses = b"{".to_vec();
+    for (key, kind, answer) in answers {
+        let response = match (answer, kind) {
+            (Some(Ok(response)), _) => response,
+            (Some(Err(_)), Kind::Elicit) => Json::from_static(r#"{"action":"cancel"}"#),
+            (Some(Err(error)), _) => return Err(Ok(Outcome::Error(error))),
+            (None, _) => {
+                return Err(Err(Problem::new(503, "overloaded", "the client cannot be asked").into()));
+            }
+        };
+        push_member(&mut responses, &key, response.as_bytes());
+    }
+    responses.push(b'}');
+    Ok((responses, pending.state))
 }

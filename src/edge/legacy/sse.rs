@@ -13,12 +13,13 @@ use crate::{
     auth::Principal,
     edge::{
         Body,
-        answer::{deliver, event_stream, frame},
+        answer::{deliver, event_stream},
         error::{Refusal, bare},
         incoming::{Incoming, accepts, not_acceptable},
         layer::Settings,
         legacy::Legacy,
         running::Inner,
+        stream::{WriteEvents, event},
         writer::Writer,
     },
     error::Problem,
@@ -28,9 +29,14 @@ use crate::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Extensions, Response, StatusCode, Uri, request::Parts};
-use std::sync::Arc;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Messages that wait for one client to read them. A client that does not read stops its own calls, each of which
 /// waits here with one message more.
@@ -77,15 +83,11 @@ impl Legacy {
             Principal::mark_in(&parts.extensions),
             sender,
         )))?;
-        let open = Open { entry, queue, sessions: self.sessions.clone() };
         let path = self.settings.messages_path.as_deref().map_or_else(|| messages_path(parts.uri.path()), String::from);
-        let endpoint = format!("{path}?{PARAMETER}{}", open.entry.id());
-        let first = sse::encode(&sse::Event::new(endpoint).with_event("endpoint"));
-        let messages = stream::unfold(open, |mut open| async {
-            let message = open.next().await?;
-            Some((frame(message), open))
-        });
-        Ok(event_stream(stream::iter([first]).chain(messages), self.settings.keep_alive))
+        let endpoint = format!("{path}?{PARAMETER}{}", entry.id());
+        let over = Box::pin(entry.ended().clone().cancelled_owned());
+        let open = Open { endpoint: Some(endpoint), over, entry, queue, sessions: self.sessions.clone() };
+        Ok(event_stream(open, self.settings.keep_alive))
     }
 
     /// What such a client posts: taken with 202, answered on its stream.
@@ -119,18 +121,25 @@ impl Legacy {
 
 /// The reading end of a session; the session goes with it.
 struct Open {
+    /// Where to post to, until that has been said.
+    endpoint: Option<String>,
+    over: Pin<Box<WaitForCancellationFutureOwned>>,
     entry: Arc<Entry>,
     queue: mpsc::Receiver<Bytes>,
     sessions: Arc<Sessions>,
 }
 
-impl Open {
-    async fn next(&mut self) -> Option<Bytes> {
-        tokio::select! {
-            biased;
-            () = self.entry.ended().cancelled() => None,
-            message = self.queue.recv() => message,
+impl WriteEvents for Open {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Option<()>> {
+        if let Some(endpoint) = self.endpoint.take() {
+            out.extend_from_slice(&sse::encode(&sse::Event::new(endpoint).with_event("endpoint")));
+            return Poll::Ready(Some(()));
         }
+        if self.over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        let message = ready!(self.queue.poll_recv(cx));
+        Poll::Ready(message.map(|message| event(out, |out| out.extend_from_slice(&message))))
     }
 }
 

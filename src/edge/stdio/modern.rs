@@ -1,7 +1,7 @@
 use crate::{
     Call, Method,
     edge::{
-        answer::message,
+        answer::append,
         error::Refusal,
         modern::{check_body, missing, supported},
         running::{Inner, Running},
@@ -63,8 +63,10 @@ impl<S: Inner> Modern<S> {
                         () = over.cancelled(), if listens => Ok(Event::Done(Outcome::Result(Json::from_static("{}")))),
                     };
                     let done = matches!(event, Ok(Event::Done(_)));
-                    if let Some(message) = message(&writer, event) {
-                        queue.send(message).await.ok()?;
+                    let mut message = Vec::new();
+                    append(&writer, event, &mut message);
+                    if !message.is_empty() {
+                        queue.send(message.into()).await.ok()?;
                     }
                     // Over pipes the end of a subscription is said in both ways that the revision knows.
                     if done && listens {

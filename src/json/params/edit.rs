@@ -129,16 +129,28 @@ impl Params {
         Self { raw: splice.finish(&mut places), places }
     }
 
+    /// The parameters of a note of progress with another token.
+    pub(crate) fn with_told_token(&self, token: &Json) -> Self {
+        self.with_value(|places| &mut places.told, meta::PROGRESS_TOKEN, token.as_bytes())
+    }
+
     fn with_string(&self, place: fn(&mut Places) -> &mut Member, key: &str, text: &str) -> Self {
         let mut value = Vec::with_capacity(text.len() + 2);
         write::string(&mut value, text);
+        self.with_value(place, key, &value)
+    }
+
+    fn with_value(&self, place: fn(&mut Places) -> &mut Member, key: &str, value: &[u8]) -> Self {
         let mut places = self.places;
         let member = *place(&mut places);
         if !member.value.is_some() {
-            return self.edit(&[Edit::Set(key, &value)]);
+            return self.edit(&[Edit::Set(key, value)]);
+        }
+        if self.raw[member.value.start as usize..member.value.end as usize] == *value {
+            return self.clone();
         }
         let mut splice = Splice::new(&self.raw, value.len());
-        let set = splice.set(member, &value);
+        let set = splice.set(member, value);
         let raw = splice.finish(&mut places);
         *place(&mut places) = set;
         Self { raw, places }

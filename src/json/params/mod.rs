@@ -103,6 +103,11 @@ impl Params {
         self.meta_member(meta::PROGRESS_TOKEN)
     }
 
+    /// The token that a note of progress names.
+    pub(crate) fn told_token(&self) -> Option<Json> {
+        self.value(self.places.told)
+    }
+
     /// Whether they bring answers, or the state of an earlier call.
     pub(crate) fn is_retry(&self) -> bool {
         self.places.is_retry

@@ -45,6 +45,8 @@ pub(super) struct Places {
     pub(super) name: Member,
     pub(super) uri: Member,
     pub(super) meta: Member,
+    /// `progressToken` itself, as in the note of a progress; that of a request is in its `_meta`.
+    pub(super) told: Member,
     /// Whether answers or the state of an earlier call are brought along.
     pub(super) is_retry: bool,
     pub(super) known: [Member; KNOWN.len()],
@@ -68,6 +70,7 @@ impl Places {
                 b"name" => places.name = member,
                 b"uri" => places.uri = member,
                 b"_meta" => places.meta = member,
+                b"progressToken" => places.told = member,
                 b"requestState" | b"inputResponses" => places.is_retry = true,
                 _ => {}
             }
@@ -109,7 +112,7 @@ impl Places {
 
     /// All places, to move them.
     pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        [&mut self.name, &mut self.uri, &mut self.meta].into_iter().chain(&mut self.known)
+        [&mut self.name, &mut self.uri, &mut self.meta, &mut self.told].into_iter().chain(&mut self.known)
     }
 }
 

@@ -90,7 +90,8 @@ impl Body {
         }
     }
 
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
+    /// As [`piece`](Self::piece).
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
         loop {
             let Some(source) = &mut self.source else { return Poll::Ready(Ok(None)) };
             let piece = self.framing.take(&mut source.connection).map_err(|NotHttp(why)| Protocol(why.into()))?;

@@ -26,8 +26,8 @@ pub(super) fn next(state: &mut State, buffer: &mut BytesMut) -> Result<Option<By
     loop {
         match *state {
             State::Size => {
-                let Some(line) = line(buffer, MAX_LINE)? else { return Ok(None) };
-                *state = match size(&line)? {
+                let Some(size) = line(buffer, MAX_LINE, size)? else { return Ok(None) };
+                *state = match size? {
                     0 => State::Trailers(0),
                     size => State::Data(size),
                 };
@@ -43,32 +43,31 @@ pub(super) fn next(state: &mut State, buffer: &mut BytesMut) -> Result<Option<By
                 };
                 return Ok(Some(data));
             }
-            State::Break => match line(buffer, 0)? {
+            State::Break => match line(buffer, 0, |_| ())? {
                 Some(_) => *state = State::Size,
                 None => return Ok(None),
             },
             State::Trailers(read) => {
-                let Some(line) = line(buffer, MAX_TRAILERS - read)? else { return Ok(None) };
-                *state = if line.is_empty() { State::End } else { State::Trailers(read + line.len()) };
+                let Some(length) = line(buffer, MAX_TRAILERS - read, <[u8]>::len)? else { return Ok(None) };
+                *state = if length == 0 { State::End } else { State::Trailers(read + length) };
             }
             State::End => return Ok(None),
         }
     }
 }
 
-/// A line of at most `limit` bytes, without its end.
-fn line(buffer: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, NotHttp> {
+/// What `read` makes of a line of at most `limit` bytes, without its end; it is taken off.
+fn line<T>(buffer: &mut BytesMut, limit: usize, read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, NotHttp> {
     let looked = buffer.len().min(limit + 2);
     let Some(end) = memchr::memchr(b'\n', &buffer[..looked]) else {
         return if looked == limit + 2 { Err(NotHttp("a chunk without an end")) } else { Ok(None) };
     };
-    let mut line = buffer.split_to(end);
-    buffer.advance(1);
-    if line.last() != Some(&b'\r') {
+    let Some(line) = buffer[..end].strip_suffix(b"\r") else {
         return Err(NotHttp("a line break of one byte in a chunked answer"));
-    }
-    line.truncate(end - 1);
-    Ok(Some(line))
+    };
+    let read = read(line);
+    buffer.advance(end + 1);
+    Ok(Some(read))
 }
 
 fn size(line: &[u8]) -> Result<u64, NotHttp> {

@@ -4,6 +4,10 @@ use crate::{
     sse::{Decoder, Event},
 };
 use bytes::Bytes;
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+};
 
 /// The events of a response body.
 #[derive(Debug)]
@@ -19,21 +23,26 @@ impl Events {
         Self { body, decoder: Decoder::new(limit), chunk: Bytes::new() }
     }
 
-    /// The next event, `None` at the end of the stream. Nothing is lost if the future is dropped.
+    /// The next event, `None` at the end of the stream.
     ///
     /// # Errors
     ///
     /// [`Closed`](crate::upstream::error::Closed) if the stream is cut, [`TooLarge`](crate::upstream::error::TooLarge) if an event passes the limit.
-    pub(crate) async fn next(&mut self) -> Result<Option<Event>, BoxError> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, BoxError>> {
         loop {
             if let Some(event) = self.decoder.decode(&mut self.chunk)? {
-                return Ok(Some(event));
+                return Poll::Ready(Ok(Some(event)));
             }
-            match self.body.piece().await? {
+            match ready!(self.body.poll_piece(cx))? {
                 Some(piece) => self.chunk = piece,
-                None => return Ok(None),
+                None => return Poll::Ready(Ok(None)),
             }
         }
+    }
+
+    /// As [`poll_next`](Self::poll_next). Nothing is lost if the future is dropped.
+    pub(crate) async fn next(&mut self) -> Result<Option<Event>, BoxError> {
+        poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// Nothing more is wanted, and what is still to come is the end of the stream.

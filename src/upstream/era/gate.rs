@@ -7,8 +7,7 @@ use super::{
 use crate::{
     BoxError, Call, Method, Reply,
     error::Problem,
-    json::{Json, object::Edit},
-    meta,
+    json::Json,
     reply::{Ask, Event, Note, Outcome},
 };
 use futures_util::Stream;
@@ -182,7 +181,7 @@ impl Gate {
         }
         if note.method == Method::PROGRESS && self.resumed {
             let token = self.call.params.progress_token()?;
-            let params = note.params.edit(&[Edit::Set(meta::PROGRESS_TOKEN, token.as_bytes())]);
+            let params = note.params.with_told_token(&token);
             return Some(Note::new(note.method, params));
         }
         Some(note)

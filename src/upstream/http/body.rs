@@ -9,7 +9,13 @@ use crate::{
 use bytes::Bytes;
 use http::HeaderValue;
 use memchr::memmem;
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 /// The messages of a response, in either of the two forms a server may choose.
 #[derive(Debug)]
@@ -63,17 +69,23 @@ impl Messages {
 
     /// The next message, `None` at the end. Nothing is lost if the future is dropped.
     pub(super) async fn next(&mut self) -> Result<Option<Message>, BoxError> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`next`](Self::next).
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, BoxError>> {
         loop {
             if let Some(message) = self.more.pop_front() {
-                return Ok(Some(message));
+                return Poll::Ready(Ok(Some(message)));
             }
             let text = match &mut self.source {
-                Source::Documents(documents) => match documents.next().await? {
+                // Its future loses nothing when it is dropped, so it need not be kept.
+                Source::Documents(documents) => match ready!(pin!(documents.next()).poll(cx))? {
                     Some(text) => text,
-                    None => return Ok(None),
+                    None => return Poll::Ready(Ok(None)),
                 },
                 Source::Events(events) => {
-                    let Some(event) = events.next().await? else { return Ok(None) };
+                    let Some(event) = ready!(events.poll_next(cx))? else { return Poll::Ready(Ok(None)) };
                     self.retry = event.retry.or(self.retry);
                     let is_message = event.is_message();
                     if let Some(id) = event.id {
@@ -88,7 +100,7 @@ impl Messages {
                 }
             };
             match Message::parse(text.clone()) {
-                Ok(message) => return Ok(Some(message)),
+                Ok(message) => return Poll::Ready(Ok(Some(message))),
                 Err(fault) => self.more = several(&text).map_err(|_| broken(&fault))?,
             }
         }

@@ -1,6 +1,6 @@
-use super::{Endpoint, body::Messages, cancel::Cancel, question::Questions};
+use super::{Endpoint, body::Messages, cancel::Cancel, question::Questions, reading::Reading};
 use crate::{
-    BoxError, Method, Reply,
+    BoxError, Method,
     error::find,
     json::{Id, Json, Message, Params, object::Edit},
     meta,
@@ -10,11 +10,11 @@ use crate::{
         hop::Hop,
     },
 };
-use futures_util::{StreamExt, stream};
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use std::{
-    future::{self, Future},
     sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -26,7 +26,6 @@ const RESUME_AFTER: Duration = Duration::from_secs(1);
 const LONGEST_RESUME: Duration = Duration::from_secs(30);
 
 /// One request and the messages that answer it.
-#[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) hop: Arc<Hop>,
@@ -42,48 +41,39 @@ pub(super) struct Exchange {
     pub(super) messages: Messages,
     /// Resumptions since the last event.
     pub(super) resumes: u32,
+    /// A resumption that is under way.
+    pub(super) resuming: Option<BoxFuture<'static, Result<(Messages, u32), BoxError>>>,
 }
 
-impl Exchange {
-    /// Waits for the first message and makes a reply that begins with it.
-    #[expect(clippy::manual_async_fn, reason = "its future would hold a parameter twice that it changes")]
-    pub(super) fn reply(mut self) -> impl Future<Output = Result<Reply, BoxError>> {
-        async move {
-            let first = match self.next().await? {
-                Event::Done(outcome) => return Ok(Reply::single(outcome)),
-                note => note,
-            };
-            let rest = stream::unfold(self, |mut exchange| async move { Some((exchange.next().await, exchange)) });
-            Ok(Reply::stream(stream::once(future::ready(Ok(first))).chain(rest)))
-        }
-    }
-
-    async fn next(&mut self) -> Result<Event, BoxError> {
+impl Reading for Exchange {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, BoxError>> {
         loop {
-            let message = tokio::select! {
-                biased;
-                // Answers go out while the server is silent, which it is until it has them.
-                never = self.questions.answering() => match never {},
-                message = self.messages.next() => message,
-            };
-            match message {
+            // Answers go out while the server is silent, which it is until it has them.
+            self.questions.poll_answers(cx);
+            if let Some(resuming) = &mut self.resuming {
+                (self.messages, self.resumes) = ready!(resuming.as_mut().poll(cx))?;
+                self.resuming = None;
+            }
+            match ready!(self.messages.poll_next(cx)) {
                 Ok(Some(message)) => {
                     self.resumes = 0;
                     if let Some(event) = self.take(message)? {
-                        return Ok(event);
+                        return Poll::Ready(Ok(event));
                     }
                 }
                 Ok(None) if !self.messages.is_stream() => {
                     self.cancel.disarm();
-                    return Err(Protocol("the answer does not answer the request".into()).into());
+                    return Poll::Ready(Err(Protocol("the answer does not answer the request".into()).into()));
                 }
-                Ok(None) => Box::pin(self.resume(Closed { sent: true }.into())).await?,
-                Err(error) if find::<Closed>(&*error).is_some() => Box::pin(self.resume(error)).await?,
-                Err(error) => return Err(error),
+                Ok(None) => self.resume(Closed { sent: true }.into())?,
+                Err(error) if find::<Closed>(&*error).is_some() => self.resume(error)?,
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
+}
 
+impl Exchange {
     /// What a message means to the call; `None` if nothing.
     fn take(&mut self, message: Message) -> Result<Option<Event>, BoxError> {
         match message {
@@ -116,34 +106,37 @@ impl Exchange {
         }
         if method == Method::PROGRESS {
             // Progress of something else than this call has no one to go to.
-            let ours = params.member(meta::PROGRESS_TOKEN).and_then(|token| Id::from_json(token).ok()?.as_u64());
+            let ours = params.told_token().and_then(|token| Id::from_json(token).ok()?.as_u64());
             let Some(token) = self.token.as_ref().filter(|_| ours == Some(self.id)) else { return Ok(None) };
-            params = params.edit(&[Edit::Set(meta::PROGRESS_TOKEN, token.as_bytes())]);
+            params = params.with_told_token(token);
         }
         Ok(Some(Event::Note(Note::new(method, params))))
     }
 
     /// Goes on reading a stream that ended with `error` before the outcome, where the server can replay it.
-    async fn resume(&mut self, error: BoxError) -> Result<(), BoxError> {
-        loop {
-            let Some(last) = self.messages.last_event_id.clone().filter(|_| !self.hop.is_modern()) else {
-                return Err(error);
-            };
-            self.resumes += 1;
-            if self.resumes > MAX_RESUMES {
-                return Err(error);
+    fn resume(&mut self, error: BoxError) -> Result<(), BoxError> {
+        let Some(last) = self.messages.last_event_id.clone().filter(|_| !self.hop.is_modern()) else {
+            return Err(error);
+        };
+        let (endpoint, hop, retry) = (self.endpoint.clone(), self.hop.clone(), self.messages.retry);
+        let mut resumes = self.resumes;
+        self.resuming = Some(Box::pin(async move {
+            loop {
+                resumes += 1;
+                if resumes > MAX_RESUMES {
+                    return Err(error);
+                }
+                tokio::time::sleep(retry.unwrap_or(RESUME_AFTER).min(LONGEST_RESUME)).await;
+                let Ok(response) = endpoint.client.send(endpoint.get(&hop, Some(&last))).await else { continue };
+                if response.status() != StatusCode::OK {
+                    return Err(error);
+                }
+                let mut messages = Messages::read(response, endpoint.client.limit()).map_err(|_| error)?;
+                (messages.last_event_id, messages.retry) = (Some(last), retry);
+                return Ok((messages, resumes));
             }
-            let retry = self.messages.retry;
-            tokio::time::sleep(retry.unwrap_or(RESUME_AFTER).min(LONGEST_RESUME)).await;
-            let request = self.endpoint.get(&self.hop, Some(&last));
-            let Ok(response) = self.endpoint.client.send(request).await else { continue };
-            if response.status() != StatusCode::OK {
-                return Err(error);
-            }
-            self.messages = Messages::read(response, self.endpoint.client.limit()).map_err(|_| error)?;
-            (self.messages.last_event_id, self.messages.retry) = (Some(last), retry);
-            return Ok(());
-        }
+        }));
+        Ok(())
     }
 }
 

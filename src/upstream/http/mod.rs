@@ -27,6 +27,7 @@ mod header;
 mod line;
 mod mirror;
 mod question;
+mod reading;
 mod request;
 
 use super::{
@@ -230,7 +231,19 @@ impl Endpoint {
             }
             let messages = body::Messages::read(response, self.client.limit()).inspect_err(|_| cancel.disarm())?;
             let questions = Questions::new(&self, &hop);
-            Exchange { endpoint: self, hop, id, method, token, cancel, messages, questions, resumes: 0 }.reply().await
+            let exchange = Exchange {
+                endpoint: self,
+                hop,
+                id,
+                method,
+                token,
+                cancel,
+                messages,
+                questions,
+                resumes: 0,
+                resuming: None,
+            };
+            reading::reply(exchange).await
         }
     }
 }

@@ -33,10 +33,15 @@ impl Questions {
     /// Sends answers as they come; never completes. Dropping the future loses nothing.
     pub(super) async fn answering(&mut self) -> Infallible {
         future::poll_fn(|cx| {
-            self.open.retain_mut(|question| question.poll(cx).is_pending());
+            self.poll_answers(cx);
             Poll::Pending
         })
         .await
+    }
+
+    /// Sends the answers that are there.
+    pub(super) fn poll_answers(&mut self, cx: &mut Context<'_>) {
+        self.open.retain_mut(|question| question.poll(cx).is_pending());
     }
 
     /// A request of the server: a question, unless it can be answered here.

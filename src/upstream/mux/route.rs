@@ -1,7 +1,7 @@
 use super::{Kind, Mux, State};
 use crate::{
     Method,
-    json::{Id, Json, MAX_BATCH, Malformed, Message, elements, object::Edit},
+    json::{Id, Json, MAX_BATCH, Malformed, Message, elements},
     meta,
     metrics::Count,
     reply::{Note, Outcome},
@@ -129,9 +129,9 @@ impl State {
 
     /// Progress under a token of ours goes to its call, under the call's own token.
     fn progress(&mut self, note: Note) -> Vec<Waker> {
-        let Some(id) = note.params.member(meta::PROGRESS_TOKEN).and_then(number) else { return Vec::new() };
+        let Some(id) = note.params.told_token().and_then(number) else { return Vec::new() };
         let Some(own) = self.slots.get(&id).and_then(|slot| slot.token.clone()) else { return Vec::new() };
-        let params = note.params.edit(&[Edit::Set(meta::PROGRESS_TOKEN, own.as_bytes())]);
+        let params = note.params.with_told_token(&own);
         let cleared = self.clear(id);
         self.push(id, Note::new(note.method, params)).into_iter().chain(cleared).collect()
     }

@@ -24,6 +24,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
@@ -216,11 +217,11 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    async fn hear(&mut self) -> Heard {
-        match self.heard.recv().await {
-            Some(heard) => heard,
+    fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
+        match self.heard.poll_recv(cx) {
+            Poll::Ready(Some(heard)) => Poll::Ready(heard),
             // The sender lives until this is dropped.
-            None => std::future::pending().await,
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
 

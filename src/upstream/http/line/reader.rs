@@ -2,7 +2,6 @@ use super::{Caller, Heard, Phase, Shared, State};
 use crate::{
     Method,
     json::{Id, Message, Params},
-    meta,
     metrics::Count,
     reply::Note,
     upstream::{
@@ -171,7 +170,7 @@ impl Reader {
             }
         } else if note.method == Method::PROGRESS {
             // Under a token of ours, which is the id of a call.
-            let token = note.params.member(meta::PROGRESS_TOKEN).and_then(|token| Id::from_json(token).ok()?.as_u64());
+            let token = note.params.told_token().and_then(|token| Id::from_json(token).ok()?.as_u64());
             if let Some(call) = token.and_then(|id| state.calls.get(&id)) {
                 self.hand(call, note);
             }

@@ -2,17 +2,23 @@ use super::{Ear, Heard};
 use crate::{
     BoxError, Call, Method, Reply,
     error::never_sent,
-    json::{Json, object::Edit},
-    meta,
+    json::Json,
     reply::{Event, Events, Note},
     upstream::{
         Hop, OfClient,
         error::SessionLost,
-        http::{Endpoint, question::Questions},
+        http::{
+            Endpoint,
+            question::Questions,
+            reading::{self, Reading},
+        },
     },
 };
-use futures_util::{StreamExt, future::BoxFuture, stream};
-use std::{future, sync::Arc};
+use futures_util::{StreamExt, future::BoxFuture};
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 /// A call of a client in a session, with what the server says to it beside its response: questions and log messages on
 /// the session's own stream, which may come before so much as the head of the response.
@@ -27,19 +33,14 @@ pub(in crate::upstream::http) async fn told(
     if of.hears {
         hop.line.ready().await;
     }
-    let mut told = Told {
+    let told = Told {
         questions: Questions::new(&endpoint, &hop),
         token: call.params.progress_token(),
         response: Response::Waiting(Box::pin(endpoint.exchange(id, &call, hop.clone()))),
         ear,
         hop,
     };
-    let first = match told.next().await? {
-        Event::Done(outcome) => return Ok(Reply::single(outcome)),
-        event => event,
-    };
-    let rest = stream::unfold(told, |mut told| async move { Some((told.next().await, told)) });
-    Ok(Reply::stream(stream::once(future::ready(Ok(first))).chain(rest)))
+    reading::reply(told).await
 }
 
 struct Told {
@@ -57,15 +58,15 @@ enum Response {
 }
 
 impl Response {
-    /// The next event. Nothing is lost if the future is dropped.
-    async fn next(&mut self) -> Result<Event, BoxError> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, BoxError>> {
         loop {
             match self {
                 Response::Reading(events) => {
-                    return events.next().await.unwrap_or_else(|| Err(crate::error::Unfinished::new().into()));
+                    let event = ready!(events.poll_next_unpin(cx));
+                    return Poll::Ready(event.unwrap_or_else(|| Err(crate::error::Unfinished::new().into())));
                 }
-                Response::Waiting(reply) => match reply.await?.into_single() {
-                    Ok(outcome) => return Ok(Event::Done(outcome)),
+                Response::Waiting(reply) => match ready!(reply.as_mut().poll(cx))?.into_single() {
+                    Ok(outcome) => return Poll::Ready(Ok(Event::Done(outcome))),
                     Err(events) => *self = Response::Reading(events),
                 },
             }
@@ -73,22 +74,21 @@ impl Response {
     }
 }
 
-impl Told {
-    async fn next(&mut self) -> Result<Event, BoxError> {
-        loop {
-            let event = tokio::select! {
-                biased;
-                never = self.questions.answering() => match never {},
-                // What was said before the end comes before the end.
-                heard = self.ear.hear() => self.heard(heard),
-                event = self.response.next() => return self.responded(event),
-            };
-            if let Some(event) = event {
-                return Ok(event);
+impl Reading for Told {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, BoxError>> {
+        self.questions.poll_answers(cx);
+        // What was said before the end comes before the end.
+        while let Poll::Ready(heard) = self.ear.poll_hear(cx) {
+            if let Some(event) = self.heard(heard) {
+                return Poll::Ready(Ok(event));
             }
         }
+        let event = ready!(self.response.poll_event(cx));
+        Poll::Ready(self.responded(event))
     }
+}
 
+impl Told {
     fn heard(&mut self, heard: Heard) -> Option<Event> {
         match heard {
             Heard::Ask(id, method, params) => {
@@ -96,7 +96,7 @@ impl Told {
             }
             Heard::Note(note) if note.method == Method::PROGRESS => {
                 let token = self.token.as_ref()?;
-                let params = note.params.edit(&[Edit::Set(meta::PROGRESS_TOKEN, token.as_bytes())]);
+                let params = note.params.with_told_token(token);
                 Some(Event::Note(Note::new(note.method, params)))
             }
             Heard::Note(note) => Some(Event::Note(note)),
