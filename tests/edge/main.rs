@@ -2,6 +2,8 @@
 
 mod attacks;
 mod checks;
+#[cfg(feature = "legacy")]
+mod frames;
 mod hosts;
 mod modern;
 mod support;

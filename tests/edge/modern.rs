@@ -132,7 +132,7 @@ async fn a_failure_after_the_head_ends_the_stream_with_an_answer() {
         let reply = events([Ok(progress(1))].into_iter().chain(last).collect());
         let (_, response) = through(&edge, &mut behind, call(), reply).await;
         assert_eq!(response.status(), 200);
-        let mut body = response.into_body();
+        let mut body = Reading::of(response);
         assert_eq!(message(&frame(&mut body).await.unwrap())["method"], "notifications/progress");
         let last = message(&frame(&mut body).await.unwrap());
         assert!(last["error"]["code"].is_i64() && last["id"] == 1, "{last}");
@@ -146,7 +146,7 @@ async fn after_ten_seconds_of_silence_the_head_goes_out_as_a_stream_with_comment
     let begun = tokio::time::Instant::now();
     let answer = start(&edge, call());
     let (_, respond) = next(&mut behind).await;
-    let mut body = answer.await.unwrap().into_body();
+    let mut body = Reading::of(answer.await.unwrap());
     assert_eq!(begun.elapsed().as_secs(), 10);
     for n in 1..=3 {
         assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
@@ -166,7 +166,7 @@ async fn comments_count_from_the_last_frame() {
     });
     let reply = Reply::stream(stream::iter([Ok(progress(9))]).chain(steps).chain(stream::pending()));
     let (_, response) = through(&edge, &mut behind, call(), reply).await;
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let begun = tokio::time::Instant::now();
     for _ in 0..4 {
         assert_eq!(message(&frame(&mut body).await.unwrap())["method"], "notifications/progress");

@@ -6,7 +6,10 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use std::future::Future;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 use tower::{Layer, ServiceExt};
 use tower_mcp_gateway::{
     BoxError, Call, Reply,
@@ -131,6 +134,13 @@ pub(crate) fn events(events: Vec<Result<Event, BoxError>>) -> Reply {
     Reply::stream(stream::iter(events))
 }
 
+/// A reply whose events are sent when the test likes.
+pub(crate) fn driven() -> (mpsc::UnboundedSender<Event>, Reply) {
+    let (events, arriving) = mpsc::unbounded_channel();
+    let arriving = stream::unfold(arriving, |mut arriving| async { Some((Ok(arriving.recv().await?), arriving)) });
+    (events, Reply::stream(arriving))
+}
+
 /// A reply of these events that then says nothing more, and what completes once it is dropped.
 pub(crate) fn endless(events: Vec<Event>) -> (Reply, impl Future<Output = ()>) {
     let (held, dropped) = oneshot::channel::<()>();
@@ -157,16 +167,44 @@ pub(crate) async fn refused(response: Response<Body>, status: u16, code: i64, id
     body
 }
 
-/// The next frame of a stream.
-pub(crate) async fn frame(body: &mut Body) -> Option<String> {
-    let frame = body.frame().await?.unwrap().into_data().unwrap();
-    Some(String::from_utf8(frame.to_vec()).unwrap())
+/// A response that is a stream of events, with what of it has been read ahead.
+pub(crate) struct Reading {
+    body: Body,
+    ahead: String,
+}
+
+impl Reading {
+    pub(crate) fn of(response: Response<Body>) -> Self {
+        Self { body: response.into_body(), ahead: String::new() }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.ahead.is_empty() && http_body::Body::is_end_stream(&self.body)
+    }
+
+    /// All that comes at once, and was not taken before.
+    pub(crate) async fn together(&mut self) -> Option<String> {
+        if self.ahead.is_empty() {
+            let frame = self.body.frame().await?.unwrap().into_data().unwrap();
+            self.ahead = String::from_utf8(frame.to_vec()).unwrap();
+            assert!(self.ahead.ends_with("\n\n"), "no whole events: {}", self.ahead);
+        }
+        Some(std::mem::take(&mut self.ahead))
+    }
+}
+
+/// The next event of a stream.
+pub(crate) async fn frame(reading: &mut Reading) -> Option<String> {
+    let mut first = reading.together().await?;
+    let end = first.find("\n\n").expect("a blank line") + 2;
+    reading.ahead = first.split_off(end);
+    Some(first)
 }
 
 /// The next message of a stream, whatever stands between.
-pub(crate) async fn said(body: &mut Body) -> Option<Value> {
+pub(crate) async fn said(reading: &mut Reading) -> Option<Value> {
     loop {
-        let frame = frame(body).await?;
+        let frame = frame(reading).await?;
         if frame.lines().any(|line| line.len() > "data: ".len() && line.starts_with("data: ")) {
             return Some(message(&frame));
         }
@@ -175,7 +213,7 @@ pub(crate) async fn said(body: &mut Body) -> Option<Value> {
 
 /// All messages of a stream.
 pub(crate) async fn messages(response: Response<Body>) -> Vec<Value> {
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let mut messages = Vec::new();
     while let Some(message) = said(&mut body).await {
         messages.push(message);

@@ -41,6 +41,7 @@ impl Events {
     }
 
     /// As [`poll_next`](Self::poll_next). Nothing is lost if the future is dropped.
+    #[cfg(feature = "sse")]
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, BoxError> {
         poll_fn(|cx| self.poll_next(cx)).await
     }

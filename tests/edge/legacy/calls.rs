@@ -157,7 +157,7 @@ async fn cancelling_ends_exactly_the_call_it_names() {
     assert_eq!(messages(response).await.len(), 1);
     dropped.await;
     for (response, dropped) in &mut streams {
-        let mut body = std::mem::replace(response, Response::new(bytes::Bytes::new().into())).into_body();
+        let mut body = Reading::of(std::mem::replace(response, Response::new(bytes::Bytes::new().into())));
         assert_eq!(said(&mut body).await.unwrap()["method"], "notifications/progress");
         assert!(futures_util::FutureExt::now_or_never(&mut *dropped).is_none());
         assert!(futures_util::FutureExt::now_or_never(frame(&mut body)).is_none());

@@ -1,14 +1,13 @@
 //! HTTP+SSE, the transport of 2024-11-05.
 
 use super::*;
-use http_body_util::BodyExt;
 use tower_mcp_gateway::{edge::EdgeLayer, reply::Event};
 
 /// Opens a stream and gives it with the path to post to.
-async fn connect(edge: &TestEdge, path: &str) -> (Body, String) {
+async fn connect(edge: &TestEdge, path: &str) -> (Reading, String) {
     let response = ask(edge, bare(Method::GET, path).with("accept", "text/event-stream")).await;
     assert_eq!(header_of(&response, "content-type"), Some("text/event-stream"));
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let first = frame(&mut body).await.unwrap();
     let path = first.strip_prefix("event: endpoint\ndata: ").unwrap().trim_end().to_owned();
     (body, path)
@@ -25,7 +24,7 @@ fn call(path: &str, id: Value, method: &str) -> Post {
 }
 
 /// Sends `initialize` and takes its answer off the stream.
-async fn greet(edge: &TestEdge, behind: &mut Behind, body: &mut Body, path: &str, version: &str) -> Value {
+async fn greet(edge: &TestEdge, behind: &mut Behind, body: &mut Reading, path: &str, version: &str) -> Value {
     let mut request = initialize(version, json!({}));
     *request.uri_mut() = path.parse().unwrap();
     let response = ask(edge, request).await;
@@ -215,5 +214,5 @@ async fn closing_the_gateway_ends_the_stream() {
     let (mut body, path) = connect(&edge, "/sse").await;
     greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
     edge.close_sessions();
-    assert!(body.frame().await.is_none());
+    assert!(frame(&mut body).await.is_none());
 }

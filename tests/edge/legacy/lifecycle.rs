@@ -93,7 +93,7 @@ async fn a_deleted_session_is_gone_with_all_that_ran_in_it() {
     let (call, response) =
         through(&edge, &mut behind, request(&session, json!(1), "tools/call", json!({"name": "n"})), reply).await;
     assert_eq!(ask(&edge, delete(&session)).await.status(), 204);
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     while frame(&mut body).await.is_some() {}
     dropped.await;
     call.session.unwrap().closed().await;

@@ -35,7 +35,7 @@ async fn a_question_goes_out_on_the_stream_of_its_call_and_any_post_answers_it()
         let reply = asking("elicitation/create", json!({"message": "name?"}));
         let (_, response) = through(&edge, &mut behind, tool_call(&session, json!("c")), reply).await;
         assert_eq!(header_of(&response, "content-type"), Some("text/event-stream"));
-        let mut body = response.into_body();
+        let mut body = Reading::of(response);
         let asked = said(&mut body).await.unwrap();
         let expected =
             json!({"jsonrpc": "2.0", "id": n, "method": "elicitation/create", "params": {"message": "name?"}});
@@ -55,7 +55,7 @@ async fn an_error_is_an_answer_too_and_others_answers_are_none() {
     let other = open(&edge, &mut behind, "2025-06-18").await;
     let reply = asking("roots/list", json!({}));
     let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), reply).await;
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let id = said(&mut body).await.unwrap()["id"].clone();
     for (session, id) in [(&other, id.clone()), (&session, json!(99)), (&session, json!("x")), (&session, json!(1.5))] {
         let taken = ask(&edge, answer(session, &id, json!({"roots": []}))).await.status().as_u16();
@@ -85,7 +85,7 @@ async fn of_a_thousand_questions_at_once_as_many_are_asked_as_may_be_open() {
     });
     let reply = Reply::stream(stream::iter(asks).map(Ok).chain(counted));
     let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), reply).await;
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let mut asked = Vec::new();
     for _ in 0..256 {
         asked.push(said(&mut body).await.unwrap());
@@ -98,7 +98,7 @@ async fn of_a_thousand_questions_at_once_as_many_are_asked_as_may_be_open() {
     assert_eq!(said(&mut body).await.unwrap()["result"], json!({"answered": 256}));
     let reply = asking("roots/list", json!({}));
     let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), reply).await;
-    assert_eq!(said(&mut response.into_body()).await.unwrap()["method"], "roots/list", "there is room again");
+    assert_eq!(said(&mut Reading::of(response)).await.unwrap()["method"], "roots/list", "there is room again");
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn questions_end_with_their_call_and_their_session() {
         let (ask_it, answered) = question("roots/list", json!({}));
         let (reply, dropped) = endless(vec![ask_it]);
         let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), reply).await;
-        let mut body = response.into_body();
+        let mut body = Reading::of(response);
         said(&mut body).await.unwrap();
         ask(&edge, end).await;
         assert_eq!(said(&mut body).await, None);
@@ -140,7 +140,7 @@ async fn batches_ask_on_their_stream_and_answer_in_arrays() {
     for _ in 0..2 {
         next(&mut behind).await.1.send_response(asking("roots/list", json!({})));
     }
-    let mut body = calls.await.unwrap().into_body();
+    let mut body = Reading::of(calls.await.unwrap());
     let mut answers = Vec::new();
     for _ in 0..2 {
         let asked = said(&mut body).await.unwrap();

@@ -3,22 +3,14 @@
 use super::{questions::asking, *};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
-use tokio::sync::mpsc;
 use tower_mcp_gateway::{Reply, reply::Event};
-
-/// A reply whose events the test sends.
-fn driven() -> (mpsc::UnboundedSender<Event>, Reply) {
-    let (events, arriving) = mpsc::unbounded_channel();
-    let arriving = stream::unfold(arriving, |mut arriving| async { Some((Ok(arriving.recv().await?), arriving)) });
-    (events, Reply::stream(arriving))
-}
 
 fn id_of(frame: &str) -> String {
     frame.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id").to_owned()
 }
 
 /// The next message of a stream, with its event's id.
-async fn identified(body: &mut Body) -> Option<(String, Value)> {
+async fn identified(body: &mut Reading) -> Option<(String, Value)> {
     loop {
         let frame = frame(body).await?;
         if !frame.ends_with("data: \n\n") {
@@ -38,7 +30,7 @@ async fn the_last_revision_begins_streams_with_an_id_and_a_delay_earlier_ones_do
         let session = open(&edge, &mut behind, version).await;
         let reply = events(vec![Ok(progress(1)), Ok(done(1))]);
         let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), reply).await;
-        let mut body = response.into_body();
+        let mut body = Reading::of(response);
         let first = frame(&mut body).await.unwrap();
         let mut ids = vec![id_of(&first)];
         assert_eq!(first.contains("retry: ") && first.ends_with("\ndata: \n\n"), primed, "{first}");
@@ -60,7 +52,7 @@ async fn a_client_that_lost_its_connection_gets_the_rest() {
         let (events, reply) = driven();
         events.send(progress(1)).unwrap();
         let (_, response) = through(&edge, &mut behind, tool_call(&session, json!("c")), reply).await;
-        let mut body = response.into_body();
+        let mut body = Reading::of(response);
         let mut last = id_of(&frame(&mut body).await.unwrap());
         if gone_after == 1 {
             last = identified(&mut body).await.unwrap().0;
@@ -69,7 +61,7 @@ async fn a_client_that_lost_its_connection_gets_the_rest() {
         events.send(progress(2)).unwrap();
         let resumed = ask(&edge, resume(&session, &last)).await;
         assert_eq!((resumed.status().as_u16(), header_of(&resumed, "content-type")), (200, Some("text/event-stream")));
-        let mut body = resumed.into_body();
+        let mut body = Reading::of(resumed);
         for n in gone_after + 1..=2 {
             let (id, note) = identified(&mut body).await.unwrap();
             assert_eq!(note["params"]["progress"], n);
@@ -96,11 +88,11 @@ async fn coming_back_takes_the_stream_from_a_connection_nobody_knows_is_dead() {
     let (events, reply) = driven();
     events.send(progress(1)).unwrap();
     let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), reply).await;
-    let mut dead = response.into_body();
+    let mut dead = Reading::of(response);
     let (last, _) = identified(&mut dead).await.unwrap();
     let mut waiting = Box::pin(frame(&mut dead));
     assert!(waiting.as_mut().now_or_never().is_none());
-    let mut alive = ask(&edge, resume(&session, &last)).await.into_body();
+    let mut alive = Reading::of(ask(&edge, resume(&session, &last)).await);
     assert!(alive.frame_now().is_none());
     events.send(done(1)).unwrap();
     assert_eq!(waiting.await, None, "each message goes to one stream");
@@ -112,7 +104,7 @@ trait Now {
     fn frame_now(&mut self) -> Option<Option<String>>;
 }
 
-impl Now for Body {
+impl Now for Reading {
     fn frame_now(&mut self) -> Option<Option<String>> {
         frame(self).now_or_never()
     }
@@ -128,7 +120,7 @@ async fn only_what_was_said_on_that_stream_of_that_session_comes_back() {
         let (events, reply) = driven();
         events.send(progress(n)).unwrap();
         let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(n)), reply).await;
-        firsts.push(id_of(&frame(&mut response.into_body()).await.unwrap()));
+        firsts.push(id_of(&frame(&mut Reading::of(response)).await.unwrap()));
         events.send(done(n)).unwrap();
     }
     for (n, first) in [(1, &firsts[0]), (2, &firsts[1])] {
@@ -151,10 +143,10 @@ async fn what_was_asked_meanwhile_is_asked_and_can_be_answered() {
     let first = stream::iter([Ok(progress(1))]);
     let reply = Reply::stream(first.chain(asking("roots/list", json!({})).into_events()));
     let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), reply).await;
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let (last, _) = identified(&mut body).await.unwrap();
     drop(body);
-    let mut body = ask(&edge, resume(&session, &last)).await.into_body();
+    let mut body = Reading::of(ask(&edge, resume(&session, &last)).await);
     let asked = said(&mut body).await.unwrap();
     assert_eq!(asked["method"], "roots/list");
     drop(body);
@@ -169,7 +161,7 @@ async fn a_flood_nobody_reads_is_forgotten_from_its_beginning() {
     let session = open(&edge, &mut behind, "2025-11-25").await;
     let flood = (0..1000).map(|n| Ok(progress(n))).chain([Ok(done(1))]).collect();
     let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), events(flood)).await;
-    let first = id_of(&frame(&mut response.into_body()).await.unwrap());
+    let first = id_of(&frame(&mut Reading::of(response)).await.unwrap());
     let rest = messages(ask(&edge, resume(&session, &first)).await).await;
     let numbers: Vec<u64> = rest.iter().filter_map(|note| note["params"]["progress"].as_u64()).collect();
     assert!(numbers.is_sorted() && numbers.last() == Some(&999));
@@ -183,10 +175,10 @@ async fn a_call_that_is_resumed_can_still_be_cancelled_and_ends_with_its_session
     for end in [told(&session, "notifications/cancelled", json!({"requestId": 1})), delete(&session)] {
         let (reply, dropped) = endless(vec![progress(1)]);
         let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), reply).await;
-        let mut body = response.into_body();
+        let mut body = Reading::of(response);
         let first = id_of(&frame(&mut body).await.unwrap());
         drop(body);
-        let mut resumed = ask(&edge, resume(&session, &first)).await.into_body();
+        let mut resumed = Reading::of(ask(&edge, resume(&session, &first)).await);
         assert!(said(&mut resumed).await.is_some());
         ask(&edge, end).await;
         assert_eq!(said(&mut resumed).await, None);
@@ -204,7 +196,7 @@ async fn batches_come_back_too() {
     next(&mut behind).await.1.send_response(reply);
     let second = next(&mut behind).await.1;
     events.send(progress(1)).unwrap();
-    let mut body = answering.await.unwrap().into_body();
+    let mut body = Reading::of(answering.await.unwrap());
     let (last, _) = identified(&mut body).await.unwrap();
     drop(body);
     events.send(done(1)).unwrap();
@@ -225,11 +217,11 @@ async fn the_listening_stream_is_taken_over_or_begun_again() {
         events.send(changed()).unwrap();
     }
     let (_, response) = through(&edge, &mut behind, get(&session), reply).await;
-    let mut dead = response.into_body();
+    let mut dead = Reading::of(response);
     let (first, _) = identified(&mut dead).await.unwrap();
     let (second, _) = identified(&mut dead).await.unwrap();
     // Taken over, with what may have been lost on the way.
-    let mut body = ask(&edge, resume(&session, &first)).await.into_body();
+    let mut body = Reading::of(ask(&edge, resume(&session, &first)).await);
     assert_eq!(identified(&mut body).await.unwrap().0, second);
     assert_eq!(said(&mut dead).await, None);
     drop(dead);
@@ -239,14 +231,14 @@ async fn the_listening_stream_is_taken_over_or_begun_again() {
     // Begun again.
     let (reply, _dropped) = endless(vec![changed()]);
     let (_, response) = through(&edge, &mut behind, resume(&session, &second), reply).await;
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     assert_eq!(identified(&mut body).await.unwrap().0, third);
     let (fourth, _) = identified(&mut body).await.unwrap();
     assert!(![first, second, third].contains(&fourth));
     drop(body);
     // Of a stream that is not known any more.
     let (_, response) = through(&edge, &mut behind, resume(&session, "l99-1"), endless(vec![changed()]).0).await;
-    assert!(said(&mut response.into_body()).await.is_some());
+    assert!(said(&mut Reading::of(response)).await.is_some());
 }
 
 #[tokio::test]

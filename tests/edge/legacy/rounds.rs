@@ -25,7 +25,7 @@ fn elicit() -> Value {
 }
 
 /// The next call, while the client reads its stream.
-async fn again(behind: &mut Behind, body: &mut Body) -> (Call, SendResponse<Reply>) {
+async fn again(behind: &mut Behind, body: &mut Reading) -> (Call, SendResponse<Reply>) {
     tokio::select! {
         said = said(body) => panic!("{said:?}"),
         call = next(behind) => call,
@@ -53,7 +53,7 @@ async fn each_request_is_asked_and_the_call_made_again_with_all_answers() {
         let asks = required(requests, Some("st\"ate"));
         let (first, response) =
             through(&edge, &mut behind, request(&session, json!(7), method, given.clone()), asks).await;
-        let mut body = response.into_body();
+        let mut body = Reading::of(response);
         let mut keys = serde_json::Map::new();
         for _ in 0..3 {
             let asked = said(&mut body).await.unwrap();
@@ -118,7 +118,7 @@ async fn an_answer_may_ask_again_and_state_is_sent_only_where_it_was_given() {
     let session = open_with(&edge, &mut behind, "2025-06-18", json!({"elicitation": {}})).await;
     let (_, response) =
         through(&edge, &mut behind, tool_call(&session, json!(1)), required(json!({"a": elicit()}), Some("s"))).await;
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     for (key, state) in [("a", Some("s")), ("b", None)] {
         let asked = said(&mut body).await.unwrap();
         ask(&edge, answer(&session, &asked["id"], json!({"action": "decline"}))).await;
@@ -146,7 +146,7 @@ async fn an_error_of_the_client_cancels_a_form_and_fails_everything_else() {
     ] {
         let asks = required(json!({"k": asked}), None);
         let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), asks).await;
-        let mut body = response.into_body();
+        let mut body = Reading::of(response);
         let id = said(&mut body).await.unwrap()["id"].clone();
         ask(&edge, in_session(&session, json!({"jsonrpc": "2.0", "id": id, "error": error}))).await;
         if fails {
@@ -188,7 +188,7 @@ async fn what_a_client_has_not_declared_it_is_not_asked() {
     let session = open_with(&edge, &mut behind, "2025-11-25", able()).await;
     let asks = required(json!({"k": page}), None);
     let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), asks).await;
-    let asked = said(&mut response.into_body()).await.unwrap();
+    let asked = said(&mut Reading::of(response)).await.unwrap();
     assert!(asked["params"]["elicitationId"].as_str().is_some_and(|id| id.len() >= 32), "{asked}");
 }
 
@@ -231,14 +231,14 @@ async fn a_call_can_be_taken_back_in_each_of_its_steps() {
     // While the client is asked.
     let asks = || required(json!({"k": elicit()}), None);
     let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), asks()).await;
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let id = said(&mut body).await.unwrap()["id"].clone();
     ask(&edge, cancel()).await;
     assert_eq!(said(&mut body).await, None);
     ask(&edge, answer(&session, &id, json!({}))).await;
     // While it is made again.
     let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), asks()).await;
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let id = said(&mut body).await.unwrap()["id"].clone();
     ask(&edge, answer(&session, &id, json!({}))).await;
     let (call, respond) = again(&mut behind, &mut body).await;

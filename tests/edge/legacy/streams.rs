@@ -24,7 +24,7 @@ async fn changes_of_the_lists_come_on_the_stream_between_comments() {
     assert_eq!(asked["notifications"], lists);
     assert!(call.session.is_some());
     assert_eq!(header_of(&response, "content-type"), Some("text/event-stream"));
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let changed = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {}});
     assert_eq!(message(&frame(&mut body).await.unwrap()), changed);
     assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
@@ -45,7 +45,7 @@ async fn what_a_server_says_to_one_client_outside_of_calls_comes_on_its_stream_f
         let Event::Note(log) = note("notifications/message", json!({"level": level, "data": level})) else { panic!() };
         client.tell(log);
     }
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     for level in ["warning", "no level", "error"] {
         assert_eq!(message(&frame(&mut body).await.unwrap())["params"]["data"], level);
     }
@@ -57,7 +57,7 @@ async fn what_a_server_asks_one_client_outside_of_calls_is_asked_where_that_list
     let session = open_with(&edge, &mut behind, "2025-11-25", json!({"roots": {}})).await;
     let (reply, _dropped) = endless(vec![acknowledged()]);
     let (call, response) = through(&edge, &mut behind, get(&session), reply).await;
-    let (client, mut body) = (call.session.unwrap(), response.into_body());
+    let (client, mut body) = (call.session.unwrap(), Reading::of(response));
     let (undeclared, refused) = Ask::new(Asked::SAMPLE, Params::empty());
     client.ask(undeclared);
     assert!(refused.await.is_none(), "the client has not said that it can be asked so");

@@ -35,7 +35,7 @@ async fn a_subscription_waits_for_the_stream_and_then_speaks_on_it() {
     assert!(call.params.member("notifications").unwrap().member("toolsListChanged").is_some());
     assert_eq!(value(response).await, json!({"jsonrpc": "2.0", "id": "s", "result": {}}));
     assert_eq!(value(ask(&edge, subscribe(&session, "a")).await).await["result"], json!({}), "twice is once");
-    let mut body = ask(&edge, get(&session)).await.into_body();
+    let mut body = Reading::of(ask(&edge, get(&session)).await);
     let note = said(&mut body).await.unwrap();
     assert_eq!((&note["method"], &note["params"]["uri"]), (&json!("notifications/resources/updated"), &json!("a")));
     drop(body);
@@ -53,7 +53,7 @@ async fn the_new_subscription_stands_before_the_old_one_goes() {
     let session = open(&edge, &mut behind, "2025-11-25").await;
     let (reply, first) = endless(vec![acknowledged(&[])]);
     let (_, response) = through(&edge, &mut behind, get(&session), reply).await;
-    let mut body = response.into_body();
+    let mut body = Reading::of(response);
     let mut first = Box::pin(first);
     let answering = start(&edge, subscribe(&session, "a"));
     let (call, respond) = next(&mut behind).await;
@@ -99,7 +99,7 @@ async fn what_is_not_acknowledged_is_an_error_and_changes_nothing() {
         refused(response, 200, -32602, json!(1)).await;
     }
     assert!(kept.now_or_never().is_none());
-    let mut body = ask(&edge, get(&session)).await.into_body();
+    let mut body = Reading::of(ask(&edge, get(&session)).await);
     assert_eq!(said(&mut body).await.unwrap()["params"]["uri"], "a");
 }
 
