@@ -51,6 +51,7 @@ impl Message {
     }
 
     /// All of it in one piece, which copies a large one.
+    #[cfg(any(feature = "legacy", test))]
     pub(super) fn into_bytes(self) -> Bytes {
         if self.payload.is_empty() && self.after.is_empty() {
             return self.before;

@@ -4,10 +4,7 @@ use crate::{
     sse::{Decoder, Event},
 };
 use bytes::Bytes;
-use std::{
-    future::poll_fn,
-    task::{Context, Poll, ready},
-};
+use std::task::{Context, Poll, ready};
 
 /// The events of a response body.
 #[derive(Debug)]
@@ -43,7 +40,7 @@ impl Events {
     /// As [`poll_next`](Self::poll_next). Nothing is lost if the future is dropped.
     #[cfg(feature = "sse")]
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, BoxError> {
-        poll_fn(|cx| self.poll_next(cx)).await
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// Nothing more is wanted, and what is still to come is the end of the stream.
