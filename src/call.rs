@@ -32,6 +32,10 @@ pub struct Call {
     /// Whether it came over HTTP from a client of 2026-07-28, which repeats annotated arguments in headers
     /// ([`ParamHeaders`](crate::ParamHeaders)): then [`Route`](crate::route::Route) refuses it where the two differ.
     pub mirrored: bool,
+    /// Whether a large result may come in [parts](crate::reply::Event::Part), before its end is known. What it says cannot be
+    /// looked at then, so only who passes it on as it is should ask for that; an edge does for clients that are answered
+    /// with JSON, and a transport takes it up only where server and client speak one era.
+    pub in_parts: bool,
     /// Who can serve this call, set by [`Route`](crate::route::Route).
     pub providers: Option<Arc<Providers>>,
     /// What a layer wants to tell a layer behind it: the principal, trace context, `Mcp-Param-*` headers.
@@ -47,6 +51,7 @@ impl Call {
             session: None,
             pin: None,
             mirrored: false,
+            in_parts: false,
             providers: None,
             extensions: http::Extensions::new(),
         }

@@ -2,6 +2,7 @@ use super::{
     Body,
     error::{Refusal, bare, retry_after},
     message::Message,
+    parts,
     running::Running,
     stream::{Answering, WriteEvents},
     writer::Writer,
@@ -16,8 +17,8 @@ use tokio::time::timeout;
 /// calls take; below the 30 s after which common proxies take a silent server for dead.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers a request: JSON where the outcome comes first, an event stream where something comes before it or nothing
-/// comes for ten seconds.
+/// Answers a request: JSON where the outcome comes first, or the first part of it; an event stream where something else
+/// comes before it or nothing comes for ten seconds.
 #[expect(clippy::manual_async_fn, reason = "its future would hold a parameter twice that it changes")]
 pub(super) fn respond<E>(
     mut events: E,
@@ -30,6 +31,7 @@ where
     async move {
         let first = match timeout(PATIENCE, events.next()).await {
             Ok(Some(Ok(event @ (Event::Note(_) | Event::Ask(_))))) => Some(Ok(event)),
+            Ok(Some(Ok(Event::Part(part)))) => return parts::respond(writer, part, events),
             Ok(Some(Ok(Event::Done(outcome)))) => {
                 let (status, message) = writer.done(outcome);
                 return json(status, message);
@@ -50,11 +52,12 @@ where
     }
 }
 
-/// Appends one event as the message it is to the client; nothing for a question, which is refused by being dropped.
+/// Appends one event as the message it is to the client; nothing for a question, which is refused by being dropped,
+/// and for a part, which nobody asks for who is answered so.
 pub(super) fn append(writer: &Writer, event: Result<Event, BoxError>, out: &mut Vec<u8>) {
     match event {
         Ok(Event::Note(note)) => writer.append_note(&note, out),
-        Ok(Event::Ask(_)) => {}
+        Ok(Event::Ask(_) | Event::Part(_)) => {}
         Ok(Event::Done(outcome)) => writer.done(outcome).1.append_to(out),
         Err(error) => out.extend_from_slice(&writer.problem(&writer.failed(&*error))),
     }

@@ -1,9 +1,9 @@
-use super::{message::Message, stream::WriteEvents};
+use super::{message::Message, parts::Broken, stream::WriteEvents};
 use crate::sse;
 use bytes::Bytes;
+use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 use std::{
-    convert::Infallible,
     fmt,
     future::Future,
     pin::Pin,
@@ -12,20 +12,30 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The body of an answer: complete bytes, or an event stream that is written as the reply arrives.
+/// The body of an answer: complete bytes, a large result that is written as it arrives, or an event stream.
 ///
-/// It never fails: what goes wrong in a stream is written into it as the answer. Dropping one that has not ended
-/// cancels a call of revision 2026-07-28; that of an earlier client goes on.
+/// Of these only the second can fail, with [`Broken`]: what goes wrong in an event stream is written into it as the answer.
+/// Dropping one that has not ended cancels a call of revision 2026-07-28; that of an earlier client goes on, unless it has
+/// part of its answer already.
 pub struct Body(Kind);
 
 enum Kind {
     Full(Message),
+    Parts(Box<Parts>),
     Stream(Box<Frames>),
 }
 
 impl Body {
     pub(super) fn empty() -> Self {
         Bytes::new().into()
+    }
+
+    /// One text in messages, as they come.
+    pub(super) fn parts<S>(parts: S) -> Self
+    where
+        S: Stream<Item = Result<Message, Broken>> + Send + 'static,
+    {
+        Self(Kind::Parts(Box::new(Parts { inner: Box::pin(parts), current: Bytes::new().into() })))
     }
 
     /// A stream of events, with a comment whenever none came for `keep_alive`.
@@ -53,19 +63,21 @@ impl From<Bytes> for Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Broken;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let frame = match &mut self.get_mut().0 {
-            Kind::Full(message) => Poll::Ready(message.piece()),
-            Kind::Stream(frames) => frames.poll_next(cx),
+            Kind::Full(message) => Poll::Ready(message.piece().map(Ok)),
+            Kind::Parts(parts) => parts.poll_next(cx),
+            Kind::Stream(frames) => frames.poll_next(cx).map(|frame| frame.map(Ok)),
         };
-        frame.map(|frame| frame.map(|bytes| Ok(Frame::data(bytes))))
+        frame.map(|frame| frame.map(|bytes| bytes.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Full(message) => message.len() == 0,
+            Kind::Parts(_) => false,
             Kind::Stream(frames) => frames.events.is_none(),
         }
     }
@@ -73,7 +85,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Full(message) => SizeHint::with_exact(message.len() as u64),
-            Kind::Stream(_) => SizeHint::default(),
+            Kind::Parts(_) | Kind::Stream(_) => SizeHint::default(),
         }
     }
 }
@@ -82,7 +94,28 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Full(message) => write!(f, "Body({} bytes)", message.len()),
+            Kind::Parts(_) => f.write_str("Body(parts)"),
             Kind::Stream(_) => f.write_str("Body(stream)"),
+        }
+    }
+}
+
+struct Parts {
+    inner: Pin<Box<dyn Stream<Item = Result<Message, Broken>> + Send>>,
+    /// What is left of the last message.
+    current: Message,
+}
+
+impl Parts {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        loop {
+            if let Some(piece) = self.current.piece() {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            match ready!(self.inner.as_mut().poll_next(cx)) {
+                Some(Ok(message)) => self.current = message,
+                end => return Poll::Ready(end.map(|end| end.map(Message::into_bytes))),
+            }
         }
     }
 }

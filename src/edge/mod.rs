@@ -108,6 +108,7 @@ mod layer;
 mod legacy;
 mod message;
 mod modern;
+mod parts;
 mod running;
 mod service;
 #[cfg(feature = "stdio")]
@@ -115,4 +116,4 @@ mod stdio;
 mod stream;
 mod writer;
 
-pub use self::{body::Body, layer::EdgeLayer, service::Edge};
+pub use self::{body::Body, layer::EdgeLayer, parts::Broken, service::Edge};

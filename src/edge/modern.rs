@@ -5,6 +5,7 @@ use super::{
     headers::{self, mismatch, single},
     incoming::{Incoming, unshared},
     layer::Settings,
+    parts,
     running::{Inner, Running},
     writer::Writer,
 };
@@ -82,11 +83,12 @@ async fn notification<S: Inner>(
     deliver(Running::start(inner, call(parts, method, params))).await
 }
 
-fn call(parts: &mut Parts, method: Method, params: Params) -> Call {
+fn call(request: &mut Parts, method: Method, params: Params) -> Call {
+    let in_parts = parts::suit(&method);
     let mut call = Call::new(method, params);
-    call.mirrored = true;
-    call.extensions = std::mem::take(&mut parts.extensions);
-    if let Some(headers) = ParamHeaders::of(&parts.headers) {
+    (call.mirrored, call.in_parts) = (true, in_parts);
+    call.extensions = std::mem::take(&mut request.extensions);
+    if let Some(headers) = ParamHeaders::of(&request.headers) {
         call.extensions.insert(headers);
     }
     call

@@ -1,5 +1,9 @@
 use super::{answer::append, writer::Writer};
-use crate::{BoxError, reply::Event, sse};
+use crate::{
+    BoxError,
+    reply::{Event, Whole},
+    sse,
+};
 use futures_util::Stream;
 use std::{
     pin::Pin,
@@ -34,12 +38,14 @@ pub(super) struct Answering<E> {
     first: Option<Result<Event, BoxError>>,
     events: E,
     writer: Writer,
+    /// One message is one event, so it must be there as a whole.
+    whole: Whole,
 }
 
 impl<E> Answering<E> {
     /// Begins with `first`, if that has been read.
     pub(super) fn new(first: Option<Result<Event, BoxError>>, events: E, writer: Writer) -> Self {
-        Self { first, events, writer }
+        Self { first, events, writer, whole: Whole::default() }
     }
 }
 
@@ -57,6 +63,7 @@ where
                     None => return Poll::Ready(None),
                 },
             };
+            let Some(event) = event.map(|event| this.whole.take(event)).transpose() else { continue };
             // A question is refused by being dropped.
             if !matches!(event, Ok(Event::Ask(_))) {
                 self::event(out, |out| append(&this.writer, event, out));

@@ -5,7 +5,7 @@ use crate::{
     BoxError, Method,
     error::{Problem, explain},
     json::{
-        Id, Json, Params,
+        Id, Json, Members, Params,
         object::{self, Edit},
         write,
     },
@@ -74,11 +74,45 @@ impl Writer {
                 let status = status(&error);
                 (self.status(status), self.error(error).into())
             }
-            Outcome::Accepted => {
-                let problem = self.failed(&*BoxError::from("a request was taken for a notification"));
-                (problem.status, self.problem(&problem).into())
-            }
+            Outcome::Accepted => self.no_answer("a request was taken for a notification"),
+            Outcome::Passed(_) => self.no_answer("a result came in parts to somebody who reads none"),
         }
+    }
+
+    fn no_answer(&self, why: &'static str) -> (StatusCode, Message) {
+        let problem = self.failed(&*BoxError::from(why));
+        (problem.status, self.problem(&problem).into())
+    }
+
+    /// The beginning of an answer whose result begins with `first`.
+    pub(super) fn opening(&self, first: Bytes) -> Message {
+        // 40: what stands around the id.
+        let mut out = Vec::with_capacity(self.id.as_str().len() + 40);
+        self.open(&mut out);
+        Message::around(out, first, b"")
+    }
+
+    /// The end of an answer whose result has these members, and of which all went ahead but its last bracket.
+    pub(super) fn closing(&self, members: Members) -> Message {
+        let stamps = match self.kind {
+            Kind::Modern { cacheable } => stamps(cacheable),
+            Kind::Listen => &STAMPS[..1],
+            #[cfg(feature = "legacy")]
+            Kind::Legacy(_) => &[],
+        };
+        let mut out = Vec::new();
+        for (key, value) in stamps.iter().filter(|(key, _)| members.has(key) == Some(false)) {
+            let comma = if out.is_empty() && members.is_empty() { "" } else { "," };
+            out.extend_from_slice(format!("{comma}\"{key}\":{value}").as_bytes());
+        }
+        out.extend_from_slice(b"}}");
+        Bytes::from(out).into()
+    }
+
+    fn open(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        out.extend_from_slice(self.id.as_str().as_bytes());
+        out.extend_from_slice(b",\"result\":");
     }
 
     /// What the client is told about a failure of the gateway; `status` is that of a response that holds nothing else.
@@ -109,7 +143,7 @@ impl Writer {
     fn result(&self, result: Json) -> Message {
         let stamps = match &self.kind {
             Kind::Modern { cacheable } => stamps(*cacheable),
-            Kind::Listen => return stamped(&self.id, &self.tagged(result), &STAMPS[..1]),
+            Kind::Listen => return self.stamped(&self.tagged(result), &STAMPS[..1]),
             #[cfg(feature = "legacy")]
             Kind::Legacy(method) => {
                 let result = match method {
@@ -117,10 +151,30 @@ impl Writer {
                     method if *method == Method::TOOLS_LIST => results::listed(result),
                     _ => result,
                 };
-                return stamped(&self.id, &result, &[]);
+                return self.stamped(&result, &[]);
             }
         };
-        stamped(&self.id, &result, stamps)
+        self.stamped(&result, stamps)
+    }
+
+    /// A frame with the result, and with those of `stamps` it lacks.
+    fn stamped(&self, result: &Json, stamps: &[(&str, &str)]) -> Message {
+        if !result.as_bytes().starts_with(b"{") {
+            return write::result(&self.id, result).into();
+        }
+        let rest = result.as_bytes().slice(1..);
+        let absent = stamps.iter().filter(|(key, _)| !result.has(key));
+        // 128: the fixed members and all stamps.
+        let mut out = Vec::with_capacity(self.id.as_str().len() + 128);
+        self.open(&mut out);
+        out.push(b'{');
+        for (key, value) in absent {
+            object::push_member(&mut out, key, value.as_bytes());
+        }
+        if out.last() != Some(&b'{') && !rest.trim_ascii_start().starts_with(b"}") {
+            out.push(b',');
+        }
+        Message::around(out, rest, b"}")
     }
 
     fn error(&self, error: Json) -> Bytes {
@@ -149,27 +203,6 @@ fn stamps(cacheable: bool) -> &'static [(&'static str, &'static str)] {
     if cacheable { &STAMPS } else { &STAMPS[..1] }
 }
 
-/// A frame with the result, and with those of `stamps` it lacks.
-fn stamped(id: &Id, result: &Json, stamps: &[(&str, &str)]) -> Message {
-    if !result.as_bytes().starts_with(b"{") {
-        return write::result(id, result).into();
-    }
-    let rest = result.as_bytes().slice(1..);
-    let absent = stamps.iter().filter(|(key, _)| !result.has(key));
-    // 128: the fixed members and all stamps.
-    let mut out = Vec::with_capacity(id.as_str().len() + 128);
-    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
-    out.extend_from_slice(id.as_str().as_bytes());
-    out.extend_from_slice(b",\"result\":{");
-    for (key, value) in absent {
-        object::push_member(&mut out, key, value.as_bytes());
-    }
-    if out.last() != Some(&b'{') && !rest.trim_ascii_start().starts_with(b"}") {
-        out.push(b',');
-    }
-    Message::around(out, rest, b"}")
-}
-
 /// The status of a response that is a server's error (2026-07-28, "basic/transports/streamable-http").
 fn status(error: &Json) -> StatusCode {
     match error.member("code").and_then(|code| code.read::<i64>().ok()) {
@@ -193,6 +226,7 @@ fn not_found(error: Json) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Walk;
     use http_body_util::BodyExt;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -247,7 +281,14 @@ mod tests {
                 (false, false) => Method::TOOLS_CALL,
             };
             let writer = Writer::modern(Id::from(7), &method);
-            let (_, frame) = writer.done(Outcome::Result(Json::parse(text).unwrap()));
+            let result = Json::parse(text).unwrap();
+            let in_parts = (!listens).then(|| {
+                let mut walk = Walk::object(1);
+                let all = walk.take(result.as_bytes()).unwrap();
+                let first = writer.opening(result.as_bytes().slice(..all - 1)).into_bytes();
+                [first, writer.closing(walk.members()).into_bytes()].concat()
+            });
+            let (_, frame) = writer.done(Outcome::Result(result));
             let object = value.as_object_mut().unwrap();
             for (key, stamp) in stamps(cacheable && !listens) {
                 object.entry(*key).or_insert_with(|| serde_json::from_str(stamp).unwrap());
@@ -256,7 +297,11 @@ mod tests {
                 value["_meta"]["io.modelcontextprotocol/subscriptionId"] = json!(7);
             }
             let written: Value = serde_json::from_slice(&frame.into_bytes()).unwrap();
-            prop_assert_eq!(written, json!({ "jsonrpc": "2.0", "id": 7, "result": value }));
+            let wanted = json!({ "jsonrpc": "2.0", "id": 7, "result": value });
+            if let Some(in_parts) = in_parts {
+                prop_assert_eq!(&serde_json::from_slice::<Value>(&in_parts).unwrap(), &wanted);
+            }
+            prop_assert_eq!(written, wanted);
         }
     }
 }

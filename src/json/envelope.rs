@@ -1,6 +1,5 @@
 use super::{
-    Fault, Id, Json, Malformed, Params,
-    members::Members,
+    Fault, Id, Json, Malformed, Members, Params,
     object::{self, Raw},
     scan::Scanner,
 };
@@ -52,18 +51,19 @@ impl Message {
     }
 }
 
+/// The members of a message, as they are met.
 #[derive(Default)]
-struct Parts<'a> {
-    version: Option<Raw<'a>>,
-    id: Option<Raw<'a>>,
-    method: Option<Raw<'a>>,
+pub(super) struct Parts<'a> {
+    pub(super) version: Option<Raw<'a>>,
+    pub(super) id: Option<Raw<'a>>,
+    pub(super) method: Option<Raw<'a>>,
     params: Option<Result<Params, Malformed>>,
-    result: Option<(Raw<'a>, Members)>,
-    error: Option<Raw<'a>>,
+    pub(super) result: Option<(Raw<'a>, Members)>,
+    pub(super) error: Option<Raw<'a>>,
 }
 
 impl<'a> Parts<'a> {
-    fn take(&mut self, scanner: &mut Scanner<'a>, bytes: &'a Bytes, key: &[u8]) -> Result<(), Malformed> {
+    pub(super) fn take(&mut self, scanner: &mut Scanner<'a>, bytes: &'a Bytes, key: &[u8]) -> Result<(), Malformed> {
         let place = match key {
             b"jsonrpc" => &mut self.version,
             b"id" => &mut self.id,

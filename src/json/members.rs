@@ -3,11 +3,13 @@
 const ASKED_FOR: [&str; 4] = ["resultType", "ttlMs", "cacheScope", "structuredContent"];
 
 /// Which of them an object has, noted by the pass that scanned it, so that nobody searches a large result again.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Members(u8);
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Members(u8);
 
 /// The bit that says that the others mean something.
 const NOTED: u8 = 1 << 7;
+/// The bit of a member of any name.
+const ANY: u8 = 1 << 6;
 
 impl Members {
     /// Of an object that is being scanned.
@@ -17,11 +19,16 @@ impl Members {
 
     /// Takes note of a member.
     pub(super) fn note(&mut self, key: &[u8]) {
-        self.0 |= bit(key).unwrap_or(0);
+        self.0 |= ANY | bit(key).unwrap_or(0);
+    }
+
+    /// Whether there is no member at all, as far as anything was noted.
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 & ANY == 0
     }
 
     /// Whether there is such a member; `None` if that is not known.
-    pub(super) fn has(self, key: &str) -> Option<bool> {
+    pub(crate) fn has(self, key: &str) -> Option<bool> {
         let bit = bit(key.as_bytes())?;
         (self.0 & NOTED != 0).then_some(self.0 & bit != 0)
     }

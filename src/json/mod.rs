@@ -21,22 +21,31 @@ mod error;
 mod id;
 mod members;
 pub mod object;
+#[cfg(any(feature = "http", test))]
+mod opening;
 mod params;
 mod scan;
 #[cfg(test)]
 pub(crate) mod splices;
 mod string;
+#[cfg(any(feature = "http", test))]
+mod walk;
 pub mod write;
 
 pub use self::{
     envelope::{MAX_BATCH, Message, documents, elements},
     error::{Fault, Malformed},
     id::Id,
+    members::Members,
     params::Params,
 };
 
+#[cfg(feature = "http")]
+pub(crate) use self::opening::Opening;
+#[cfg(any(feature = "http", test))]
+pub(crate) use self::walk::Walk;
+
 use bytes::Bytes;
-use members::Members;
 use memchr::memmem;
 use scan::Scanner;
 use serde::{Deserialize, Serialize};
@@ -93,7 +102,7 @@ impl Json {
     }
 
     /// Wraps the text of a value whose members were noted while it was scanned.
-    fn scanned(text: Bytes, members: Members) -> Self {
+    pub(crate) fn scanned(text: Bytes, members: Members) -> Self {
         Self { text, members }
     }
 

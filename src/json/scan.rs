@@ -21,12 +21,18 @@ pub(super) struct Key<'a> {
 }
 
 /// The kinds of the open brackets, innermost lowest: 1 for an object. As deep as a message may be, and no deeper.
-type Nesting = u128;
+pub(super) type Nesting = u128;
 const _: () = assert!(MAX_DEPTH == Nesting::BITS as usize);
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
         Self { text, at: 0, around: 0 }
+    }
+
+    /// Goes on at a byte of a text that was read up to there.
+    #[cfg(any(feature = "http", test))]
+    pub(super) fn at_byte(text: &'a [u8], at: usize) -> Self {
+        Self { text, at, around: 0 }
     }
 
     /// How many bytes were taken.
@@ -161,7 +167,7 @@ impl<'a> Scanner<'a> {
         self.expect(b':', "a colon")
     }
 
-    fn scalar(&mut self) -> Result<(), Malformed> {
+    pub(super) fn scalar(&mut self) -> Result<(), Malformed> {
         match self.text.get(self.at) {
             Some(b'"') => self.string().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -234,7 +240,7 @@ impl<'a> Scanner<'a> {
         Ok(escaped)
     }
 
-    fn escape(&mut self) -> Result<(), Malformed> {
+    pub(super) fn escape(&mut self) -> Result<(), Malformed> {
         let width = match self.text.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
             Some(b'u')

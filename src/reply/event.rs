@@ -1,8 +1,9 @@
 use super::Ask;
 use crate::{
     Method,
-    json::{Json, Params},
+    json::{Json, Members, Params},
 };
+use bytes::Bytes;
 
 /// One piece of a [`Reply`](super::Reply).
 #[derive(Debug)]
@@ -11,6 +12,9 @@ pub enum Event {
     Note(Note),
     /// Something asked on the way, of a client that can be asked.
     Ask(Ask),
+    /// A piece of a result too large to wait for, where the [call](crate::Call::in_parts) asked for it: the first is that of
+    /// its beginning, and the last lacks the bracket that closes it. [`Outcome::Passed`] or an error follows.
+    Part(Bytes),
     /// How the call ended: exactly once, last.
     Done(Outcome),
 }
@@ -36,6 +40,9 @@ impl Note {
 pub enum Outcome {
     /// The `result`.
     Result(Json),
+    /// A result that went ahead in [parts](Event::Part), and is whole and well-formed as of now; which members it has is all
+    /// that is left of it.
+    Passed(Members),
     /// The `error` object.
     Error(Json),
     /// A notification was taken; there is nothing to say.

@@ -10,7 +10,9 @@ mod ask;
 mod event;
 mod hold;
 mod stream;
+mod whole;
 
+pub(crate) use self::whole::Whole;
 pub use self::{
     ask::{Answer, Ask},
     event::{Event, Note, Outcome},
@@ -102,8 +104,9 @@ impl Reply {
             Kind::Single(outcome) => return Ok(outcome),
             Kind::Stream(events) => events,
         };
+        let mut whole = Whole::default();
         while let Some(event) = events.next().await {
-            if let Event::Done(outcome) = event? {
+            if let Some(Event::Done(outcome)) = whole.take(event?) {
                 return Ok(outcome);
             }
         }

@@ -47,7 +47,7 @@ impl Stream for Events {
             return Poll::Ready(None);
         };
         let event = ready!(inner.as_mut().poll_next(cx)).unwrap_or_else(|| Err(Unfinished::new().into()));
-        if !matches!(event, Ok(Event::Note(_) | Event::Ask(_))) {
+        if !matches!(event, Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_))) {
             this.finish();
         }
         Poll::Ready(Some(event))

@@ -11,11 +11,14 @@ mod change;
 mod crossing;
 mod crowd;
 mod front;
+mod large;
 mod matrix;
 mod names;
 mod old;
 mod own;
 mod patience;
+#[path = "../support/piecemeal.rs"]
+mod piecemeal;
 mod spelling;
 mod table;
 mod verbatim;

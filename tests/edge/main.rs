@@ -6,6 +6,7 @@ mod checks;
 mod frames;
 mod hosts;
 mod modern;
+mod parts;
 mod support;
 mod uploads;
 #[cfg(feature = "legacy")]

@@ -15,14 +15,19 @@ mod crowded;
 mod front;
 mod hung;
 mod isolated;
+mod large;
 mod lost;
 mod once;
+#[path = "../support/piecemeal.rs"]
+mod piecemeal;
 mod program;
 mod refused;
 mod soak;
 mod stopped;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/wire.rs"]
+mod wire;
 mod wrong;
 
 use front::Front;

@@ -23,11 +23,16 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) async fn start(name: &str, servers: Vec<Value>) -> Self {
+        Self::with(name, servers, json!({})).await
+    }
+
+    /// The same under other limits than the usual ones.
+    pub(crate) async fn with(name: &str, servers: Vec<Value>, limits: Value) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults").join(name);
         fs::create_dir_all(&folder).expect("a folder of the build");
         let config = json!({
             "requestTimeout": SILENCE.as_millis() as u64, "connectTimeout": CONNECT.as_millis() as u64,
-            "healthCheckInterval": 1000, "admin": { "port": 0 }, "servers": servers,
+            "healthCheckInterval": 1000, "admin": { "port": 0 }, "servers": servers, "limits": limits,
         });
         fs::write(folder.join("gateway.json"), config.to_string()).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));

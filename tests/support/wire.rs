@@ -61,6 +61,11 @@ impl Peer {
         timeout(PATIENCE, self.requests.recv()).await.expect("a request").unwrap()
     }
 
+    /// The next request, whenever it comes.
+    pub async fn any(&mut self) -> Option<Request> {
+        self.requests.recv().await
+    }
+
     /// Requests that are there already.
     pub fn waiting(&mut self) -> Option<Request> {
         self.requests.try_recv().ok()
@@ -95,6 +100,11 @@ impl Request {
     /// Sends bytes and keeps the connection.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.connection.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Sends bytes for as long as the other side takes any; whether it took all.
+    pub async fn sends(&mut self, bytes: &[u8]) -> bool {
+        self.connection.write_all(bytes).await.is_ok()
     }
 
     /// Sends bytes to a peer that may stop reading.

@@ -60,7 +60,7 @@ fn answer<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions, eleme
                 return Some(one(writer.done(outcome).1.into_bytes()));
             }
             let ticket = entry.begin(&id);
-            ticket.and_then(|ticket| Dialogue::start(inner, entry, ticket, writer, (method, params, extensions)))
+            ticket.and_then(|ticket| Dialogue::start(inner, entry, ticket, writer, (method, params, extensions), false))
         }
         Ok(Incoming::Notification { method, params }) => {
             let running = told(inner, entry, extensions, method, params).ok()??;
@@ -101,7 +101,7 @@ async fn respond(entry: &Arc<Entry>, answers: Vec<Answers>, keep_alive: Duration
         match next {
             None => return array(&collected),
             Some(Said::Last(message, _)) => collected.push(message.into_bytes()),
-            Some(Said::Meanwhile(message)) => {
+            Some(Said::Part(message) | Said::Meanwhile(message)) => {
                 collected.push(message);
                 break;
             }

@@ -6,14 +6,14 @@ use super::{
     session::{Entry, Ticket},
 };
 use crate::{
-    Method,
-    edge::{error::Refusal, message::Message, running::Inner, writer::Writer},
+    BoxError, Call, Method,
+    edge::{Body, error::Refusal, message::Message, parts, running::Inner, writer::Writer},
     json::Params,
-    reply::Event,
+    reply::{Event, Whole},
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use http::Extensions;
+use http::{Extensions, Response};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -24,6 +24,8 @@ use tokio::runtime::Handle;
 
 /// A message to the client.
 pub(super) enum Said {
+    /// The first part of a result, to whoever takes [parts](Dialogue::in_parts).
+    Part(Bytes),
     /// A note, or a question.
     Meanwhile(Bytes),
     /// The answer, with when to come again where it says so.
@@ -33,7 +35,7 @@ pub(super) enum Said {
 impl Said {
     pub(super) fn into_message(self) -> Bytes {
         match self {
-            Said::Meanwhile(message) => message,
+            Said::Part(message) | Said::Meanwhile(message) => message,
             Said::Last(message, _) => message.into_bytes(),
         }
     }
@@ -50,6 +52,8 @@ pub(super) struct Dialogue {
     entry: Arc<Entry>,
     /// Whether the messages reach the client; who hears nothing is not asked either.
     heard: bool,
+    /// Where results that come in parts are put together; `None` where they go on as they come.
+    whole: Option<Whole>,
 }
 
 impl Dialogue {
@@ -64,7 +68,9 @@ impl Dialogue {
         ticket: Ticket,
         writer: Writer,
         (method, params, extensions): (Method, Params, Extensions),
+        in_parts: bool,
     ) -> Result<Self, Refusal> {
+        let in_parts = in_parts && parts::suit(&method);
         let subscribes = match method.as_str() {
             "resources/subscribe" => Some(true),
             "resources/unsubscribe" => Some(false),
@@ -75,15 +81,21 @@ impl Dialogue {
             _ => {
                 let call = entry.call(method, &params, extensions);
                 let uninitialized = || Refusal::invalid("the session is not initialized");
-                rounds(inner, call.ok_or_else(uninitialized)?)
+                rounds(inner, Call { in_parts, ..call.ok_or_else(uninitialized)? })
             }
         };
         let live = Live::new(events, ticket.token().clone(), ticket);
-        Ok(Self { live, writer, asked: Vec::new(), entry: entry.clone(), heard: true })
+        let whole = (!in_parts).then(Whole::default);
+        Ok(Self { live, writer, asked: Vec::new(), entry: entry.clone(), heard: true, whole })
     }
 
-    fn said(&mut self, event: Result<Event, crate::BoxError>) -> Option<Said> {
+    fn said(&mut self, event: Result<Event, BoxError>) -> Option<Said> {
+        let event = match (event, &mut self.whole) {
+            (Ok(event), Some(whole)) => Ok(whole.take(event)?),
+            (event, _) => event,
+        };
         match event {
+            Ok(Event::Part(part)) => Some(Said::Part(part)),
             Ok(Event::Note(note)) => Some(Said::Meanwhile(self.writer.note(&note))),
             Ok(Event::Ask(ask)) if self.heard => {
                 let (asked, message) = self.entry.ask(ask)?;
@@ -123,6 +135,21 @@ impl Kept {
     pub(super) fn new(dialogue: Dialogue) -> Self {
         Self(Some(dialogue))
     }
+
+    /// From here on, results come as a whole.
+    pub(super) fn whole(mut self) -> Self {
+        if let Some(dialogue) = &mut self.0 {
+            dialogue.whole.get_or_insert_default();
+        }
+        self
+    }
+
+    /// The response to a request whose result began with `first`. The call ends with it, because what a client has part of
+    /// can be given to it in no other way.
+    pub(super) fn respond(mut self, first: Bytes) -> Option<Response<Body>> {
+        let Dialogue { live, writer, .. } = self.0.take()?;
+        Some(parts::respond(writer, first, live))
+    }
 }
 
 impl Stream for Kept {
@@ -131,7 +158,7 @@ impl Stream for Kept {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Said>> {
         let Some(dialogue) = &mut self.0 else { return Poll::Ready(None) };
         let said = ready!(dialogue.poll_next_unpin(cx));
-        if !matches!(said, Some(Said::Meanwhile(_))) {
+        if !matches!(said, Some(Said::Part(_) | Said::Meanwhile(_))) {
             self.0 = None;
         }
         Poll::Ready(said)

@@ -92,7 +92,7 @@ impl Feed {
                 state.waker = Some(cx.waker().clone());
                 None
             }
-            Poll::Ready(Some(Ok(Event::Note(_) | Event::Ask(_)))) => None,
+            Poll::Ready(Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => None,
             Poll::Ready(_) => state.live.take(),
         };
         drop(state);

@@ -84,7 +84,7 @@ pub(super) async fn introduce<S: Inner>(
     let mut discover = Running::start(inner, client.call(Method::DISCOVER, &Params::empty(), None, extensions));
     loop {
         return match discover.next().await {
-            Some(Ok(Event::Note(_) | Event::Ask(_))) => continue,
+            Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_))) => continue,
             Some(Ok(Event::Done(Outcome::Result(found)))) => {
                 let result = result(client.session().revision(), &found);
                 Ok((Some(client), Outcome::Result(result)))

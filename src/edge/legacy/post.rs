@@ -83,7 +83,7 @@ fn begin<S: Inner>(
         return Ok(Begun::Answered(json(status, message)));
     }
     let ticket = entry.begin(&id)?;
-    let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, params, extensions))?;
+    let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, params, extensions), true)?;
     Ok(Begun::Running(Kept::new(dialogue)))
 }
 
@@ -100,12 +100,13 @@ fn respond(entry: &Arc<Entry>, mut said: Kept, keep_alive: Duration) -> impl Fut
                 }
                 return response;
             }
+            Ok(Some(Said::Part(first))) => return said.respond(first).unwrap_or_else(|| bare(StatusCode::ACCEPTED)),
             Ok(Some(first)) => Some(first),
             // Taken back by the client, who wants no answer.
             Ok(None) => return bare(StatusCode::ACCEPTED),
             Err(_) => None,
         };
-        let messages = stream::iter(first).chain(said).map(Said::into_message);
+        let messages = stream::iter(first).chain(said.whole()).map(Said::into_message);
         event_stream(entry.say(Box::pin(messages)), keep_alive)
     }
 }

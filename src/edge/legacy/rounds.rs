@@ -93,7 +93,9 @@ impl<S: Inner> Stream for Rounds<S> {
                             Err(problem) => return this.end(Err(problem.into())),
                         }
                     }
-                    Some(Ok(event @ (Event::Note(_) | Event::Ask(_)))) => return Poll::Ready(Some(Ok(event))),
+                    Some(Ok(event @ (Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => {
+                        return Poll::Ready(Some(Ok(event)));
+                    }
                     Some(last) => return this.end(last),
                     None => this.step = Step::Over,
                 },

@@ -47,7 +47,7 @@ impl Witness {
             self.vital.succeeded(admission);
             self.ended(match outcome {
                 reply::Outcome::Error(_) => Outcome::Error,
-                reply::Outcome::Result(_) | reply::Outcome::Accepted => Outcome::Result,
+                reply::Outcome::Result(_) | reply::Outcome::Passed(_) | reply::Outcome::Accepted => Outcome::Result,
             });
         }
     }

@@ -173,7 +173,7 @@ where
                 Ok(())
             }
             // A question outside of a call has nobody to be asked.
-            Some(Event::Ask(_)) => Ok(()),
+            Some(Event::Ask(_) | Event::Part(_)) => Ok(()),
             Some(Event::Done(_)) | None => Err(Failed::Lost),
         }
     }
@@ -192,7 +192,7 @@ where
                 let honoured = honoured(note.params.member("notifications"), asked);
                 return Ok(Stream { events, honoured });
             }
-            Some(Ok(Event::Note(_) | Event::Ask(_))) => {}
+            Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_))) => {}
             Some(Ok(Event::Done(Outcome::Error(_) | Outcome::Accepted))) => return Err(Failed::Refused),
             Some(Ok(Event::Done(_)) | Err(_)) | None => return Err(Failed::Lost),
         }

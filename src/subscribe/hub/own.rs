@@ -86,7 +86,7 @@ impl Arrival {
                 while let Some(Ok(event)) = events.next().await {
                     match event {
                         Event::Note(note) => own.heard(&note),
-                        Event::Ask(_) => {}
+                        Event::Ask(_) | Event::Part(_) => {}
                         Event::Done(_) => break,
                     }
                 }

@@ -16,12 +16,16 @@ use tokio_util::io::poll_read_buf;
 
 /// Room made for what arrives, in bytes: an ordinary answer with its head.
 const ROOM: usize = 8 << 10;
+/// The most room made for what goes on arriving: as much as a socket holds at a time, and no burden where many answers do.
+const MOST_ROOM: usize = 64 << 10;
 
 /// A connection that one call at a time drives; no task of its own reads it.
 pub(super) struct Connection {
     stream: Stream,
     /// What has arrived and is not read yet.
     buffer: BytesMut,
+    /// The room that is made next, in bytes.
+    room: usize,
 }
 
 /// Why there is no answer.
@@ -37,7 +41,7 @@ pub(super) enum Broken {
 
 impl Connection {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: BytesMut::new(), room: ROOM }
     }
 
     /// Writes a request and waits for the head of its answer.
@@ -93,13 +97,19 @@ impl Connection {
     /// Reads more into the buffer; 0 at the end of the connection.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.buffer.capacity() == self.buffer.len() {
-            self.buffer.reserve(ROOM);
+            self.buffer.reserve(self.room);
         }
-        poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)
+        let room = self.buffer.capacity() - self.buffer.len();
+        let filled = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer));
+        if matches!(filled, Ok(more) if more == room) {
+            self.room = MOST_ROOM.min(2 * self.room);
+        }
+        Poll::Ready(filled)
     }
 
     /// Waits for what must not come between two answers: the connection's end, or bytes that answer nothing.
     pub(super) fn poll_stray(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.room = ROOM;
         if self.buffer.is_empty() { self.poll_fill(cx).map(drop) } else { Poll::Ready(()) }
     }
 

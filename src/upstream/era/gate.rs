@@ -118,6 +118,7 @@ impl Stream for Gate {
             let event = match event {
                 Some(Ok(Event::Note(note))) => this.note(note).map(Event::Note),
                 Some(Ok(Event::Ask(ask))) => this.asked(ask),
+                Some(Ok(Event::Part(part))) => Some(Event::Part(part)),
                 Some(Ok(Event::Done(outcome))) => Some(Event::Done(match this.whose {
                     Whose::Modern => match this.lacked.filter(|_| has_failed(&outcome)) {
                         Some(lack) => missing(lack),
@@ -193,7 +194,7 @@ fn has_failed(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Error(_) => true,
         Outcome::Result(result) => result.member("isError").is_some_and(|failed| failed.as_str() == "true"),
-        Outcome::Accepted => false,
+        Outcome::Passed(_) | Outcome::Accepted => false,
     }
 }
 

@@ -141,7 +141,9 @@ impl<T: Transport> Connection<'_, T> {
             Err(_) => return Err(NotStarted(patience).into()),
             Ok(Err(error)) => return Err(error),
             Ok(Ok(Outcome::Error(error))) => return Ok(Err(Refusal::from_json(&error))),
-            Ok(Ok(Outcome::Accepted)) => return Err(Protocol("initialize was not answered".into()).into()),
+            Ok(Ok(Outcome::Accepted | Outcome::Passed(_))) => {
+                return Err(Protocol("initialize was not answered".into()).into());
+            }
             Ok(Ok(Outcome::Result(result))) => Agreed::legacy(&hop, &result)?,
         };
         let initialized = self.exchange(Method::INITIALIZED, Params::empty(), agreed.hop.clone());

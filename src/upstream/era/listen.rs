@@ -129,6 +129,7 @@ pub(super) fn untagged(reply: Reply) -> Reply {
         Ok(match event? {
             Event::Note(note) => Event::Note(Note::new(note.method, untag(&note.params))),
             Event::Ask(ask) => Event::Ask(ask),
+            Event::Part(part) => Event::Part(part),
             Event::Done(done) => Event::Done(outcome(done)),
         })
     }))

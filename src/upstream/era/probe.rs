@@ -33,7 +33,7 @@ pub(super) fn judge(answer: Result<Outcome, BoxError>) -> Result<Verdict, BoxErr
         }
         Ok(Outcome::Error(error)) => Ok(judge_error(&error)),
         // A result with older revisions only, or none at all: whatever answered, it did not understand the question.
-        Ok(Outcome::Result(_) | Outcome::Accepted) => Ok(Verdict::Legacy),
+        Ok(Outcome::Result(_) | Outcome::Passed(_) | Outcome::Accepted) => Ok(Verdict::Legacy),
         Err(error) if find::<Protocol>(&*error).is_some() => Ok(Verdict::Legacy),
         Err(error) => match find::<Status>(&*error) {
             Some(Status(status)) if is_verdict(*status) => Ok(Verdict::Legacy),

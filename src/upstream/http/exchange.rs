@@ -1,4 +1,10 @@
-use super::{Endpoint, body::Messages, cancel::Cancel, question::Questions, reading::Reading};
+use super::{
+    Endpoint,
+    body::{Arrival, Messages},
+    cancel::Cancel,
+    question::Questions,
+    reading::Reading,
+};
 use crate::{
     BoxError, Method,
     error::find,
@@ -55,7 +61,15 @@ impl Reading for Exchange {
                 self.resuming = None;
             }
             match ready!(self.messages.poll_next(cx)) {
-                Ok(Some(message)) => {
+                Ok(Some(Arrival::Part(part))) => {
+                    // It has been answered; only the client can break that off, by closing the response.
+                    self.cancel.disarm();
+                    return Poll::Ready(Ok(Event::Part(part)));
+                }
+                Ok(Some(Arrival::End { id, members })) => {
+                    return Poll::Ready(self.answered(id.as_ref(), Outcome::Passed(members)));
+                }
+                Ok(Some(Arrival::Message(message))) => {
                     self.resumes = 0;
                     if let Some(event) = self.take(message)? {
                         return Poll::Ready(Ok(event));
@@ -77,21 +91,23 @@ impl Exchange {
     /// What a message means to the call; `None` if nothing.
     fn take(&mut self, message: Message) -> Result<Option<Event>, BoxError> {
         match message {
-            Message::Response { id, outcome } => {
-                // An error without an id answers a request that could not be read, and this response has only one.
-                if id.is_some_and(|id| id.as_u64() != Some(self.id)) {
-                    return Err(Protocol("the answer has another request's id".into()).into());
-                }
-                self.cancel.disarm();
-                self.messages.finish();
-                Ok(Some(Event::Done(outcome.into())))
-            }
+            Message::Response { id, outcome } => self.answered(id.as_ref(), outcome.into()).map(Some),
             Message::Notification { method, params } => self.note(method, params),
             Message::Request { id, method, params } => {
                 // A modern server asks in its result, and reads no answers.
                 Ok(if self.hop.is_modern() { None } else { self.questions.asked(id, method, params).map(Event::Ask) })
             }
         }
+    }
+
+    fn answered(&mut self, id: Option<&Id>, outcome: Outcome) -> Result<Event, BoxError> {
+        // An error without an id answers a request that could not be read, and this response has only one.
+        if id.is_some_and(|id| id.as_u64() != Some(self.id)) {
+            return Err(another_id().into());
+        }
+        self.cancel.disarm();
+        self.messages.finish();
+        Ok(Event::Done(outcome))
     }
 
     fn note(&mut self, method: Method, mut params: Params) -> Result<Option<Event>, BoxError> {
@@ -131,13 +147,17 @@ impl Exchange {
                 if response.status() != StatusCode::OK {
                     return Err(error);
                 }
-                let mut messages = Messages::read(response, endpoint.client.limit()).map_err(|_| error)?;
+                let mut messages = Messages::read(response, endpoint.client.limit(), None).map_err(|_| error)?;
                 (messages.last_event_id, messages.retry) = (Some(last), retry);
                 return Ok((messages, resumes));
             }
         }));
         Ok(())
     }
+}
+
+pub(super) fn another_id() -> Protocol {
+    Protocol("the answer has another request's id".into())
 }
 
 /// The parameters with the request's id as progress token: unique among all that run, as a token must be.

@@ -16,16 +16,21 @@
 //! - **The stream of a session**, a GET, is there once for all who listen, and while calls run whose clients can be
 //!   asked. A question that comes down it goes to the only call that a client has in the session; where all calls are of
 //!   one client, to the oldest. Otherwise it is refused, because nothing says whose it is. Log messages go the same way.
+//! - **Large results** of JSON answers are passed on as they arrive, where the client speaks the server's era and takes
+//!   them so ([`Call::in_parts`]). What stands before the result is checked before the first part goes, the rest while it
+//!   passes; what turns out wrong then breaks the answer off.
 //! - **Redirects** are never followed: what the configuration sends to one server is not another one's to see.
 
 mod annotations;
 mod answer;
 mod body;
 mod cancel;
+mod document;
 mod exchange;
 mod header;
 mod line;
 mod mirror;
+mod parts;
 mod question;
 mod reading;
 mod request;
@@ -206,6 +211,8 @@ impl Endpoint {
         };
         let body = write::request(&Id::from(id), &call.method, params.as_bytes());
         let request = self.post(&hop, Some(call), body);
+        // Between the eras an answer is put into other words.
+        let in_parts = call.in_parts && call.session.is_none() == hop.is_modern();
         let method = call.method.clone();
         let mut cancel = Cancel::new(&self, &hop, &method, id);
         async move {
@@ -229,7 +236,8 @@ impl Endpoint {
                 cancel.disarm();
                 return Err(Protocol("a request was accepted without an answer".into()).into());
             }
-            let messages = body::Messages::read(response, self.client.limit()).inspect_err(|_| cancel.disarm())?;
+            let messages = body::Messages::read(response, self.client.limit(), in_parts.then_some(id));
+            let messages = messages.inspect_err(|_| cancel.disarm())?;
             let questions = Questions::new(&self, &hop);
             let exchange = Exchange {
                 endpoint: self,

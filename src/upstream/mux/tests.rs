@@ -186,8 +186,7 @@ fn a_slow_reader_loses_progress_but_never_the_outcome() {
     assert_eq!(events.len(), MAX_NOTES + 1);
     let values = events.iter().filter_map(|event| match event {
         Event::Note(note) => note.params.member("progress")?.read::<u64>().ok(),
-        Event::Ask(_) => None,
-        Event::Done(_) => None,
+        _ => None,
     });
     let values: Vec<_> = values.collect();
     assert!(values.is_sorted() && values.last() == Some(&(10 * MAX_NOTES as u64 - 1)), "{values:?}");

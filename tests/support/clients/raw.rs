@@ -30,6 +30,8 @@ enum Framing {
     Length(usize),
     UntilClose,
     Over,
+    /// It ended before its end.
+    Cut,
 }
 
 /// A whole response.
@@ -114,6 +116,27 @@ impl Raw {
         Self { status, headers, body, ready: VecDeque::new(), left }
     }
 
+    /// The next bytes of the body: at least so many, unless it ends before.
+    pub async fn bytes(&mut self, least: usize) -> Vec<u8> {
+        soon("bytes of a response", async {
+            let mut bytes = Vec::new();
+            while bytes.len() < least {
+                self.fill().await;
+                if self.ready.is_empty() {
+                    break;
+                }
+                bytes.extend(self.ready.drain(..));
+            }
+            bytes
+        })
+        .await
+    }
+
+    /// Whether the body was read and has broken off before its end.
+    pub fn is_cut(&self) -> bool {
+        matches!(self.left, Framing::Cut)
+    }
+
     /// Reads on to the end.
     pub async fn collect(mut self) -> Answer {
         soon("the end of a response", async {
@@ -159,14 +182,14 @@ impl Raw {
 
     async fn fill(&mut self) {
         let most = match self.left {
-            Framing::Over => return,
+            Framing::Over | Framing::Cut => return,
             Framing::UntilClose => usize::MAX,
             Framing::Length(left) => left,
             Framing::Chunks => {
                 let size = line(&mut self.body).await.and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
                 let mut chunk = vec![0; size.unwrap_or_default()];
                 if chunk.is_empty() || self.body.read_exact(&mut chunk).await.is_err() {
-                    self.left = Framing::Over;
+                    self.left = if size == Some(0) { Framing::Over } else { Framing::Cut };
                     return;
                 }
                 line(&mut self.body).await;
@@ -179,6 +202,7 @@ impl Raw {
         self.ready.extend(&got[..taken]);
         self.body.consume(taken);
         self.left = match self.left {
+            Framing::Length(1..) if taken == 0 => Framing::Cut,
             _ if taken == 0 => Framing::Over,
             Framing::Length(left) => Framing::Length(left - taken),
             other => other,

@@ -7,7 +7,11 @@ use crate::{
     upstream::{
         Hop, ask,
         backoff::Backoff,
-        http::{Endpoint, body::Messages, question::Questions},
+        http::{
+            Endpoint,
+            body::{Arrival, Messages},
+            question::Questions,
+        },
     },
 };
 use bytes::Bytes;
@@ -101,7 +105,10 @@ impl Reader {
                         };
                         let Ok(Some(message)) = message else { break };
                         self.backoff.reset();
-                        self.take(message);
+                        // Results come with the requests they answer, and so do their parts.
+                        if let Arrival::Message(message) = message {
+                            self.take(message);
+                        }
                     }
                     self.shared.phase.send_replace(Phase::Closed);
                     self.last_event_id = messages.last_event_id.take();
@@ -117,7 +124,7 @@ impl Reader {
         let request = self.endpoint.get(&self.hop, self.last_event_id.as_ref());
         let response = self.endpoint.client.send(request).await;
         let messages = match response.map(|response| (response.status(), response)) {
-            Ok((StatusCode::OK, response)) => Messages::read(response, self.endpoint.client.limit()).ok(),
+            Ok((StatusCode::OK, response)) => Messages::read(response, self.endpoint.client.limit(), None).ok(),
             // The stream was there before, so it is the session that is not found.
             Ok((StatusCode::NOT_FOUND, _)) if self.opened => return Found::Never(Phase::Lost),
             // The server has not noticed yet that the stream before is closed.
