@@ -1,15 +1,18 @@
-//! Clients that send a call, check its answer, and send the next.
+//! Clients that send a request, check its answer, and send the next.
 
-use crate::processes::Middle;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use crate::{processes::Process, request};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::Instant,
+    time::sleep_until,
 };
 
-/// The word for `tools/list` among the names of tools.
-pub(crate) const LIST: &str = "tools/list";
+/// A start that is late by more than this counts from when it was due; what is less is the slack of this program's timer.
+const LATE: Duration = Duration::from_millis(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Era {
@@ -19,146 +22,199 @@ pub(crate) enum Era {
     Modern,
 }
 
-/// Calls of one kind.
-#[derive(Clone, Copy)]
+/// What is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// 200 bytes there and back.
+    Echo,
+    /// 256 KiB back.
+    Blob,
+    /// Ten progress notes, then the result.
+    Stream,
+    /// `tools/list` of 500 tools.
+    List,
+    /// `initialize`, `notifications/initialized` and DELETE.
+    Session,
+}
+
+/// Requests of one kind.
+#[derive(Clone)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
+    pub(crate) path: String,
     pub(crate) era: Era,
+    pub(crate) op: Op,
+    /// The tool that echoes.
     pub(crate) tool: &'static str,
-    pub(crate) connections: usize,
+    pub(crate) connections: u32,
     pub(crate) time: Duration,
+    /// How many a second in all, evenly; as many as go where it is `None`.
+    pub(crate) rate: Option<f64>,
 }
 
 /// What came of it.
 pub(crate) struct Measured {
-    pub(crate) per_second: f64,
-    /// Of the process in the middle, for each call.
-    pub(crate) cpu_micros: f64,
+    /// Of the process, for each request, in microseconds.
+    pub(crate) cpu: f64,
+    /// How long each took, sorted.
+    pub(crate) took: Vec<Duration>,
 }
 
-impl Load {
-    pub(crate) async fn run(self, middle: Option<&Middle>) -> Measured {
-        let mut clients = Vec::new();
-        for _ in 0..self.connections {
-            clients.push(Client::open(self).await);
-        }
-        let (before, begun) = (middle.map(Middle::cpu), Instant::now());
-        let running: Vec<_> = clients.into_iter().map(|client| tokio::spawn(client.run(begun + self.time))).collect();
-        let mut calls = 0;
-        for client in running {
-            calls += client.await.expect("every answer is right");
-        }
-        let spent = begun.elapsed();
-        let cpu = middle.map(Middle::cpu).zip(before).map_or(Duration::ZERO, |(after, before)| after - before);
-        let calls = f64::from(calls);
-        Measured { per_second: calls / spent.as_secs_f64(), cpu_micros: cpu.as_secs_f64() * 1e6 / calls }
+impl Measured {
+    /// The latency that this share of the requests stays below, in microseconds.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let at = (self.took.len() as f64 * share) as usize;
+        self.took[at.min(self.took.len() - 1)].as_secs_f64() * 1e6
     }
 }
 
-struct Client {
+impl Load {
+    pub(crate) async fn run(self, process: &Process) -> Measured {
+        let mut clients = Vec::new();
+        for _ in 0..self.connections {
+            clients.push(Client::open(&self).await);
+        }
+        let (before, begun) = (process.cpu(), Instant::now());
+        let gap = self.rate.map(|rate| Duration::from_secs_f64(f64::from(self.connections) / rate));
+        let running: Vec<_> = (0..)
+            .zip(clients)
+            .map(|(place, client)| {
+                let first = gap.map(|gap| begun + gap * place / self.connections);
+                tokio::spawn(client.run(begun + self.time, first.zip(gap)))
+            })
+            .collect();
+        let mut took = Vec::new();
+        for client in running {
+            took.extend(client.await.expect("every answer is right"));
+        }
+        let cpu = process.cpu() - before;
+        took.sort_unstable();
+        Measured { cpu: cpu.as_secs_f64() * 1e6 / took.len() as f64, took }
+    }
+}
+
+/// A connection, with the session of a client that opens one.
+pub(crate) struct Client {
     stream: TcpStream,
-    request: Arc<[u8]>,
+    path: String,
+    op: Op,
+    request: String,
     expected: &'static [u8],
     answer: Vec<u8>,
 }
 
 impl Client {
-    async fn open(load: Load) -> Self {
+    pub(crate) async fn open(load: &Load) -> Self {
         let stream = TcpStream::connect(load.address).await.expect("a connection");
         stream.set_nodelay(true).expect("a socket");
-        let expected: &[u8] = match load.tool {
-            LIST => b"tool_496",
-            "stream" => b"done",
-            _ => b"\"content\"",
+        let expected: &[u8] = match load.op {
+            Op::List => b"tool_496",
+            Op::Stream => b"done",
+            Op::Session => b"",
+            Op::Echo | Op::Blob => b"\"content\"",
         };
-        let mut client = Self { stream, request: Arc::new([]), expected, answer: Vec::new() };
-        let session = client.initialize(load.era).await;
-        client.request = request(load, session.as_deref()).into();
+        let (path, op) = (load.path.clone(), load.op);
+        let mut client = Self { stream, path, op, request: String::new(), expected, answer: Vec::new() };
+        let session =
+            if load.era == Era::Early && op != Op::Session { client.introduce().await } else { String::new() };
+        client.request = request::of(load, &session);
         client
     }
 
-    /// Opens a session where the era has them, and gives its id where the server issues one.
-    async fn initialize(&mut self, era: Era) -> Option<String> {
-        if era == Era::Modern {
-            return None;
-        }
-        let body = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
-        self.send(post("", body).as_bytes()).await;
+    /// Opens a session, and gives the header line that names it, if the server issues ids.
+    pub(crate) async fn introduce(&mut self) -> String {
+        self.send(&request::initialize(&self.path)).await;
+        assert!(memchr::memmem::find(&self.answer, b"protocolVersion").is_some(), "{}", self.shown());
         let head = String::from_utf8_lossy(&self.answer).into_owned();
         let id = head.lines().find_map(|line| {
             let (name, value) = line.split_once(": ")?;
             name.eq_ignore_ascii_case("mcp-session-id").then(|| value.to_owned())
         });
-        let told = id.as_ref().map_or(String::new(), |id| format!("mcp-session-id: {id}\r\n"));
-        self.send(post(&told, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).as_bytes()).await;
-        id
+        let session = id.map_or(String::new(), |id| format!("mcp-session-id: {id}\r\n"));
+        self.send(&request::initialized(&self.path, &session)).await;
+        session
     }
 
-    async fn run(mut self, end: Instant) -> u32 {
-        let mut calls = 0;
-        while Instant::now() < end {
-            self.send(&self.request.clone()).await;
-            assert!(
-                memchr::memmem::find(&self.answer, self.expected).is_some(),
-                "a wrong answer: {}",
-                String::from_utf8_lossy(&self.answer[..self.answer.len().min(600)])
-            );
-            calls += 1;
+    /// Sends until the end, at once or by the `pace`: when first, and how long after that again.
+    async fn run(mut self, end: Instant, mut pace: Option<(Instant, Duration)>) -> Vec<Duration> {
+        let mut took = Vec::new();
+        loop {
+            let mut begun = Instant::now();
+            if let Some((due, gap)) = &mut pace {
+                sleep_until((*due).into()).await;
+                let now = Instant::now();
+                begun = if now - *due < LATE { now } else { *due };
+                *due += *gap;
+            }
+            if begun >= end {
+                return took;
+            }
+            self.once().await;
+            took.push(begun.elapsed());
         }
-        calls
+    }
+
+    /// One request of the kind that this client sends.
+    pub(crate) async fn once(&mut self) {
+        if self.op == Op::Session {
+            let session = self.introduce().await;
+            return self.send(&request::delete(&self.path, &session)).await;
+        }
+        let request = std::mem::take(&mut self.request);
+        self.send(&request).await;
+        self.request = request;
+        assert!(memchr::memmem::find(&self.answer, self.expected).is_some(), "a wrong answer: {}", self.shown());
+    }
+
+    /// Sends a request whose answer is a stream, and waits for it to begin.
+    pub(crate) async fn listen(&mut self, request: &str) {
+        self.stream.write_all(request.as_bytes()).await.expect("a server that reads");
+        self.answer.clear();
+        while End::of(&self.answer).is_none() {
+            let read = self.stream.read_buf(&mut self.answer).await.expect("a server that answers");
+            assert!(read > 0, "the connection ended: {}", self.shown());
+        }
+        assert!(self.answer.starts_with(b"HTTP/1.1 200"), "{}", self.shown());
     }
 
     /// Sends a request and reads the whole of its answer.
-    async fn send(&mut self, request: &[u8]) {
-        self.stream.write_all(request).await.expect("a server that reads");
+    async fn send(&mut self, request: &str) {
+        self.stream.write_all(request.as_bytes()).await.expect("a server that reads");
         self.answer.clear();
-        while !is_complete(&self.answer) {
+        let mut end = None;
+        loop {
             let read = self.stream.read_buf(&mut self.answer).await.expect("a server that answers");
-            assert!(read > 0, "the connection ended: {}", String::from_utf8_lossy(&self.answer));
+            assert!(read > 0, "the connection ended: {}", self.shown());
+            end = end.or_else(|| End::of(&self.answer));
+            match end {
+                Some(End::At(length)) if self.answer.len() >= length => return,
+                Some(End::Chunk) if self.answer.ends_with(b"0\r\n\r\n") => return,
+                _ => {}
+            }
         }
+    }
+
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.answer[..self.answer.len().min(600)]).into_owned()
     }
 }
 
-/// Whether an answer ends here, by its length or by its last chunk.
-fn is_complete(answer: &[u8]) -> bool {
-    let Some(end) = memchr::memmem::find(answer, b"\r\n\r\n") else { return false };
-    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-    match length {
-        Some(length) => answer.len() >= end + 4 + length,
-        None if head.contains("chunked") => answer.ends_with(b"0\r\n\r\n"),
-        None => true,
-    }
+/// Where an answer ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// After so many bytes, the head's included.
+    At(usize),
+    /// With the last chunk.
+    Chunk,
 }
 
-fn request(load: Load, session: Option<&str>) -> Vec<u8> {
-    const META: &str =
-        r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
-    let modern = load.era == Era::Modern;
-    let token = if load.tool == "stream" { r#""progressToken":1"# } else { "" };
-    let comma = if modern && !token.is_empty() { "," } else { "" };
-    let meta = format!(r#""_meta":{{{}{comma}{token}}}"#, if modern { META } else { "" });
-    let (method, params) = match load.tool {
-        LIST => (LIST, meta),
-        tool => {
-            let text = "x".repeat(200);
-            ("tools/call", format!(r#""name":"{tool}","arguments":{{"text":"{text}"}},{meta}"#))
-        }
-    };
-    let mut headers = session.map_or(String::new(), |id| format!("mcp-session-id: {id}\r\n"));
-    if modern {
-        headers += &format!("mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n");
-        if load.tool != LIST {
-            headers += &format!("mcp-name: {}\r\n", load.tool);
-        }
+impl End {
+    /// By the head, once it is there.
+    fn of(answer: &[u8]) -> Option<Self> {
+        let end = memchr::memmem::find(answer, b"\r\n\r\n")? + 4;
+        let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        let chunked = length.is_none() && head.contains("chunked");
+        Some(if chunked { Self::Chunk } else { Self::At(end + length.unwrap_or_default()) })
     }
-    post(&headers, &format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}}}}}"#)).into_bytes()
-}
-
-fn post(headers: &str, body: &str) -> String {
-    format!(
-        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: application/json, \
-         text/event-stream\r\n{headers}content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
 }

@@ -1,60 +1,75 @@
-//! What a call costs through the gateway, beside what it costs through nginx and without either.
+//! What a call costs through the gateway, beside what it costs without it, through nginx where that is installed, and
+//! through the least that could do the same.
 //!
-//! `cargo bench --bench end_to_end` starts a server of each era, the gateway in front of both, and nginx where it is
-//! installed, sends calls over keep-alive connections, checks every answer, and prints a table. CPU is that of the
-//! process in the middle alone, from the system's accounts, whose grain is 10 ms.
+//! `cargo bench --bench end_to_end` starts what it needs, sends calls over keep-alive connections, checks every answer, and
+//! prints tables. What is compared is measured in turns, and the median of the rounds is shown. CPU is that of the process
+//! in the middle alone. Words choose parts: `-- calls latency start memory`; `long` looks whether memory stays flat, and
+//! runs only when it is asked for. `BENCH_SECONDS` is the length of one measurement, `BENCH_ROUNDS` how often each is
+//! taken, `GATEWAY_BIN` another program than the one that was just built. With `BENCH_CHECK` set, it ends with 1 where
+//! something is above its bound.
 
+mod calls;
+mod child;
+mod figures;
+mod latency;
 mod load;
+mod machine;
+mod memory;
+mod pipe;
 mod processes;
-mod upstream;
+mod request;
+mod server;
+mod start;
 
-use load::{Era, Load, Measured};
-use processes::Middle;
-use std::time::Duration;
+use figures::Figures;
+use std::{process::ExitCode, time::Duration};
 
-/// What is sent: its name, the client's era, the tool, and how many connections send.
-const RUNS: [(&str, Era, &str, usize); 8] = [
-    ("echo, 16 connections", Era::Early, "echo", 16),
-    ("echo, 64 connections", Era::Early, "echo", 64),
-    ("echo, 256 connections", Era::Early, "echo", 256),
-    ("echo, 2026-07-28, 16", Era::Modern, "echo", 16),
-    ("256 KiB result, 8", Era::Early, "blob", 8),
-    ("10 progress notes + result, 8", Era::Early, "stream", 8),
-    ("tools/list of 500 tools, 4", Era::Early, load::LIST, 4),
-    ("tools/list, 2026-07-28, 4", Era::Modern, load::LIST, 4),
-];
+/// What is measured unless words choose.
+const PARTS: [&str; 4] = ["calls", "latency", "start", "memory"];
 
-/// Names under which the gateway of this crate lists what its two servers have.
-const SERVERS: [(Era, &str); 2] = [(Era::Early, "early"), (Era::Modern, "modern")];
-
-fn main() {
-    let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3.0);
-    let time = Duration::from_secs_f64(seconds);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let servers = [upstream::start(Era::Early).await, upstream::start(Era::Modern).await];
-        let gateway = Middle::gateway(&servers).await;
-        let nginx = Middle::nginx(&servers).await;
-        println!("{:<32} {:>10} {:>12} {:>12} {:>12}", "", "direct", "nginx", "gateway", "ratio");
-        println!("{:<32} {:>10} {:>12} {:>12} {:>12}", "CPU µs a call (calls a second)", "", "", "", "to nginx");
-        for (what, era, tool, connections) in RUNS {
-            let place = SERVERS.iter().position(|(of, _)| *of == era).expect("one of each era");
-            let load = |address| Load { address, era, tool, connections, time };
-            let direct = load(servers[place]).run(None).await;
-            let behind_nginx = match &nginx {
-                Some(nginx) => Some(load(nginx.addresses[place]).run(Some(nginx)).await),
-                None => None,
-            };
-            let through = load(gateway.addresses[place]).run(Some(&gateway)).await;
-            println!("{}", row(what, &direct, behind_nginx.as_ref(), &through));
-        }
-    });
+/// How often, and for how long each time.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) rounds: usize,
+    pub(crate) time: Duration,
 }
 
-fn row(what: &str, direct: &Measured, nginx: Option<&Measured>, gateway: &Measured) -> String {
-    let cell = |measured: &Measured| format!("{:.1} ({:.0})", measured.cpu_micros, measured.per_second);
-    let ratio = nginx.map_or("-".into(), |nginx| format!("{:.2}", gateway.cpu_micros / nginx.cpu_micros));
-    let nginx = nginx.map_or("-".into(), cell);
-    format!("{what:<32} {:>10.0} {nginx:>12} {:>12} {ratio:>12}", direct.per_second, cell(gateway))
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    // The program is also what it measures against, each in a process of its own.
+    match words.first().map(String::as_str) {
+        Some("server") => runtime.block_on(server::run()),
+        Some("pipe") => runtime.block_on(pipe::run()),
+        Some("child") => child::run(),
+        _ => return runtime.block_on(measure(&words)),
+    }
+    ExitCode::SUCCESS
+}
+
+async fn measure(words: &[String]) -> ExitCode {
+    let number =
+        |name: &str, default: f64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let time = Duration::from_secs_f64(number("BENCH_SECONDS", 1.0));
+    let pace = Pace { rounds: number("BENCH_ROUNDS", 3.0).max(1.0) as usize, time };
+    let asked =
+        |part: &str| if words.is_empty() { PARTS.contains(&part) } else { words.iter().any(|word| word == part) };
+    let mut figures = Figures::default();
+    println!("{}\n", machine::describe());
+    if asked("calls") {
+        calls::measure(pace, &mut figures).await;
+    }
+    if asked("latency") {
+        latency::measure(pace, &mut figures).await;
+    }
+    if asked("start") {
+        start::measure(pace, &mut figures).await;
+    }
+    if asked("memory") {
+        memory::measure(pace, &mut figures).await;
+    }
+    if asked("long") {
+        memory::long(number("BENCH_CALLS", 1e7) as u64, &mut figures).await;
+    }
+    figures.verdict()
 }

@@ -1,116 +1,144 @@
-//! The processes in the middle: the gateway and nginx, each in front of both servers.
+//! The processes that are measured, and those that measuring needs.
 
+use serde_json::{Value, json};
 use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
-use tokio::{net::TcpStream, time::Instant};
 
-/// How long a process may take to listen.
-const START: Duration = Duration::from_secs(10);
+/// How long a process may take to listen, and to list what two hundred servers have.
+const START: Duration = Duration::from_secs(30);
+/// How often it is asked whether it does.
+const GLANCE: Duration = Duration::from_millis(1);
 
-/// A process, with an address for each server behind it.
-pub(crate) struct Middle {
-    pub(crate) addresses: [SocketAddr; 2],
-    processes: Vec<Child>,
-    folder: PathBuf,
+/// A process that listens; dropped, it ends.
+pub(crate) struct Process {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    /// Whether what it started works for it: the workers of nginx, and not a server on stdio.
+    with_children: bool,
+    folder: Option<PathBuf>,
 }
 
-impl Middle {
-    /// A gateway for each server, so that names do not collide.
-    pub(crate) async fn gateway(servers: &[SocketAddr; 2]) -> Self {
-        let folder = folder("gateway");
-        let addresses = [free(), free()];
-        let processes = (0..2).map(|place| {
-            let config = folder.join(format!("{place}.json"));
-            let text = format!(
-                r#"{{"port":{},"admin":{{"port":0}},"keys":["{}"],"mcpServers":{{"bench":{{"url":"http://{}/mcp"}}}}}}"#,
-                addresses[place].port(),
-                "k".repeat(32),
-                servers[place]
-            );
-            fs::write(&config, text).expect("a file");
-            let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));
-            start(command.arg("--config").arg(config))
-        });
-        Self { addresses, processes: processes.collect(), folder }.listening().await
+impl Process {
+    /// A server, or whatever else this program is by this word.
+    pub(crate) fn this(word: &str) -> Self {
+        let mut command = Command::new(env::current_exe().expect("a program"));
+        let command = command.arg(word).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("a process");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("an address");
+        Self { address: line.trim().parse().expect("an address"), child, with_children: false, folder: None }
     }
 
-    /// nginx as a plain proxy with connections kept to its servers; `None` where it is not installed.
-    pub(crate) async fn nginx(servers: &[SocketAddr; 2]) -> Option<Self> {
-        let program = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"]
-            .into_iter()
-            .find(|p| Path::new(p).exists())?;
-        let folder = folder("nginx");
-        let addresses = [free(), free()];
-        let (mut upstreams, mut fronts) = (String::new(), String::new());
-        for (place, server) in servers.iter().enumerate() {
-            upstreams += &format!("upstream u{place} {{ server {server}; keepalive 300; }}\n");
-            fronts += &format!(
-                "server {{ listen {} backlog=4096; keepalive_requests 100000000; location / {{ proxy_pass http://u{place}; \
-                 proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffers 8 64k; proxy_buffer_size 64k; }} }}\n",
-                addresses[place]
-            );
+    /// The gateway with these servers, once it knows them; `before` is a program that starts it.
+    pub(crate) fn gateway(servers: &Value, before: &[&str]) -> Self {
+        let process = Self::starting(servers, before);
+        let end = Instant::now() + START;
+        while !process.is_ready() {
+            assert!(Instant::now() < end, "the gateway is not ready");
+            thread::sleep(GLANCE);
         }
+        process
+    }
+
+    /// The same from its first moment on.
+    pub(crate) fn starting(servers: &Value, before: &[&str]) -> Self {
+        let (folder, address) = (folder(), free());
+        // Two replicas may be full together before the clients of a measurement are.
+        let config = json!({
+            "port": address.port(), "admin": {"port": 0}, "keys": ["k".repeat(32)], "servers": servers,
+            "limits": {"maxInFlightPerServer": 512, "maxSessions": 20_000}
+        });
+        let file = folder.join("gateway.json");
+        fs::write(&file, config.to_string()).expect("a file");
+        let gateway = env::var_os("GATEWAY_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_tower-mcp-gateway").into());
+        let words = before.iter().map(PathBuf::from);
+        let mut words = words.chain([gateway.into(), "--config".into(), file]);
+        let mut command = Command::new(words.next().expect("a program"));
+        let child = silent(command.args(words));
+        Self { address, child, with_children: false, folder: Some(folder) }
+    }
+
+    fn is_ready(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.address) else { return false };
+        let mut answer = String::new();
+        let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+    }
+
+    /// nginx as a plain proxy with connections kept to its server; `None` where it is not installed.
+    pub(crate) fn nginx(server: SocketAddr) -> Option<Self> {
+        let program = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"];
+        let program = program.into_iter().find(|path| Path::new(path).exists())?;
+        let (folder, address) = (folder(), free());
         let at = folder.display();
         let text = format!(
-            "daemon off; worker_processes 2; pid {at}/pid; error_log {at}/error crit;\nevents {{ worker_connections 4096; }}\n\
-             http {{ access_log off; client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f; \
-             uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n{upstreams}{fronts} }}"
+            "daemon off; worker_processes auto; pid {at}/pid; error_log {at}/error crit;\nevents {{ worker_connections 4096; }}\n\
+             http {{ access_log off; client_body_buffer_size 1m; client_body_temp_path {at}/b; proxy_temp_path {at}/p; \
+             fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
+             upstream u {{ server {server}; keepalive 512; keepalive_requests 100000000; }}\n\
+             server {{ listen {address} backlog=4096; keepalive_requests 100000000; tcp_nodelay on; location / {{ \
+             proxy_pass http://u; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffering off; \
+             proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 64k; }} }} }}"
         );
         let config = folder.join("nginx.conf");
         fs::write(&config, text).expect("a file");
-        let mut command = Command::new(program);
-        let child = start(command.arg("-c").arg(config));
-        Some(Self { addresses, processes: vec![child], folder }.listening().await)
-    }
-
-    async fn listening(self) -> Self {
+        let child = silent(Command::new(program).arg("-c").arg(config));
         let end = Instant::now() + START;
-        for address in self.addresses {
-            while TcpStream::connect(address).await.is_err() {
-                assert!(Instant::now() < end, "{address} is not listened on");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < end, "nginx does not listen");
+            thread::sleep(GLANCE);
         }
-        self
+        Some(Self { address, child, with_children: true, folder: Some(folder) })
     }
 
-    /// The processor time that the processes and their children have taken.
+    /// The processor time it has taken.
     pub(crate) fn cpu(&self) -> Duration {
-        self.processes.iter().map(|child| of_process(child.id())).sum()
-    }
-}
-
-impl Drop for Middle {
-    fn drop(&mut self) {
-        for child in &mut self.processes {
-            // Asked first: a master process ends its workers.
-            let _ = Command::new("kill").arg(child.id().to_string()).status();
-            let _ = child.wait();
+        let mut pids = vec![self.child.id()];
+        if self.with_children {
+            let path = format!("/proc/{0}/task/{0}/children", self.child.id());
+            let children = fs::read_to_string(path).unwrap_or_default();
+            pids.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
         }
-        let _ = fs::remove_dir_all(&self.folder);
+        pids.into_iter().map(of_threads).sum()
+    }
+
+    /// What it holds of memory, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() << 10
     }
 }
 
-fn of_process(pid: u32) -> Duration {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return Duration::ZERO };
-    // What follows the name, which is in brackets and may hold anything; utime and stime are the 14th and 15th field.
-    let ticks: u64 = stat
-        .rsplit(')')
-        .next()
-        .map(|rest| rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum())
-        .unwrap_or_default();
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let children = children.split_whitespace().filter_map(|child| child.parse().ok()).map(of_process).sum::<Duration>();
-    // Linux counts in hundredths of a second wherever it has been seen to run.
-    Duration::from_millis(ticks * 10) + children
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Asked first: a master process ends its workers.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+        if let Some(folder) = &self.folder {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
 }
 
-fn start(command: &mut Command) -> Child {
+/// By the scheduler's own account, which is exact where that of `stat` is a sample.
+fn of_threads(pid: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let spent = threads.filter_map(|thread| {
+        let account = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        account.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(spent.sum())
+}
+
+fn silent(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a process")
 }
 
@@ -119,8 +147,9 @@ fn free() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("tower-mcp-bench-{}-{name}", std::process::id()));
+fn folder() -> PathBuf {
+    let name = format!("tower-mcp-bench-{}-{}", std::process::id(), free().port());
+    let folder = env::temp_dir().join(name);
     fs::create_dir_all(&folder).expect("a folder");
     folder
 }

@@ -153,6 +153,12 @@ impl Json {
     pub fn member(&self, key: &str) -> Option<Json> {
         object::get(&self.text, key).ok().flatten()
     }
+
+    /// Several members in one walk; all `None` if this is no object.
+    #[cfg(feature = "legacy")]
+    pub(crate) fn members<const N: usize>(&self, keys: [&str; N]) -> [Option<Json>; N] {
+        object::members(&self.0, keys).unwrap_or([const { None }; N])
+    }
 }
 
 impl PartialEq for Json {

@@ -72,11 +72,32 @@ pub fn each_member<'a>(object: &'a [u8], mut visit: impl FnMut(&str, Raw<'a>)) -
 ///
 /// [`Malformed`] if `object` is no object, or a member stands twice.
 pub fn get(object: &Bytes, key: &str) -> Result<Option<Json>, Malformed> {
-    let mut found = None;
-    each_member(object, |name, value| {
-        if name == key {
-            found = Some(Json::trusted(object.slice_ref(value.as_bytes())));
+    members(object, [key]).map(|[value]| value)
+}
+
+/// The values of several members in one walk, each sharing the bytes of `object`.
+///
+/// ```
+/// use bytes::Bytes;
+/// use tower_mcp_gateway::json::object::members;
+///
+/// let [a, b] = members(&Bytes::from_static(br#"{"b":[2],"c":3}"#), ["a", "b"])?;
+/// assert!(a.is_none());
+/// assert_eq!(b.unwrap().as_str(), "[2]");
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Malformed`] if `object` is no object, or a member stands twice.
+pub fn members<const N: usize>(object: &Bytes, keys: [&str; N]) -> Result<[Option<Json>; N], Malformed> {
+    let (mut found, mut seen) = ([const { None }; N], Seen::default());
+    visit_members(object, |scanner, key| {
+        let value = scanner.value()?;
+        if let Some(at) = keys.iter().position(|wanted| wanted.as_bytes() == &*key.name) {
+            found[at] = Some(Json::trusted(object.slice_ref(value)));
         }
+        seen.note(key.name)
     })?;
     Ok(found)
 }

@@ -16,6 +16,7 @@ pub use self::workers::Workers;
 
 use self::tls::Tls;
 use crate::metrics::Metrics;
+use futures_util::future::Either;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -167,10 +168,12 @@ impl Accept {
                 }
                 Some(workers) => {
                     let Ok(stream) = stream.into_std() else { continue };
+                    // Boxed, because a task has room for what it began with as long as it lives.
+                    let begin = Box::new(move |stream| accepted.serve(stream, service));
                     let connection = async move {
                         // Known to the worker's own reactor from here on.
                         let Ok(stream) = TcpStream::from_std(stream) else { return };
-                        accepted.serve(stream, service).await;
+                        (*begin)(stream).await;
                     };
                     let connection = async move { cut.run_until_cancelled(connection).await };
                     connections.spawn_on(connection, workers.next());
@@ -197,7 +200,7 @@ struct Accepted {
 }
 
 impl Accepted {
-    async fn serve<S, B>(self, stream: TcpStream, service: S)
+    fn serve<S, B>(self, stream: TcpStream, service: S) -> impl Future<Output = ()> + Send
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
@@ -207,7 +210,9 @@ impl Accepted {
         // Answers are written whole; waiting for more to send would only delay their last segment.
         let _ = stream.set_nodelay(true);
         let Self { peer, tls, limits, closing } = self;
-        let Some(tls) = tls else { return connection::serve(stream, service, limits, begun, closing).await };
+        let Some(tls) = tls else {
+            return Either::Left(connection::serve(stream, service, limits, begun, closing));
+        };
         // Boxed, so that connections without TLS have no room for it.
         let encrypted = async move {
             let shaken = tokio::select! {
@@ -220,7 +225,7 @@ impl Accepted {
                 None => {}
             }
         };
-        Box::pin(encrypted).await;
+        Either::Right(Box::pin(encrypted))
     }
 }
 

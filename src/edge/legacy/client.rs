@@ -22,11 +22,11 @@ impl Told {
     /// The most a client may tell about itself: it is kept for the life of the session, and no real one comes near.
     const MAX_BYTES: usize = 8 << 10;
 
-    /// Reads the parameters of `initialize`; `None` if they tell more than is kept.
-    pub(super) fn read(revision: Revision, params: &Params) -> Option<Self> {
-        let object = |key| params.member(key).filter(|value| value.as_bytes().starts_with(b"{"));
-        let info = object("clientInfo").unwrap_or(Json::from_static(r#"{"name":"unknown","version":"0"}"#));
-        let capabilities = object("capabilities").unwrap_or(Json::from_static("{}"));
+    /// What the members `clientInfo` and `capabilities` of `initialize` tell; `None` if it is more than is kept.
+    pub(super) fn new(revision: Revision, info: Option<Json>, capabilities: Option<Json>) -> Option<Self> {
+        let object = |value: &Json| value.as_bytes().starts_with(b"{");
+        let info = info.filter(object).unwrap_or(Json::from_static(r#"{"name":"unknown","version":"0"}"#));
+        let capabilities = capabilities.filter(object).unwrap_or(Json::from_static("{}"));
         if info.as_bytes().len() + capabilities.as_bytes().len() > Self::MAX_BYTES {
             return None;
         }

@@ -2,6 +2,7 @@ use super::{
     client::{Client, Told},
     session::Entry,
     token::Token,
+    welcome::Welcome,
 };
 use crate::{
     BoxError, Method, Revision,
@@ -16,8 +17,7 @@ use crate::{
         writer::Writer,
     },
     error::{Problem, Unfinished},
-    json::{Id, Json, Params, object::push_member},
-    meta,
+    json::{Id, Params},
     reply::{Event, Outcome},
 };
 use futures_util::StreamExt;
@@ -38,7 +38,7 @@ impl Legacy {
         let greeted = match greeting(&params) {
             Ok(told) => {
                 let session = Token::seal(self.sessions.keys(), &told, stamp, self.sessions.bound(&owner));
-                introduce(inner, Client::new(&session, told), extensions).await
+                introduce(inner, Client::new(&session, told), extensions, &self.welcome).await
             }
             Err(problem) => Err(problem.into()),
         };
@@ -67,9 +67,10 @@ impl Legacy {
 
 /// What the parameters of `initialize` tell.
 pub(super) fn greeting(params: &Params) -> Result<Told, Problem> {
-    let asked = params.member("protocolVersion").and_then(|version| version.read::<String>().ok());
+    let [asked, info, capabilities] = params.members(["protocolVersion", "clientInfo", "capabilities"]);
+    let asked = asked.and_then(|version| version.read::<String>().ok());
     let asked = asked.ok_or_else(|| Problem::rpc(400, -32602, "\"protocolVersion\" must be a string"))?;
-    let told = Told::read(agreed(&asked), params);
+    let told = Told::new(agreed(&asked), info, capabilities);
     told.ok_or_else(|| Problem::rpc(400, -32602, "the client says too much about itself"))
 }
 
@@ -80,13 +81,14 @@ pub(super) async fn introduce<S: Inner>(
     inner: &S,
     client: Client,
     extensions: Extensions,
+    welcome: &Welcome,
 ) -> Result<(Option<Client>, Outcome), BoxError> {
     let mut discover = Running::start(inner, client.call(Method::DISCOVER, &Params::empty(), None, extensions));
     loop {
         return match discover.next().await {
             Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_))) => continue,
             Some(Ok(Event::Done(Outcome::Result(found)))) => {
-                let result = result(client.session().revision(), &found);
+                let result = welcome.result(client.session().revision(), &found);
                 Ok((Some(client), Outcome::Result(result)))
             }
             Some(Ok(Event::Done(outcome))) => Ok((None, outcome)),
@@ -100,20 +102,4 @@ pub(super) async fn introduce<S: Inner>(
 /// which no handshake leads to.
 fn agreed(asked: &str) -> Revision {
     asked.parse().ok().filter(|revision: &Revision| !revision.is_modern()).unwrap_or(Revision::LATEST_LEGACY)
-}
-
-/// An `InitializeResult` out of a `DiscoverResult`.
-fn result(revision: Revision, found: &Json) -> Json {
-    let this = || serde_json::json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}).to_string();
-    let info = found.member(meta::META).and_then(|meta| meta.member(meta::SERVER_INFO));
-    let info = info.map_or_else(this, |info| info.to_string());
-    let capabilities = found.member("capabilities").unwrap_or(Json::from_static("{}"));
-    let mut out = format!("{{\"protocolVersion\":\"{revision}\"").into_bytes();
-    push_member(&mut out, "capabilities", capabilities.as_bytes());
-    push_member(&mut out, "serverInfo", info.as_bytes());
-    if let Some(instructions) = found.member("instructions") {
-        push_member(&mut out, "instructions", instructions.as_bytes());
-    }
-    out.push(b'}');
-    Json::trusted(out.into())
 }

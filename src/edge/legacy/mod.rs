@@ -25,8 +25,9 @@ pub(super) mod sse;
 pub(super) mod store;
 pub(super) mod stream;
 mod token;
+mod welcome;
 
-use self::{session::Entry, store::Sessions};
+use self::{session::Entry, store::Sessions, welcome::Welcome};
 use super::{
     Body,
     error::{Refusal, bare},
@@ -43,6 +44,7 @@ use std::sync::Arc;
 pub(super) struct Legacy {
     settings: Arc<Settings>,
     sessions: Arc<Sessions>,
+    welcome: Welcome,
 }
 
 impl Legacy {
@@ -53,7 +55,7 @@ impl Legacy {
         let generate = || Keys::generate().expect("the operating system gives random bytes");
         let keys = settings.keys.clone().unwrap_or_else(generate);
         let sessions = Arc::new(Sessions::new(&settings, keys));
-        Self { settings, sessions }
+        Self { settings, sessions, welcome: Welcome::default() }
     }
 
     pub(super) fn close(&self) {

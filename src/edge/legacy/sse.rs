@@ -7,6 +7,7 @@ use super::{
     session::{Entry, Ticket},
     store::{self, Sessions},
     stream::Notices,
+    welcome::Welcome,
 };
 use crate::{
     Method, Revision,
@@ -223,7 +224,7 @@ async fn initialize<S: Inner>(
 ) {
     let greeted = async {
         let told = greeting(&params)?;
-        introduce(&inner, Client::new(entry.id(), told), extensions).await
+        introduce(&inner, Client::new(entry.id(), told), extensions, &Welcome::default()).await
     };
     let Some(greeted) = entry.ended().run_until_cancelled(greeted).await else { return };
     let message = match greeted {

@@ -37,11 +37,12 @@ impl Token {
         let (info, capabilities) = (&told.info, &told.capabilities);
         let with = |info: &Json, capabilities: &Json| content(told.revision, (stamp, owner), info, capabilities);
         let fits = |content: &Vec<u8>| content.len() <= Self::MAX_CONTENT;
-        let brief = brief(info);
-        let content = Some(with(info, capabilities)).filter(fits);
-        let content = content.or_else(|| Some(with(&brief, capabilities)).filter(fits));
-        let content = content.or_else(|| Some(with(&brief, &known(capabilities, true))).filter(fits));
-        let content = content.unwrap_or_else(|| with(&brief, &known(capabilities, false)));
+        let content = Some(with(info, capabilities)).filter(fits).unwrap_or_else(|| {
+            let brief = brief(info);
+            let content = Some(with(&brief, capabilities)).filter(fits);
+            let content = content.or_else(|| Some(with(&brief, &known(capabilities, true))).filter(fits));
+            content.unwrap_or_else(|| with(&brief, &known(capabilities, false)))
+        });
         keys.seal(Purpose::Session, &content)
     }
 

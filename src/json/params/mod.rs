@@ -118,6 +118,12 @@ impl Params {
         object::get(&self.raw, key).ok().flatten()
     }
 
+    /// Several other members, found by one shallow pass.
+    #[cfg(feature = "legacy")]
+    pub(crate) fn members<const N: usize>(&self, keys: [&str; N]) -> [Option<Json>; N] {
+        object::members(&self.raw, keys).unwrap_or([const { None }; N])
+    }
+
     fn value(&self, member: Member) -> Option<Json> {
         member.value.range().map(|range| Json::trusted(self.raw.slice(range)))
     }

@@ -1,0 +1,89 @@
+use crate::{
+    Revision,
+    json::{Json, object::push_member},
+    meta,
+};
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+
+/// What clients are told when they open a session: written once for as long as `server/discover` says the same.
+#[derive(Debug, Default)]
+pub(super) struct Welcome(ArcSwapOption<Written>);
+
+#[derive(Debug)]
+struct Written {
+    found: Json,
+    /// All but the revision, which is the client's own.
+    rest: Vec<u8>,
+}
+
+impl Welcome {
+    /// An `InitializeResult` out of a `DiscoverResult`.
+    pub(super) fn result(&self, revision: Revision, found: &Json) -> Json {
+        let kept = self.0.load();
+        match kept.as_deref().filter(|written| written.is_of(found)) {
+            Some(written) => written.in_words_of(revision),
+            None => {
+                let written = Written::new(found);
+                let result = written.in_words_of(revision);
+                self.0.store(Some(Arc::new(written)));
+                result
+            }
+        }
+    }
+}
+
+impl Written {
+    fn new(found: &Json) -> Self {
+        let [about, capabilities, instructions] = found.members([meta::META, "capabilities", "instructions"]);
+        let this = || serde_json::json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")});
+        let info = about.and_then(|about| about.member(meta::SERVER_INFO));
+        let info = info.map_or_else(|| this().to_string(), |info| info.to_string());
+        let capabilities = capabilities.unwrap_or(Json::from_static("{}"));
+        let mut rest = Vec::new();
+        push_member(&mut rest, "capabilities", capabilities.as_bytes());
+        push_member(&mut rest, "serverInfo", info.as_bytes());
+        if let Some(instructions) = instructions {
+            push_member(&mut rest, "instructions", instructions.as_bytes());
+        }
+        rest.push(b'}');
+        Self { found: found.clone(), rest }
+    }
+
+    /// Whether it was written from these very bytes, which nobody can have changed while they are held here.
+    fn is_of(&self, found: &Json) -> bool {
+        std::ptr::eq(self.found.as_bytes(), found.as_bytes())
+    }
+
+    fn in_words_of(&self, revision: Revision) -> Json {
+        let mut out = format!("{{\"protocolVersion\":\"{revision}\"").into_bytes();
+        out.extend_from_slice(&self.rest);
+        Json::trusted(out.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn what_is_kept_is_told_again_and_only_for_the_bytes_it_was_written_from() {
+        let found = |name: &str| {
+            let text = format!(r#"{{"capabilities":{{}},"_meta":{{"{}":{{"name":"{name}"}}}}}}"#, meta::SERVER_INFO);
+            Json::parse(Bytes::from(text)).unwrap()
+        };
+        let welcome = Welcome::default();
+        let (one, other) = (found("one"), found("two"));
+        for (found, name) in [(&one, "one"), (&one, "one"), (&other, "two"), (&one, "one")] {
+            for revision in [Revision::V2025_03_26, Revision::V2025_11_25] {
+                let told = welcome.result(revision, found);
+                let meant = format!(
+                    r#"{{"protocolVersion":"{revision}","capabilities":{{}},"serverInfo":{{"name":"{name}"}}}}"#
+                );
+                assert_eq!(told.as_str(), meant);
+            }
+        }
+        assert_eq!(welcome.0.load().as_deref().unwrap().found, one);
+    }
+}
