@@ -157,7 +157,7 @@ impl Json {
     /// Several members in one walk; all `None` if this is no object.
     #[cfg(feature = "legacy")]
     pub(crate) fn members<const N: usize>(&self, keys: [&str; N]) -> [Option<Json>; N] {
-        object::members(&self.0, keys).unwrap_or([const { None }; N])
+        object::members(&self.text, keys).unwrap_or([const { None }; N])
     }
 }
 

@@ -329,10 +329,14 @@ impl Mux {
                 state.asked_with_cancellation(self.heard());
             }
         }
+        let more = !state.outgoing.is_empty();
         // Unlocked first: with its waker the slot may hold the last reference to a task that owns another ticket.
         drop(state);
         drop(removed);
-        self.shared.outgoing.notify_one();
+        // Most calls end with nothing to say, and the writer is on another thread.
+        if more {
+            self.shared.outgoing.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -107,6 +107,19 @@ fn dropping_a_sent_call_cancels_it_and_dropping_any_other_does_not() {
 }
 
 #[test]
+fn a_call_that_ends_wakes_the_writer_only_where_there_is_something_to_say() {
+    let mux = connected();
+    let (answered, given_up) = (sent(&mux, Method::PING, "{}"), sent(&mux, Method::PING, "{}"));
+    let mut writer = tokio_test::task::spawn(mux.outgoing());
+    assert!(writer.poll().is_pending());
+    deliver(&mux, format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, answered.id()));
+    drop(answered);
+    assert!(!writer.is_woken(), "an answer needs no word");
+    drop(given_up);
+    assert!(writer.is_woken(), "the cancellation");
+}
+
+#[test]
 fn the_end_of_a_connection_fails_each_call_and_says_whether_it_was_sent() {
     let mux = connected();
     let (_, unsent) = mux.open(&outbound(&mux, Method::PING, "{}")).unwrap();

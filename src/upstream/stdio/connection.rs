@@ -28,6 +28,10 @@ const STDERR_SPAN: Duration = Duration::from_secs(1);
 /// the pipe open.
 pub(super) const LEFTOVER: Duration = Duration::from_millis(100);
 
+/// Frames are written together up to this size. A pipe commonly holds four times as much, so that they leave as one; more
+/// would count calls as sent whose bytes a child that does not read was never given.
+const TOGETHER: usize = 16 << 10;
+
 /// How long a message may take to be written whole before it is asked whether the child is still there.
 const STUCK: Duration = Duration::from_secs(5);
 
@@ -129,20 +133,42 @@ async fn write(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>, mut std
             frame = queue.recv() => match frame {
                 // Every handle is gone; that is seen elsewhere, and stdin is closed there.
                 None => return std::future::pending().await,
-                Some(frame) if frame.epoch != epoch => continue,
-                Some(Frame { slot: Some(slot), .. }) if !mux.begin(slot) => continue,
-                Some(frame) => frame.bytes,
+                Some(frame) => match begun(mux, epoch, frame) {
+                    Some(bytes) => bytes,
+                    None => continue,
+                },
             },
         };
-        let (mut line, mut heard) = (one_line(frame).chain(&b"\n"[..]), mux.heard());
+        let (more, mut heard) = (more(mux, epoch, queue), mux.heard());
+        let mut lines = one_line(frame).chain(&b"\n"[..]).chain(&more[..]);
         // A check that cannot be written is as good as one that is not answered.
         loop {
-            match time::timeout(STUCK, stdin.write_all_buf(&mut line)).await {
+            match time::timeout(STUCK, stdin.write_all_buf(&mut lines)).await {
                 Ok(written) => break written?,
                 Err(_) => heard = mux.stuck(heard),
             }
         }
     }
+}
+
+/// What of a frame is written now; nothing of one for an earlier connection, or whose call is over.
+fn begun(mux: &Mux, epoch: u64, frame: Frame) -> Option<Bytes> {
+    let wanted = frame.epoch == epoch && frame.slot.is_none_or(|slot| mux.begin(slot));
+    wanted.then_some(frame.bytes)
+}
+
+/// The lines of further frames that wait already: one write for all of them wakes the child once.
+fn more(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    while lines.len() < TOGETHER
+        && let Ok(frame) = queue.try_recv()
+    {
+        if let Some(bytes) = begun(mux, epoch, frame) {
+            lines.extend_from_slice(&one_line(bytes));
+            lines.push(b'\n');
+        }
+    }
+    lines
 }
 
 /// Parameters keep the white space of their sender; a line end among it would end the message. In JSON such a byte is
@@ -293,6 +319,26 @@ mod tests {
         }
         assert_eq!(quota.take(begun + STDERR_SPAN), Take::Log { dropped: 1_000 });
         assert_eq!(quota.take(begun + STDERR_SPAN), Take::Log { dropped: 0 });
+    }
+
+    #[tokio::test]
+    async fn frames_that_wait_are_written_together_up_to_a_size_and_none_of_an_earlier_connection() {
+        let (mux, (sender, mut queue)) = (Mux::new(), mpsc::channel(32));
+        let epoch = mux.connect();
+        let large = "x".repeat(TOGETHER);
+        for (epoch, slot, text) in [
+            (epoch, None, "{\n}"),
+            (epoch - 1, None, "earlier"),
+            (epoch, Some(7), "of a call that is over"),
+            (epoch, None, large.as_str()),
+            (epoch, None, "later"),
+        ] {
+            let bytes = Bytes::copy_from_slice(text.as_bytes());
+            assert!(sender.try_send(Frame { epoch, slot, bytes }).is_ok());
+        }
+        assert_eq!(more(&mux, epoch, &mut queue), format!("{{ }}\n{large}\n").as_bytes());
+        assert_eq!(more(&mux, epoch, &mut queue), b"later\n");
+        assert!(more(&mux, epoch, &mut queue).is_empty());
     }
 
     #[test]
