@@ -55,9 +55,10 @@ pub(crate) fn entry(id: &str, name: &str, server: SocketAddr, path: &str) -> Val
 
 pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
     let server = Process::this("server");
-    let nginx = Process::nginx(server.address);
+    let nginx = Process::nginx(server.address).await;
     let path = |era| if era == Era::Early { "/early/500" } else { "/modern/500" };
-    let gateways = [Era::Early, Era::Modern].map(|era| Process::gateway(&replicas(server.address, path(era)), &[]));
+    let (early, modern) = (replicas(server.address, path(Era::Early)), replicas(server.address, path(Era::Modern)));
+    let gateways = [Process::gateway(&early, &[]).await, Process::gateway(&modern, &[]).await];
     println!("| CPU µs a request | server | nginx | gateway | to nginx |\n|---|---|---|---|---|");
     for (what, era, op, connections, most) in RUNS {
         let kind = (era, op, connections);
@@ -101,11 +102,14 @@ async fn catalog(pace: Pace, figures: &mut Figures, server: &Process) {
             entry(&name, &name, server.address, "/early/50")
         })
         .collect();
-    let many = Process::gateway(&many.into(), &[]);
-    let few = Process::gateway(&json!([entry("one", "one", server.address, "/early/16")]), &[]);
+    let many = Process::gateway(&many.into(), &[]).await;
+    let few = Process::gateway(&json!([entry("one", "one", server.address, "/early/16")]), &[]).await;
     let way = |process| Way::new(process, "/mcp", (Era::Early, Op::Echo, 16), pace);
     let words = ["echo with 10,000 tools of 200 servers, 16 connections", "with 16 tools of one"];
     pair(pace, figures, words, [way(&many).tool("s100__echo"), way(&few)], 1.05).await;
+    let list = |process, path| Way::new(process, path, (Era::Early, Op::List, 4), pace);
+    let words = ["tools/list of 10,000 tools of 200 servers, 4 connections", "a server that has them all"];
+    pair(pace, figures, words, [list(&many, "/mcp"), list(server, "/early/10000")], 1.5).await;
 }
 
 /// A gateway with as many threads as there are processors, and one that is held on one.
@@ -115,7 +119,7 @@ async fn workers(pace: Pace, figures: &mut Figures, server: &Process) {
         return println!("| taskset is not installed: nothing is held on one processor | | | | | |");
     }
     let servers = replicas(server.address, "/early/16");
-    let (all, one) = (Process::gateway(&servers, &[]), Process::gateway(&servers, &["taskset", "-c", "0"]));
+    let (all, one) = (Process::gateway(&servers, &[]).await, Process::gateway(&servers, &["taskset", "-c", "0"]).await);
     let way = |process| Way::new(process, "/mcp", (Era::Early, Op::Echo, 64), pace);
     let words = ["echo, a worker for each processor, 64 connections", "one worker"];
     pair(pace, figures, words, [way(&all), way(&one)], 1.1).await;
@@ -125,7 +129,7 @@ async fn stdio(pace: Pace, figures: &mut Figures) {
     let program = env::current_exe().expect("a program");
     let connection = json!({"type": "stdio", "command": program, "args": ["child"]});
     let servers = json!([{"id": "child", "name": "child", "transport": "stdio", "connection": connection}]);
-    let (gateway, pipe) = (Process::gateway(&servers, &[]), Process::this("pipe"));
+    let (gateway, pipe) = (Process::gateway(&servers, &[]).await, Process::this("pipe"));
     let way = |process, path| Way::new(process, path, (Era::Early, Op::Echo, 16), pace);
     let words = ["echo of a server on stdio, 16 connections", "a program that copies lines"];
     pair(pace, figures, words, [way(&gateway, "/mcp"), way(&pipe, "/mcp")], 1.5).await;

@@ -16,7 +16,7 @@ const LATER: f64 = 300.0;
 pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
     let server = Process::this("server");
     let (nginx, gateway) =
-        (Process::nginx(server.address), Process::gateway(&replicas(server.address, "/early/16"), &[]));
+        (Process::nginx(server.address).await, Process::gateway(&replicas(server.address, "/early/16"), &[]).await);
     let kind = (Era::Early, Op::Echo, 64);
     let mut ways = vec![
         ("the server alone", Way::new(&server, "/early/16", kind, pace)),

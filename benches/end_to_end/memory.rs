@@ -18,14 +18,14 @@ const SPARE: usize = 500;
 
 pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
     let server = Process::this("server");
-    let start = || Process::gateway(&replicas(server.address, "/early/16"), &[]);
+    let servers = replicas(server.address, "/early/16");
     println!("| memory | MiB | at most |\n|---|---|---|");
-    let gateway = start();
+    let gateway = Process::gateway(&servers, &[]).await;
     row(figures, "idle", &gateway, 12.0);
     let busy = Way::new(&gateway, "/mcp", (Era::Early, Op::Echo, 256), pace);
     busy.load.run(&gateway).await;
     row(figures, "after 256 busy connections", &gateway, 40.0);
-    let gateway = start();
+    let gateway = Process::gateway(&servers, &[]).await;
     let load = Way::new(&gateway, "/mcp", (Era::Early, Op::Session, 1), pace).load;
     let many = LISTENERS.min(descriptors().saturating_sub(SPARE));
     let mut listeners = Vec::with_capacity(many);
@@ -43,7 +43,7 @@ pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
 /// Calls in such numbers that what is lost at each would show.
 pub(crate) async fn long(calls: u64, figures: &mut Figures) {
     let server = Process::this("server");
-    let gateway = Process::gateway(&replicas(server.address, "/early/16"), &[]);
+    let gateway = Process::gateway(&replicas(server.address, "/early/16"), &[]).await;
     let pace = Pace { rounds: 1, time: Duration::from_secs(10) };
     let (mut made, mut early) = (0, None);
     while made < calls {

@@ -3,12 +3,16 @@
 use serde_json::{Value, json};
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep},
 };
 
 /// How long a process may take to listen, and to list what two hundred servers have.
@@ -23,6 +27,7 @@ pub(crate) struct Process {
     /// Whether what it started works for it: the workers of nginx, and not a server on stdio.
     with_children: bool,
     folder: Option<PathBuf>,
+    begun: Instant,
 }
 
 impl Process {
@@ -33,16 +38,20 @@ impl Process {
         let mut child = command.spawn().expect("a process");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("an address");
-        Self { address: line.trim().parse().expect("an address"), child, with_children: false, folder: None }
+        Self {
+            address: line.trim().parse().expect("an address"),
+            child,
+            with_children: false,
+            folder: None,
+            begun: Instant::now(),
+        }
     }
 
     /// The gateway with these servers, once it knows them; `before` is a program that starts it.
-    pub(crate) fn gateway(servers: &Value, before: &[&str]) -> Self {
+    pub(crate) async fn gateway(servers: &Value, before: &[&str]) -> Self {
         let process = Self::starting(servers, before);
-        let end = Instant::now() + START;
-        while !process.is_ready() {
-            assert!(Instant::now() < end, "the gateway is not ready");
-            thread::sleep(GLANCE);
+        while !process.is_ready().await {
+            process.wait().await;
         }
         process
     }
@@ -62,18 +71,36 @@ impl Process {
         let mut words = words.chain([gateway.into(), "--config".into(), file]);
         let mut command = Command::new(words.next().expect("a program"));
         let child = silent(command.args(words));
-        Self { address, child, with_children: false, folder: Some(folder) }
+        Self { address, child, with_children: false, folder: Some(folder), begun: Instant::now() }
     }
 
-    fn is_ready(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(self.address) else { return false };
+    async fn is_ready(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.address).await else { return false };
         let mut answer = String::new();
-        let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-        asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+        let asked = b"GET /readyz HTTP/1.1
+host: localhost
+connection: close
+
+";
+        let asked = stream.write_all(asked).await;
+        asked.is_ok() && stream.read_to_string(&mut answer).await.is_ok() && answer.starts_with("HTTP/1.1 200")
+    }
+
+    /// Waits until it takes connections.
+    pub(crate) async fn listening(&self) {
+        while TcpStream::connect(self.address).await.is_err() {
+            self.wait().await;
+        }
+    }
+
+    /// A moment, of those that a process may take to begin.
+    async fn wait(&self) {
+        assert!(self.begun.elapsed() < START, "what should listen at {} does not", self.address);
+        sleep(GLANCE).await;
     }
 
     /// nginx as a plain proxy with connections kept to its server; `None` where it is not installed.
-    pub(crate) fn nginx(server: SocketAddr) -> Option<Self> {
+    pub(crate) async fn nginx(server: SocketAddr) -> Option<Self> {
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"];
         let program = program.into_iter().find(|path| Path::new(path).exists())?;
         let (folder, address) = (folder(), free());
@@ -90,12 +117,9 @@ impl Process {
         let config = folder.join("nginx.conf");
         fs::write(&config, text).expect("a file");
         let child = silent(Command::new(program).arg("-c").arg(config));
-        let end = Instant::now() + START;
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < end, "nginx does not listen");
-            thread::sleep(GLANCE);
-        }
-        Some(Self { address, child, with_children: true, folder: Some(folder) })
+        let nginx = Self { address, child, with_children: true, folder: Some(folder), begun: Instant::now() };
+        nginx.listening().await;
+        Some(nginx)
     }
 
     /// The processor time it has taken.

@@ -8,8 +8,7 @@ use crate::{
     processes::Process,
 };
 use serde_json::json;
-use std::time::{Duration, Instant};
-use tokio::{net::TcpStream, time::sleep};
+use tokio::time::Instant;
 
 /// Milliseconds that it may take.
 const MOST: f64 = 30.0;
@@ -25,9 +24,7 @@ pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
     for _ in 0..5 * pace.rounds {
         let begun = Instant::now();
         let gateway = Process::starting(&json!(entries), &[]);
-        while TcpStream::connect(gateway.address).await.is_err() {
-            sleep(Duration::from_millis(1)).await;
-        }
+        gateway.listening().await;
         let mut load = Way::new(&gateway, "/mcp", (Era::Early, Op::Echo, 1), pace).load;
         load.tool = "two__echo";
         Client::open(&load).await.once().await;

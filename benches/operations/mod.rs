@@ -19,7 +19,7 @@ use tower_mcp_gateway::{
 };
 
 /// The operations, by the names they are measured under.
-pub(crate) const ALL: [&str; 7] = ["parse", "splice", "write", "encode", "decode", "call", "call-of-256-tools"];
+pub(crate) const ALL: [&str; 7] = ["parse", "splice", "write", "encode", "decode", "call", "call-of-10000-tools"];
 
 /// The largest event that is decoded, in bytes.
 const LIMIT: usize = 1 << 20;
@@ -36,8 +36,8 @@ pub(crate) fn of(name: &str) -> Box<dyn FnMut()> {
         "write" => written(),
         "encode" => encoded(),
         "decode" => decoded(),
-        "call" => call(1),
-        "call-of-256-tools" => call(256),
+        "call" => call(1, 1),
+        "call-of-10000-tools" => call(200, 50),
         other => panic!("no operation is named {other}; there are {}", ALL.join(", ")),
     }
 }
@@ -90,9 +90,9 @@ fn decoded() -> Box<dyn FnMut()> {
 
 /// A call through every layer of the gateway: from an HTTP request to the last byte of its answer, with a server in
 /// memory that answers at once.
-fn call(tools: usize) -> Box<dyn FnMut()> {
+fn call(servers: usize, tools: usize) -> Box<dyn FnMut()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let gateway = runtime.block_on(gateway(tools));
+    let gateway = runtime.block_on(gateway(servers, tools));
     Box::new(move || answered(&runtime, &gateway))
 }
 
@@ -113,26 +113,32 @@ fn answered(runtime: &Runtime, gateway: &Gateway) {
     assert!(answer.ends_with(b"]}}"), "{answer:?}");
 }
 
-async fn gateway(tools: usize) -> Gateway {
+/// A gateway of so many servers with so many tools each, all of different names.
+async fn gateway(servers: usize, tools: usize) -> Gateway {
     let tool = |n| format!(r#"{{"name":"tool-{n}","inputSchema":{{"type":"object"}}}}"#);
-    let tools: Vec<_> = (0..tools).map(tool).collect();
-    let list = Json::parse(format!(r#"{{"tools":[{}]}}"#, tools.join(","))).expect("a list");
-    let answer = move |call: Call| {
-        let list = list.clone();
-        async move {
-            Ok::<_, BoxError>(Reply::single(Outcome::Result(match call.method.as_str() {
-                "server/discover" => {
-                    Json::from_static(r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#)
-                }
-                "tools/list" => list,
-                _ => Json::from_static(r#"{"resultType":"complete","content":[{"type":"text","text":"hello"}]}"#),
-            })))
+    let list = move |server: usize| {
+        let tools: Vec<_> = (server * tools..(server + 1) * tools).map(tool).collect();
+        Json::parse(format!(r#"{{"tools":[{}]}}"#, tools.join(","))).expect("a list")
+    };
+    let answer = |list: Json| {
+        move |call: Call| {
+            let list = list.clone();
+            async move {
+                Ok::<_, BoxError>(Reply::single(Outcome::Result(match call.method.as_str() {
+                    "server/discover" => {
+                        Json::from_static(r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#)
+                    }
+                    "tools/list" => list,
+                    _ => Json::from_static(r#"{"resultType":"complete","content":[{"type":"text","text":"hello"}]}"#),
+                })))
+            }
         }
     };
-    let builder = Registry::builder().connect(move |_: &Server| service_fn(answer.clone()));
+    let of = move |server: &Server| list(server.name().as_str()[1..].parse().expect("a number"));
+    let builder = Registry::builder().connect(move |server: &Server| service_fn(answer(of(server))));
     let builder = builder.endpoint(|_: &Server, connection| LimitLayer::new(100).layer(connection));
-    let servers = [Server::stdio("one-1", "one", "in-memory")];
-    let (registry, driver) = builder.build_with(servers).expect("a registry");
+    let servers = (0..servers).map(|n| Server::stdio(format!("s{n}"), format!("s{n}"), "in-memory"));
+    let (registry, driver) = builder.build_with(servers.collect::<Vec<_>>()).expect("a registry");
     tokio::spawn(driver);
     registry.tables().settled().await;
     Gateway::new(registry, OriginLayer::any(), Duration::from_secs(30))
