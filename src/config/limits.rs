@@ -31,6 +31,7 @@ pub struct Limits {
     /// `maxRequestBytes`: the largest request body; a larger one gets 413.
     pub max_request_bytes: usize,
     /// `maxMessageBytes`: the largest message or event that is taken from a server; a larger one ends its call.
+    /// Results above 1 MiB pass while they arrive where server and client speak one era, and take no memory of this size.
     pub max_message_bytes: usize,
     /// `maxStreams`: clients that listen for changes at once.
     pub max_streams: usize,

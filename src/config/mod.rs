@@ -112,7 +112,7 @@
 //! | `maxStreams` | clients that listen for changes | 16384 |
 //! | `maxSessions` | sessions of initialize-era clients | 10000 |
 //! | `maxRequestBytes` | a request of a client | 4194304 |
-//! | `maxMessageBytes` | a message of a server | 8388608 |
+//! | `maxMessageBytes` | a message of a server, also one that passes while it arrives | 8388608 |
 //! | `maxTotal` | a call, however lively | 300000 |
 //! | `askTimeout` | a person's answer to a server's question | 300000 |
 //! | `idleTimeout` | a session that is not used | 1800000 |

@@ -1,7 +1,8 @@
 //! What a server said: one outcome, perhaps after other events.
 //!
 //! A [`Reply`] is to MCP what a body is to HTTP. Most are [single](Reply::single): the outcome is there, and nothing
-//! beyond its bytes was allocated. Others are [streams](Reply::stream) of [`Event`]s whose last one is the outcome.
+//! beyond its bytes was allocated. Others are [streams](Reply::stream) of [`Event`]s whose last one is the outcome; a large
+//! result may be among them in [parts](Event::Part), before its end is known.
 //!
 //! Dropping a reply cancels the call: there is no other signal, and every layer and transport keeps to it. What must
 //! live as long as the call does, such as a permit or a load counter, rides along with [`Reply::hold`].
@@ -113,7 +114,8 @@ impl Reply {
         Err(crate::error::Unfinished::new().into())
     }
 
-    /// Changes the outcome, now or when it comes.
+    /// Changes the outcome, now or when it comes. Of a result that came in [parts](Event::Part) nothing can be changed any
+    /// more: who wants to clears [`Call::in_parts`](crate::Call::in_parts) beforehand.
     pub fn map_outcome<F>(self, edit: F) -> Self
     where
         F: FnOnce(Outcome) -> Outcome + Send + 'static,

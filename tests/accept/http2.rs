@@ -15,6 +15,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::{
     convert::Infallible,
+    io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -45,7 +46,7 @@ struct Served {
     task: JoinHandle<()>,
 }
 
-/// Serves `/endless`, which has no end, `/never`, which never begins, and says "fine" everywhere else.
+/// Serves `/endless`, which has no end, `/never`, which never begins, `/broken`, which breaks off, and says "fine" everywhere else.
 async fn serve(name: &str, tune: impl FnOnce(Accept) -> Accept) -> Served {
     let authority = Authority::new("one");
     let (metrics, made) = (Metrics::default(), Arc::new(AtomicUsize::new(0)));
@@ -53,13 +54,17 @@ async fn serve(name: &str, tune: impl FnOnce(Accept) -> Accept) -> Served {
     let service = service_fn(move |request: Request<Incoming>| {
         let made = Arc::clone(&counter);
         async move {
-            let piece = |bytes: &'static [u8]| Ok::<_, Infallible>(Frame::data(Bytes::from_static(bytes)));
+            let piece = |bytes: &'static [u8]| Ok::<_, io::Error>(Frame::data(Bytes::from_static(bytes)));
             let body = match request.uri().path() {
                 "/never" => std::future::pending().await,
                 "/endless" => BoxBody::new(StreamBody::new(stream::iter(std::iter::repeat_with(move || {
                     made.fetch_add(1, Ordering::Relaxed);
                     piece(&[b'x'; 64 << 10])
                 })))),
+                "/broken" => {
+                    let broken = Err(io::Error::other("the rest is not known"));
+                    BoxBody::new(StreamBody::new(stream::iter([piece(b"half"), broken])))
+                }
                 _ => BoxBody::new(StreamBody::new(stream::iter([piece(b"fine")]))),
             };
             Ok::<_, Infallible>(Response::new(body))
@@ -113,6 +118,19 @@ async fn an_answer_that_nobody_reads_is_paused_and_cut_and_the_others_go_on() {
     assert!(unread.into_body().collect().await.is_err(), "what is left of it is no whole answer");
     assert!(is_fine(&mut send).await);
     assert_eq!(metrics.get(Count::StalledClient), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_broken_off_is_no_whole_one_and_the_others_go_on() {
+    let Served { mut send, .. } = serve("broken", |accept| accept).await;
+    for _ in 0..3 {
+        match get(&mut send, "/broken").await {
+            Ok(answer) => assert!(answer.into_body().collect().await.is_err()),
+            // It was reset before its head was sent.
+            Err(error) => assert!(!error.is_closed()),
+        }
+        assert!(is_fine(&mut send).await);
+    }
 }
 
 #[tokio::test]

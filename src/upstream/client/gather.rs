@@ -10,6 +10,11 @@ pub(crate) struct Gather {
 }
 
 impl Gather {
+    /// Makes room for so many bytes in all, for when it does not come whole.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.many.reserve(bytes);
+    }
+
     /// Appends a piece.
     pub(crate) fn push(&mut self, piece: Bytes) {
         if self.len() == 0 {

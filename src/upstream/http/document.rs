@@ -41,6 +41,9 @@ fn document(text: Bytes) -> Option<Document> {
     (!text.trim_ascii().is_empty()).then_some(Document::Whole(text))
 }
 
+/// What one read may bring beyond that, in bytes.
+const READ: usize = 128 << 10;
+
 impl Documents {
     pub(super) fn new(body: Body, limit: usize, in_parts: Option<u64>) -> Self {
         Self { body, limit, text: Gather::default(), in_parts, parts: None }
@@ -60,6 +63,9 @@ impl Documents {
             // One document whose length is known comes as a whole.
             if self.text.len() == 0 && self.body.known().is_some_and(|length| self.is_awaited(length)) {
                 return self.body.whole(self.limit).await.map(document);
+            }
+            if self.text.len() == 0 && self.in_parts.is_some() && self.body.known().is_some() {
+                self.text.reserve(WAITED_FOR + READ);
             }
             let Some(data) = self.body.piece().await? else {
                 return Ok(document(self.text.take(self.text.len())));
