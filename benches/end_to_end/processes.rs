@@ -77,11 +77,7 @@ impl Process {
     async fn is_ready(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect(self.address).await else { return false };
         let mut answer = String::new();
-        let asked = b"GET /readyz HTTP/1.1
-host: localhost
-connection: close
-
-";
+        let asked = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         let asked = stream.write_all(asked).await;
         asked.is_ok() && stream.read_to_string(&mut answer).await.is_ok() && answer.starts_with("HTTP/1.1 200")
     }
