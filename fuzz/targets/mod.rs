@@ -18,12 +18,13 @@ pub mod request_state;
 pub mod session;
 pub mod sse;
 pub mod stdio;
+pub mod walk;
 
 /// What is done with the bytes.
 pub type Run = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const ALL: [(&str, Run); 8] = [
+pub const ALL: [(&str, Run); 9] = [
     ("config", config::run),
     ("envelope", envelope::run),
     ("headers", headers::run),
@@ -32,4 +33,5 @@ pub const ALL: [(&str, Run); 8] = [
     ("session", session::run),
     ("sse", sse::run),
     ("stdio", stdio::run),
+    ("walk", walk::run),
 ];

@@ -114,7 +114,8 @@ impl Parts {
             }
             match ready!(self.inner.as_mut().poll_next(cx)) {
                 Some(Ok(message)) => self.current = message,
-                end => return Poll::Ready(end.map(|end| end.map(Message::into_bytes))),
+                Some(Err(broken)) => return Poll::Ready(Some(Err(broken))),
+                None => return Poll::Ready(None),
             }
         }
     }

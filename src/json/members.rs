@@ -2,7 +2,8 @@
 /// that revision allows to be of another kind than before.
 const ASKED_FOR: [&str; 4] = ["resultType", "ttlMs", "cacheScope", "structuredContent"];
 
-/// Which of them an object has, noted by the pass that scanned it, so that nobody searches a large result again.
+/// Which members that a gateway asks for a result has, noted by the pass that scanned it, so that nobody searches a large
+/// result again. The default is that nothing is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Members(u8);
 

@@ -28,7 +28,6 @@ mod scan;
 #[cfg(test)]
 pub(crate) mod splices;
 mod string;
-#[cfg(any(feature = "http", test))]
 mod walk;
 pub mod write;
 
@@ -38,12 +37,11 @@ pub use self::{
     id::Id,
     members::Members,
     params::Params,
+    walk::Walk,
 };
 
 #[cfg(feature = "http")]
 pub(crate) use self::opening::Opening;
-#[cfg(any(feature = "http", test))]
-pub(crate) use self::walk::Walk;
 
 use bytes::Bytes;
 use memchr::memmem;

@@ -30,7 +30,6 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes on at a byte of a text that was read up to there.
-    #[cfg(any(feature = "http", test))]
     pub(super) fn at_byte(text: &'a [u8], at: usize) -> Self {
         Self { text, at, around: 0 }
     }

@@ -65,13 +65,11 @@ impl Run {
 }
 
 /// How many bytes the escape at `at` has: what it should have, if it is none.
-#[cfg(any(feature = "http", test))]
 pub(super) fn escape_width(text: &[u8], at: usize) -> usize {
     if text.get(at + 1) == Some(&b'u') { 6 } else { 2 }
 }
 
 /// Where the quote stands that ends a string, or what cannot stand in one; `None` if the text ends before.
-#[cfg(any(feature = "http", test))]
 pub(super) fn close(text: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at = run(text, at).end;

@@ -5,12 +5,26 @@ use super::{
     string,
 };
 
-/// Follows an object that arrives in pieces, and checks it as [`Scanner`] checks a text that is there as a whole.
+/// Follows an object that arrives in pieces, and checks it as [`Json::parse`](super::Json::parse) checks a text that is there
+/// as a whole: for what is too large to be held, such as a result that comes in [parts](crate::reply::Event::Part).
 ///
-/// Long strings pass as they come; any other token is taken when all of it is there. So the bytes that wait are few, unless
-/// somebody sends a number or a key of megabytes.
+/// Strings pass as they come, whole characters and whole escapes; any other token is taken when all of it is there. So the
+/// bytes that wait are few, unless somebody sends a number or a key of megabytes, which is for the caller to bound.
+///
+/// ```
+/// use tower_mcp_gateway::json::Walk;
+///
+/// let mut walk = Walk::object(0);
+/// let text = br#"{"text":"a long \n"#;
+/// let taken = walk.take(text)?;
+/// assert_eq!(&text[taken..], b"", "all of it can be passed on");
+/// assert_eq!(walk.take(br#"one","n":1"#)?, 9, "a number may go on: it waits");
+/// assert_eq!(walk.take(br#"12}, and more"#)?, 3);
+/// assert!(walk.is_over());
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Walk {
+pub struct Walk {
     /// The kinds of the open brackets, innermost lowest: 1 for an object.
     nesting: Nesting,
     depth: usize,
@@ -41,18 +55,18 @@ enum Step {
 }
 
 impl Walk {
-    /// Before an object that stands in so many brackets.
-    pub(crate) fn object(around: usize) -> Self {
+    /// Before an object that stands in so many brackets, which count towards [`MAX_DEPTH`](super::MAX_DEPTH).
+    pub fn object(around: usize) -> Self {
         Self { nesting: 0, depth: 0, around, at: Place::Value, members: Members::none() }
     }
 
     /// Whether the object is complete.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.at == Place::Over
     }
 
     /// Which members the object has, of those met so far.
-    pub(crate) fn members(&self) -> Members {
+    pub fn members(&self) -> Members {
         self.members
     }
 
@@ -62,7 +76,7 @@ impl Walk {
     /// # Errors
     ///
     /// [`Malformed`] where it is no JSON, with the byte of `text`.
-    pub(crate) fn take(&mut self, text: &[u8]) -> Result<usize, Malformed> {
+    pub fn take(&mut self, text: &[u8]) -> Result<usize, Malformed> {
         let mut at = 0;
         while !self.is_over() {
             match self.step(text, at)? {

@@ -51,4 +51,4 @@ macro_rules! targets {
     };
 }
 
-targets! { config envelope headers params request_state session sse stdio }
+targets! { config envelope headers params request_state session sse stdio walk }
