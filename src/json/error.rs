@@ -3,7 +3,11 @@ use std::fmt;
 
 /// A text that is not the JSON it should be, with the id of the request it belongs to where that could be read.
 #[derive(Debug)]
-pub struct Malformed {
+pub struct Malformed(Box<Inner>);
+
+/// Boxed, because every step of a scan says that it has not failed.
+#[derive(Debug)]
+struct Inner {
     fault: Fault,
     id: Option<Id>,
     /// It has a method, and nothing that only an answer has.
@@ -41,7 +45,7 @@ pub enum Fault {
 
 impl Malformed {
     pub(crate) fn new(fault: Fault) -> Self {
-        Self { fault, id: None, asks: false }
+        Self(Box::new(Inner { fault, id: None, asks: false }))
     }
 
     pub(crate) fn shape(reason: &'static str) -> Self {
@@ -49,33 +53,33 @@ impl Malformed {
     }
 
     pub(crate) fn with_id(mut self, id: Option<Id>) -> Self {
-        self.id = id;
+        self.0.id = id;
         self
     }
 
     pub(crate) fn asking(mut self, asks: bool) -> Self {
-        self.asks = asks;
+        self.0.asks = asks;
         self
     }
 
     /// What is wrong.
     pub fn fault(&self) -> &Fault {
-        &self.fault
+        &self.0.fault
     }
 
     /// The id of the faulty request, where it could be read.
     pub fn id(&self) -> Option<&Id> {
-        self.id.as_ref()
+        self.0.id.as_ref()
     }
 
     /// Whether it is a faulty request or notification for certain, so that its id, if any, is one of its sender's.
     pub fn asks(&self) -> bool {
-        self.asks
+        self.0.asks
     }
 
     /// Whether the text is JSON at all: `false` is JSON-RPC's −32700, `true` its −32600.
     pub fn is_json(&self) -> bool {
-        match &self.fault {
+        match &self.0.fault {
             Fault::Utf8 { .. } | Fault::TooDeep { .. } | Fault::Text { .. } => false,
             Fault::Type(error) => error.is_data(),
             Fault::Duplicate(_) | Fault::Shape(_) => true,
@@ -91,7 +95,7 @@ impl From<serde_json::Error> for Malformed {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.fault {
+        match &self.0.fault {
             Fault::Utf8 { offset } => write!(f, "not UTF-8 at byte {offset}"),
             Fault::TooDeep { offset } => {
                 write!(f, "nested deeper than {} levels at byte {offset}", super::MAX_DEPTH)
@@ -106,7 +110,7 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.fault {
+        match &self.0.fault {
             Fault::Type(error) => Some(error),
             _ => None,
         }

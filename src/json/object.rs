@@ -176,8 +176,9 @@ pub(super) fn text(key: &[u8]) -> &str {
 /// large object pays for a set.
 #[derive(Default)]
 pub(super) struct Seen<'a> {
-    few: [Cow<'a, [u8]>; FEW],
+    few: [&'a [u8]; FEW],
     count: usize,
+    /// Those beyond, and those that were written with escapes.
     many: Option<HashSet<Cow<'a, [u8]>>>,
 }
 
@@ -185,15 +186,17 @@ const FEW: usize = 12;
 
 impl<'a> Seen<'a> {
     pub(super) fn note(&mut self, key: Cow<'a, [u8]>) -> Result<(), Malformed> {
-        let twice = self.few[..self.count].contains(&key) || self.many.as_ref().is_some_and(|many| many.contains(&key));
+        let twice =
+            self.few[..self.count].contains(&&*key) || self.many.as_ref().is_some_and(|many| many.contains(&key));
         if twice {
             return Err(Malformed::new(Fault::Duplicate(text(&key).into())));
         }
-        if self.count < FEW {
-            self.few[self.count] = key;
-            self.count += 1;
-        } else {
-            self.many.get_or_insert_default().insert(key);
+        match key {
+            Cow::Borrowed(key) if self.count < FEW => {
+                self.few[self.count] = key;
+                self.count += 1;
+            }
+            key => drop(self.many.get_or_insert_default().insert(key)),
         }
         Ok(())
     }

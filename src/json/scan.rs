@@ -40,6 +40,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next byte that is no white space, which is not taken.
+    #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.text.get(self.at) {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -217,6 +218,10 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<bool, Malformed> {
         let start = self.at;
         self.at += 1;
+        if let Some(end) = string::short(self.text, self.at) {
+            self.at = end + 1;
+            return Ok(false);
+        }
         let (mut escaped, mut ascii) = (false, true);
         loop {
             let run = string::run(self.text, self.at);

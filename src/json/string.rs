@@ -22,6 +22,25 @@ pub(super) fn run(text: &[u8], at: usize) -> Run {
     run
 }
 
+/// Where the quote stands that ends a short string, nothing in which needs a look of its own: that is most of them.
+#[inline]
+pub(super) fn short(text: &[u8], mut at: usize) -> Option<usize> {
+    for _ in 0..SHORT / WORD {
+        let word = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
+        let special = specials(word);
+        if special != 0 {
+            let before = special.trailing_zeros() as usize / WORD;
+            let plain = word & !(u64::MAX << (before * WORD)) & HIGHS == 0;
+            return (plain && text[at + before] == b'"').then_some(at + before);
+        }
+        if word & HIGHS != 0 {
+            return None;
+        }
+        at += WORD;
+    }
+    None
+}
+
 impl Run {
     /// Takes plain bytes off `text`, which begins at the run's end, a word at a time; whether something ends the run.
     fn words(&mut self, text: &[u8]) -> bool {
@@ -175,6 +194,22 @@ mod tests {
                 other => prop_assert!(false, "{text:?} stops at {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_short_string_of_plain_text_ends_at_its_quote() {
+        for length in 0..40 {
+            let text = format!("{}\", \"another\"", "a".repeat(length));
+            assert_eq!(short(text.as_bytes(), 0), (length < SHORT).then_some(length));
+            for special in ["é", "\\n", "\u{1}"] {
+                for at in 0..=length {
+                    let mut text = text.clone();
+                    text.insert_str(at, special);
+                    assert_eq!(short(text.as_bytes(), 0), None, "{text}");
+                }
+            }
+        }
+        assert_eq!(short(b"at the end\"", 0), None, "where too little is left, somebody else looks");
     }
 
     #[test]

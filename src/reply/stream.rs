@@ -5,7 +5,7 @@ use std::{
     any::Any,
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 type Boxed = Pin<Box<dyn Stream<Item = Result<Event, BoxError>> + Send>>;
@@ -46,11 +46,15 @@ impl Stream for Events {
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
-        let event = ready!(inner.as_mut().poll_next(cx)).unwrap_or_else(|| Err(Unfinished::new().into()));
-        if !matches!(event, Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_))) {
-            this.finish();
+        // Handed on where it stands: what is not the last is not looked into, nor moved.
+        let mut event = inner.as_mut().poll_next(cx);
+        match &event {
+            Poll::Pending | Poll::Ready(Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => return event,
+            Poll::Ready(Some(_)) => {}
+            Poll::Ready(None) => event = Poll::Ready(Some(Err(Unfinished::new().into()))),
         }
-        Poll::Ready(Some(event))
+        this.finish();
+        event
     }
 }
 

@@ -50,39 +50,60 @@ impl Decoder {
                     None => self.after_cr = true,
                 }
             }
-            let Some(line) = self.next_line(chunk)? else {
+            let Some(end) = memchr::memchr2(b'\n', b'\r', chunk) else {
+                self.keep_rest(chunk)?;
                 return Ok(None);
             };
-            if !line.is_empty() {
-                self.event.take_line(line);
-                self.check(self.event.size)?;
-            } else if let Some(event) = mem::take(&mut self.event).finish() {
-                return Ok(Some(event));
+            self.after_cr = chunk[end] == b'\r';
+            let first = mem::take(&mut self.at_start);
+            if !self.line.is_empty() {
+                let mut line = self.joined(&chunk[..end]);
+                chunk.advance(end + 1);
+                match Field::of(&line, first) {
+                    (Field::Data, value) => {
+                        line.advance(value);
+                        self.event.add_data(line);
+                    }
+                    (field, value) => self.event.take(field, &line[value..]),
+                }
+            } else if end > 0 {
+                match Field::of(&chunk[..end], first) {
+                    (Field::Data, value) => {
+                        let mut line = chunk.split_to(end);
+                        line.advance(value);
+                        self.event.add_data(line);
+                    }
+                    (field, value) => {
+                        self.event.take(field, &chunk[value..end]);
+                        chunk.advance(end);
+                    }
+                }
+                chunk.advance(1);
+            } else {
+                chunk.advance(1);
+                match self.event.finish() {
+                    Some(event) => return Ok(Some(event)),
+                    None => continue,
+                }
             }
+            self.check(self.event.size)?;
         }
     }
 
-    fn next_line(&mut self, chunk: &mut Bytes) -> Result<Option<Bytes>, TooLarge> {
-        let Some(end) = memchr::memchr2(b'\n', b'\r', chunk) else {
-            let line = self.line.len().saturating_add(chunk.len());
-            self.check((self.event.size + line).saturating_sub(LINE_SLACK))?;
-            self.keep(chunk);
-            chunk.clear();
-            return Ok(None);
-        };
-        let mut line = chunk.split_to(end);
-        self.after_cr = chunk[0] == b'\r';
-        chunk.advance(1);
-        if !self.line.is_empty() {
-            self.keep(&line);
-            // A long line takes its memory along.
-            let whole = if self.line.len() > KEPT { mem::take(&mut self.line) } else { self.line.split() };
-            line = whole.freeze();
-        }
-        if mem::take(&mut self.at_start) && line.starts_with(BYTE_ORDER_MARK) {
-            line.advance(BYTE_ORDER_MARK.len());
-        }
-        Ok(Some(line))
+    /// Keeps a line that has not ended.
+    fn keep_rest(&mut self, chunk: &mut Bytes) -> Result<(), TooLarge> {
+        let line = self.line.len().saturating_add(chunk.len());
+        self.check((self.event.size + line).saturating_sub(LINE_SLACK))?;
+        self.keep(chunk);
+        chunk.clear();
+        Ok(())
+    }
+
+    /// The line whose beginning was kept. A long one takes its memory along.
+    fn joined(&mut self, end: &[u8]) -> Bytes {
+        self.keep(end);
+        let whole = if self.line.len() > KEPT { mem::take(&mut self.line) } else { self.line.split() };
+        whole.freeze()
     }
 
     /// Appends to the line that has not ended. Its buffer doubles, but never beyond the largest event: of a line that is
@@ -126,14 +147,22 @@ enum Field {
 }
 
 impl Field {
-    fn named(name: &[u8]) -> Self {
-        match name {
+    /// What a line says, and where its value begins; the `first` line of all may begin with a mark.
+    fn of(line: &[u8], first: bool) -> (Self, usize) {
+        let mark = if first && line.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let name = &line[mark..];
+        let name = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[..colon]);
+        let field = match name {
             b"data" => Field::Data,
             b"event" => Field::Event,
             b"id" => Field::Id,
             b"retry" => Field::Retry,
             _ => Field::None,
-        }
+        };
+        // The colon, and one space after it, belong to neither name nor value.
+        let colon = mark + name.len();
+        let space = usize::from(line.get(colon + 1) == Some(&b' '));
+        (field, (colon + 1 + space).min(line.len()))
     }
 }
 
@@ -145,33 +174,25 @@ enum Data {
 }
 
 impl Pending {
-    fn take_line(&mut self, mut line: Bytes) {
-        let colon = memchr::memchr(b':', &line).unwrap_or(line.len());
-        let field = Field::named(&line[..colon]);
-        // The colon, and one space after it, belong to neither name nor value.
-        let space = usize::from(line.get(colon + 1) == Some(&b' '));
-        line.advance((colon + 1 + space).min(line.len()));
+    fn take(&mut self, field: Field, value: &[u8]) {
         match field {
-            Field::Data => {
-                self.size += line.len() + usize::from(self.data.is_some());
-                self.add_data(line);
-            }
             Field::Event => {
-                self.size += line.len();
-                self.kind = Some(kind(&line));
+                self.size += value.len();
+                self.kind = Some(kind(value));
             }
-            Field::Id if memchr::memchr(0, &line).is_none() => {
-                self.size += line.len();
-                self.id = Some(String::from_utf8_lossy(&line).into());
+            Field::Id if memchr::memchr(0, value).is_none() => {
+                self.size += value.len();
+                self.id = Some(String::from_utf8_lossy(value).into());
             }
-            Field::Retry if !line.is_empty() && line.iter().all(u8::is_ascii_digit) => {
-                self.retry = std::str::from_utf8(&line).ok().and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+            Field::Retry if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
+                self.retry = std::str::from_utf8(value).ok().and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
             }
             _ => {}
         }
     }
 
     fn add_data(&mut self, line: Bytes) {
+        self.size += line.len() + usize::from(self.data.is_some());
         self.data = Some(match self.data.take() {
             None => Data::Line(line),
             Some(Data::Line(first)) => Data::Lines([&first[..], b"\n", &line[..]].concat()),
@@ -184,16 +205,15 @@ impl Pending {
     }
 
     /// The event, unless it says nothing: a type alone is not an event.
-    fn finish(self) -> Option<Event> {
-        if self.data.is_none() && self.id.is_none() && self.retry.is_none() {
-            return None;
-        }
-        let data = match self.data {
+    fn finish(&mut self) -> Option<Event> {
+        let pending = mem::take(self);
+        let data = match pending.data {
+            None if pending.id.is_none() && pending.retry.is_none() => return None,
             None => Bytes::new(),
             Some(Data::Line(line)) => line,
             Some(Data::Lines(lines)) => lines.into(),
         };
-        Some(Event { event: self.kind, data, id: self.id, retry: self.retry })
+        Some(Event { event: pending.kind, data, id: pending.id, retry: pending.retry })
     }
 }
 

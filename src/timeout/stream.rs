@@ -34,20 +34,20 @@ impl Stream for TimeoutStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        match Pin::new(this.events).poll_next(cx) {
-            Poll::Ready(mut event) => {
+        let mut event = Pin::new(this.events).poll_next(cx);
+        match &mut event {
+            Poll::Ready(Some(Ok(Event::Ask(ask)))) => {
                 *this.heard = true;
-                if let Some(Ok(Event::Ask(ask))) = &mut event {
-                    ask.hold(this.watch.asked());
-                }
-                Poll::Ready(event)
+                ask.hold(this.watch.asked());
             }
+            Poll::Ready(_) => *this.heard = true,
             Poll::Pending => {
                 if std::mem::take(this.heard) {
                     this.watch.as_mut().heard();
                 }
-                this.watch.poll_over(cx).map(|error| Some(Err(error)))
+                return this.watch.poll_over(cx).map(|error| Some(Err(error)));
             }
         }
+        event
     }
 }

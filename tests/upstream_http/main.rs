@@ -10,6 +10,7 @@ mod listen;
 mod mirror;
 mod questions;
 mod resume;
+mod together;
 #[path = "../support/wire.rs"]
 mod wire;
 

@@ -1,7 +1,7 @@
 use super::{line::Line, session::lock};
 use bytes::Bytes;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -18,7 +18,7 @@ pub(super) struct History {
 }
 
 struct Told {
-    lines: HashMap<u64, Arc<Line>>,
+    lines: BTreeMap<u64, Arc<Line>>,
     messages: VecDeque<(u64, u64, Bytes)>,
     bytes: usize,
     next: u64,
@@ -42,7 +42,7 @@ impl History {
 
     /// Empty; the first stream has the number after `base`.
     pub(super) fn new(base: u64, budget: Arc<Budget>) -> Self {
-        let told = Told { lines: HashMap::new(), messages: VecDeque::new(), bytes: 0, next: base + 1, closed: false };
+        let told = Told { lines: BTreeMap::new(), messages: VecDeque::new(), bytes: 0, next: base + 1, closed: false };
         Self { told: Mutex::new(told), budget }
     }
 

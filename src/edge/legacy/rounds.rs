@@ -86,19 +86,22 @@ impl<S: Inner> Stream for Rounds<S> {
         loop {
             match &mut this.step {
                 Step::Over => return Poll::Ready(None),
-                Step::Calling(running) => match ready!(running.poll_next_unpin(cx)) {
-                    Some(Ok(Event::Done(Outcome::Result(result)))) if is_input_required(&result) => {
-                        match this.ask(&result) {
-                            Ok(step) => this.step = step,
-                            Err(problem) => return this.end(Err(problem.into())),
+                Step::Calling(running) => {
+                    let event = running.poll_next_unpin(cx);
+                    match &event {
+                        Poll::Pending | Poll::Ready(Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => return event,
+                        Poll::Ready(Some(Ok(Event::Done(Outcome::Result(result))))) if is_input_required(result) => {
+                            match this.ask(result) {
+                                Ok(step) => this.step = step,
+                                Err(problem) => return this.end(Err(problem.into())),
+                            }
+                        }
+                        Poll::Ready(_) => {
+                            this.step = Step::Over;
+                            return event;
                         }
                     }
-                    Some(Ok(event @ (Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => {
-                        return Poll::Ready(Some(Ok(event)));
-                    }
-                    Some(last) => return this.end(last),
-                    None => this.step = Step::Over,
-                },
+                }
                 Step::Asking(asks, _) if !asks.is_empty() => {
                     return Poll::Ready(asks.pop_front().map(Event::Ask).map(Ok));
                 }

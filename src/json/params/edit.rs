@@ -146,10 +146,11 @@ impl Params {
         if !member.value.is_some() {
             return self.edit(&[Edit::Set(key, value)]);
         }
-        if self.raw[member.value.start as usize..member.value.end as usize] == *value {
+        let old = &self.raw[member.value.start as usize..member.value.end as usize];
+        if *old == *value {
             return self.clone();
         }
-        let mut splice = Splice::new(&self.raw, value.len());
+        let mut splice = Splice::with_capacity(&self.raw, self.raw.len() - old.len() + value.len());
         let set = splice.set(member, value);
         let raw = splice.finish(&mut places);
         *place(&mut places) = set;

@@ -71,10 +71,10 @@ fn line<T>(buffer: &mut BytesMut, limit: usize, read: impl FnOnce(&[u8]) -> T) -
 }
 
 fn size(line: &[u8]) -> Result<u64, NotHttp> {
-    let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let valid = !digits.is_empty() && digits.len() <= 16 && digits.iter().all(u8::is_ascii_hexdigit);
-    let text = std::str::from_utf8(digits).ok().filter(|_| valid);
-    text.and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or(NotHttp("a chunk without a size"))
+    let digits = line.iter().position(|byte| *byte == b';').map_or(line, |end| &line[..end]).trim_ascii();
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).map(u64::from);
+    let size = digits.iter().try_fold(0, |size: u64, byte| Some(size << 4 | digit(byte)?));
+    size.filter(|_| (1..=16).contains(&digits.len())).ok_or(NotHttp("a chunk without a size"))
 }
 
 #[cfg(test)]

@@ -52,36 +52,43 @@ pub(super) struct Exchange {
 }
 
 impl Reading for Exchange {
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, BoxError>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, BoxError>>> {
         loop {
             // Answers go out while the server is silent, which it is until it has them.
             self.questions.poll_answers(cx);
             if let Some(resuming) = &mut self.resuming {
-                (self.messages, self.resumes) = ready!(resuming.as_mut().poll(cx))?;
+                match ready!(resuming.as_mut().poll(cx)) {
+                    Ok(resumed) => (self.messages, self.resumes) = resumed,
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                }
                 self.resuming = None;
             }
-            match ready!(self.messages.poll_next(cx)) {
+            let ended = match ready!(self.messages.poll_next(cx)) {
                 Ok(Some(Arrival::Part(part))) => {
                     // It has been answered; only the client can break that off, by closing the response.
                     self.cancel.disarm();
-                    return Poll::Ready(Ok(Event::Part(part)));
+                    return Poll::Ready(Some(Ok(Event::Part(part))));
                 }
                 Ok(Some(Arrival::End { id, members })) => {
-                    return Poll::Ready(self.answered(id.as_ref(), Outcome::Passed(members)));
+                    return Poll::Ready(Some(self.answered(id.as_ref(), Outcome::Passed(members))));
                 }
                 Ok(Some(Arrival::Message(message))) => {
                     self.resumes = 0;
-                    if let Some(event) = self.take(message)? {
-                        return Poll::Ready(Ok(event));
+                    match self.take(message).transpose() {
+                        None => continue,
+                        event => return Poll::Ready(event),
                     }
                 }
                 Ok(None) if !self.messages.is_stream() => {
                     self.cancel.disarm();
-                    return Poll::Ready(Err(Protocol("the answer does not answer the request".into()).into()));
+                    Err(Protocol("the answer does not answer the request".into()).into())
                 }
-                Ok(None) => self.resume(Closed { sent: true }.into())?,
-                Err(error) if find::<Closed>(&*error).is_some() => self.resume(error)?,
-                Err(error) => return Poll::Ready(Err(error)),
+                Ok(None) => self.resume(Closed { sent: true }.into()),
+                Err(error) if find::<Closed>(&*error).is_some() => self.resume(error),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                return Poll::Ready(Some(Err(error)));
             }
         }
     }

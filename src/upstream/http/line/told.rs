@@ -58,16 +58,14 @@ enum Response {
 }
 
 impl Response {
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, BoxError>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, BoxError>>> {
         loop {
             match self {
-                Response::Reading(events) => {
-                    let event = ready!(events.poll_next_unpin(cx));
-                    return Poll::Ready(event.unwrap_or_else(|| Err(crate::error::Unfinished::new().into())));
-                }
-                Response::Waiting(reply) => match ready!(reply.as_mut().poll(cx))?.into_single() {
-                    Ok(outcome) => return Poll::Ready(Ok(Event::Done(outcome))),
-                    Err(events) => *self = Response::Reading(events),
+                Response::Reading(events) => return events.poll_next_unpin(cx),
+                Response::Waiting(reply) => match ready!(reply.as_mut().poll(cx)).map(Reply::into_single) {
+                    Ok(Ok(outcome)) => return Poll::Ready(Some(Ok(Event::Done(outcome)))),
+                    Ok(Err(events)) => *self = Response::Reading(events),
+                    Err(error) => return Poll::Ready(Some(Err(error))),
                 },
             }
         }
@@ -75,16 +73,21 @@ impl Response {
 }
 
 impl Reading for Told {
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, BoxError>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, BoxError>>> {
         self.questions.poll_answers(cx);
         // What was said before the end comes before the end.
         while let Poll::Ready(heard) = self.ear.poll_hear(cx) {
             if let Some(event) = self.heard(heard) {
-                return Poll::Ready(Ok(event));
+                return Poll::Ready(Some(Ok(event)));
             }
         }
-        let event = ready!(self.response.poll_event(cx));
-        Poll::Ready(self.responded(event))
+        let event = self.response.poll_event(cx);
+        match &event {
+            Poll::Ready(Some(Ok(Event::Done(_)))) => self.ear.over(),
+            Poll::Ready(Some(Err(error))) => self.failed(error),
+            _ => {}
+        }
+        event
     }
 }
 
@@ -107,17 +110,13 @@ impl Told {
         }
     }
 
-    fn responded(&mut self, event: Result<Event, BoxError>) -> Result<Event, BoxError> {
-        match &event {
-            Ok(Event::Done(_)) => self.ear.over(),
-            Err(error) if crate::error::find::<SessionLost>(&**error).is_some() => {
-                self.ear.over();
-                // Who listens begins anew in the session that comes after this one.
-                self.hop.line.close();
-            }
-            Err(error) if never_sent(&**error) => self.ear.over(),
-            _ => {}
+    fn failed(&mut self, error: &BoxError) {
+        if crate::error::find::<SessionLost>(&**error).is_some() {
+            self.ear.over();
+            // Who listens begins anew in the session that comes after this one.
+            self.hop.line.close();
+        } else if never_sent(&**error) {
+            self.ear.over();
         }
-        event
     }
 }
