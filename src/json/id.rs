@@ -39,10 +39,18 @@ impl Id {
     /// The number, if this is one that fits; the gateway's own upstream ids always do. A string of digits counts as
     /// well, because some servers turn ids into strings.
     pub fn as_u64(&self) -> Option<u64> {
-        let digits = self.as_str();
-        let digits = digits.strip_prefix('"').and_then(|d| d.strip_suffix('"')).unwrap_or(digits);
-        digits.parse().ok()
+        number(&self.0)
     }
+}
+
+/// The number of an id as [`Id::as_u64`] reads it.
+pub(super) fn number(text: &[u8]) -> Option<u64> {
+    let digits = text.strip_prefix(b"\"").and_then(|digits| digits.strip_suffix(b"\"")).unwrap_or(text);
+    let add = |number: u64, digit: &u8| {
+        let digit = char::from(*digit).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    };
+    digits.iter().try_fold(0, add).filter(|_| !digits.is_empty())
 }
 
 impl From<u64> for Id {
@@ -78,6 +86,9 @@ mod tests {
     fn an_own_id_is_found_again_also_as_a_string() {
         assert_eq!(Id::from(41).as_u64(), Some(41));
         assert_eq!(Id::from_json(Json::parse("\"41\"").unwrap()).unwrap().as_u64(), Some(41));
-        assert_eq!(Id::from_json(Json::parse("\"x\"").unwrap()).unwrap().as_u64(), None);
+        for other in ["\"x\"", "\"\"", "-1", "\"+1\"", "18446744073709551616"] {
+            assert_eq!(Id::from_json(Json::parse(other).unwrap()).unwrap().as_u64(), None, "{other}");
+        }
+        assert_eq!(Id::from_json(Json::parse("18446744073709551615").unwrap()).unwrap().as_u64(), Some(u64::MAX));
     }
 }

@@ -42,6 +42,14 @@ impl<'a> Scanner<'a> {
     /// The next byte that is no white space, which is not taken.
     #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
+        match self.text.get(self.at) {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            _ => self.peek_beyond_space(),
+        }
+    }
+
+    /// Apart from [`peek`](Self::peek), because most messages have no white space between their tokens.
+    fn peek_beyond_space(&mut self) -> Option<u8> {
         while let Some(byte) = self.text.get(self.at) {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(*byte);
@@ -52,6 +60,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes `byte` if it comes next.
+    #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
@@ -116,8 +125,17 @@ impl<'a> Scanner<'a> {
 
     /// The text of one value of any kind, everything in it checked.
     pub(super) fn value(&mut self) -> Result<&'a [u8], Malformed> {
-        self.peek();
+        let first = self.peek();
         let start = self.at;
+        match first {
+            Some(b'{' | b'[') => self.nested()?,
+            _ => self.scalar()?,
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    /// An object or an array, without recursion: the depth of a message is its sender's choice.
+    fn nested(&mut self) -> Result<(), Malformed> {
         let (mut nesting, mut depth): (Nesting, usize) = (0, 0);
         loop {
             let opened = match self.peek() {
@@ -133,7 +151,7 @@ impl<'a> Scanner<'a> {
                 _ => self.scalar().map(|()| false)?,
             };
             if !self.close(opened, &mut nesting, &mut depth)? {
-                return Ok(&self.text[start..self.at]);
+                return Ok(());
             }
         }
     }
@@ -215,13 +233,18 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string from its quote to its quote; says whether it may hold escapes.
+    #[inline]
     fn string(&mut self) -> Result<bool, Malformed> {
-        let start = self.at;
-        self.at += 1;
-        if let Some(end) = string::short(self.text, self.at) {
+        if let Some(end) = string::short(self.text, self.at + 1) {
             self.at = end + 1;
             return Ok(false);
         }
+        self.any_string()
+    }
+
+    fn any_string(&mut self) -> Result<bool, Malformed> {
+        let start = self.at;
+        self.at += 1;
         let (mut escaped, mut ascii) = (false, true);
         loop {
             let run = string::run(self.text, self.at);

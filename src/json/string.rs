@@ -25,8 +25,9 @@ pub(super) fn run(text: &[u8], at: usize) -> Run {
 /// Where the quote stands that ends a short string, nothing in which needs a look of its own: that is most of them.
 #[inline]
 pub(super) fn short(text: &[u8], mut at: usize) -> Option<usize> {
-    for _ in 0..SHORT / WORD {
-        let word = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
+    let (words, _) = text.get(at..)?.as_chunks::<WORD>();
+    for word in words.iter().take(SHORT / WORD) {
+        let word = u64::from_le_bytes(*word);
         let special = specials(word);
         if special != 0 {
             let before = special.trailing_zeros() as usize / WORD;

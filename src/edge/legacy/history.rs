@@ -113,7 +113,9 @@ impl Told {
     /// Takes out a stream of which nothing more can be said or asked.
     fn forget(&mut self, line: u64) -> Option<Arc<Line>> {
         let over = self.lines.get(&line).is_some_and(|line| line.is_over());
-        let kept = over && self.messages.iter().any(|(of, ..)| *of == line);
+        // The messages of a stream mostly stand together, and the oldest are forgotten first.
+        let first = self.messages.front().is_some_and(|(of, ..)| *of == line);
+        let kept = over && (first || self.messages.iter().any(|(of, ..)| *of == line));
         if over && !kept { self.lines.remove(&line) } else { None }
     }
 }

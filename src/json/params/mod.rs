@@ -4,7 +4,7 @@ mod edit;
 mod places;
 mod splice;
 
-use super::{Json, Malformed, object, scan::Scanner};
+use super::{Json, Malformed, id::number, object, scan::Scanner};
 use crate::meta;
 use bytes::Bytes;
 use places::{Member, Places};
@@ -104,8 +104,14 @@ impl Params {
     }
 
     /// The token that a note of progress names.
+    #[cfg(test)]
     pub(crate) fn told_token(&self) -> Option<Json> {
         self.value(self.places.told)
+    }
+
+    /// The token that a note of progress names, as a number, as [`Id::as_u64`](super::Id::as_u64) reads one: what a token of the gateway's own is.
+    pub(crate) fn told_number(&self) -> Option<u64> {
+        number(&self.raw[self.places.told.value.range()?])
     }
 
     /// Whether they bring answers, or the state of an earlier call.

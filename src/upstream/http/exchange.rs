@@ -129,8 +129,8 @@ impl Exchange {
         }
         if method == Method::PROGRESS {
             // Progress of something else than this call has no one to go to.
-            let ours = params.told_token().and_then(|token| Id::from_json(token).ok()?.as_u64());
-            let Some(token) = self.token.as_ref().filter(|_| ours == Some(self.id)) else { return Ok(None) };
+            let ours = params.told_number() == Some(self.id);
+            let Some(token) = self.token.as_ref().filter(|_| ours) else { return Ok(None) };
             params = params.with_told_token(token);
         }
         Ok(Some(Event::Note(Note::new(method, params))))

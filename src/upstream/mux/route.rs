@@ -129,7 +129,7 @@ impl State {
 
     /// Progress under a token of ours goes to its call, under the call's own token.
     fn progress(&mut self, note: Note) -> Vec<Waker> {
-        let Some(id) = note.params.told_token().and_then(number) else { return Vec::new() };
+        let Some(id) = note.params.told_number() else { return Vec::new() };
         let Some(own) = self.slots.get(&id).and_then(|slot| slot.token.clone()) else { return Vec::new() };
         let params = note.params.with_told_token(&own);
         let cleared = self.clear(id);

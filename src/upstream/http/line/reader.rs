@@ -177,7 +177,7 @@ impl Reader {
             }
         } else if note.method == Method::PROGRESS {
             // Under a token of ours, which is the id of a call.
-            let token = note.params.told_token().and_then(|token| Id::from_json(token).ok()?.as_u64());
+            let token = note.params.told_number();
             if let Some(call) = token.and_then(|id| state.calls.get(&id)) {
                 self.hand(call, note);
             }
