@@ -47,7 +47,14 @@ impl Message {
         let id = parts.id.map(|raw| Id::from_json(Json::trusted(bytes.slice_ref(raw.as_bytes()))));
         let known = id.as_ref().and_then(|id| id.as_ref().ok()).cloned();
         let asks = parts.method.is_some() && parts.result.is_none() && parts.error.is_none();
-        walked.and_then(|()| parts.finish(&bytes, id)).map_err(|error| error.with_id(known).asking(asks))
+        let error = match walked {
+            Ok(()) => match parts.finish(&bytes, id) {
+                Ok(message) => return Ok(message),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        Err(error.with_id(known).asking(asks))
     }
 }
 

@@ -14,12 +14,17 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// The events of a call, whatever makes them.
 pub(super) type Events = Pin<Box<dyn Stream<Item = Result<Event, BoxError>> + Send>>;
 
+/// Whether a call was taken back is looked at where it waits, and before every so many events where it never does.
+const LOOK: u8 = 16;
+
 /// The events of a call of a session: they end without an outcome once the call is taken back.
 ///
 /// Dropping it cancels the call; [`Kept`](super::dialogue::Kept) does not.
 pub(super) struct Live<G> {
     events: Option<Events>,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Events in a row before which nobody looked whether the call was taken back.
+    unlooked: u8,
     // After the call, so that its place is free only when it has gone.
     _place: G,
 }
@@ -30,7 +35,7 @@ impl<G> Live<G> {
     }
 
     pub(super) fn new(events: Events, cancelled: CancellationToken, place: G) -> Self {
-        Self { events: Some(events), cancelled: Box::pin(cancelled.cancelled_owned()), _place: place }
+        Self { events: Some(events), cancelled: Box::pin(cancelled.cancelled_owned()), unlooked: LOOK, _place: place }
     }
 }
 
@@ -39,12 +44,21 @@ impl<G: Unpin> Stream for Live<G> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        if this.cancelled.as_mut().poll(cx).is_ready() {
+        let looks = this.unlooked >= LOOK;
+        if looks && this.cancelled.as_mut().poll(cx).is_ready() {
             this.events = None;
         }
-        match &mut this.events {
-            Some(events) => events.poll_next_unpin(cx),
-            None => Poll::Ready(None),
+        let Some(events) = &mut this.events else { return Poll::Ready(None) };
+        let event = events.poll_next_unpin(cx);
+        if event.is_ready() {
+            this.unlooked = if looks { 0 } else { this.unlooked + 1 };
+            return event;
         }
+        this.unlooked = LOOK;
+        if !looks && this.cancelled.as_mut().poll(cx).is_ready() {
+            this.events = None;
+            return Poll::Ready(None);
+        }
+        Poll::Pending
     }
 }

@@ -89,7 +89,9 @@ impl<S: Inner> Stream for Rounds<S> {
                 Step::Calling(running) => {
                     let event = running.poll_next_unpin(cx);
                     match &event {
-                        Poll::Pending | Poll::Ready(Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => return event,
+                        Poll::Pending | Poll::Ready(Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => {
+                            return event;
+                        }
                         Poll::Ready(Some(Ok(Event::Done(Outcome::Result(result))))) if is_input_required(result) => {
                             match this.ask(result) {
                                 Ok(step) => this.step = step,

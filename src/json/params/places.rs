@@ -75,7 +75,9 @@ impl Places {
                 _ => {}
             }
             let noted = seen.note(key.name).and(inner);
-            twice = std::mem::replace(&mut twice, Ok(())).and(noted);
+            if twice.is_ok() {
+                twice = noted;
+            }
             Ok(())
         })?;
         Ok(twice.map(|()| places))
@@ -97,7 +99,9 @@ impl Places {
                 self.known[known] = Member { key: (key.at - base) as u32, value };
             }
             let noted = seen.note(key.name);
-            *twice = std::mem::replace(twice, Ok(())).and(noted);
+            if twice.is_ok() {
+                *twice = noted;
+            }
             Ok(())
         })?;
         Ok(Span { start: (start - base) as u32, end: (scanner.at() - base) as u32 })
