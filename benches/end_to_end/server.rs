@@ -4,17 +4,19 @@
 use crate::load::Era;
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::Path,
-    http::{StatusCode, header},
+    http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use std::{
     borrow::Cow,
     collections::HashMap,
+    convert::Infallible,
     sync::{LazyLock, Mutex},
 };
 
@@ -62,7 +64,7 @@ struct Meta<'a> {
 pub(crate) enum Answer {
     Json(Vec<u8>),
     /// Events.
-    Stream(String),
+    Stream(Vec<String>),
     Nothing,
 }
 
@@ -78,9 +80,19 @@ async fn serve(Path((era, tools)): Path<(String, usize)>, body: Bytes) -> Respon
     let era = if era == "modern" { Era::Modern } else { Era::Early };
     match answer(era, tools, &body) {
         Answer::Json(message) => ([(header::CONTENT_TYPE, "application/json")], message).into_response(),
-        Answer::Stream(events) => ([(header::CONTENT_TYPE, "text/event-stream")], events).into_response(),
+        Answer::Stream(events) => streamed(events),
         Answer::Nothing => StatusCode::ACCEPTED.into_response(),
     }
+}
+
+/// Each event is a piece of its own, as of a tool that works in steps, and proxies are told not to gather them.
+fn streamed(events: Vec<String>) -> Response {
+    let events = stream::iter(events).then(|event| async {
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(event)
+    });
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (HeaderName::from_static("x-accel-buffering"), "no")];
+    (headers, Body::from_stream(events)).into_response()
 }
 
 pub(crate) fn answer(era: Era, tools: usize, body: &[u8]) -> Answer {
@@ -113,9 +125,12 @@ fn called(id: &str, called: &Called<'_>) -> Answer {
         "stream" => {
             let note = |n| {
                 let params = format!(r#"{{"progressToken":{token},"progress":{n}}}"#);
-                format!("data: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}\n\n")
+                format!(
+                    "event: message\ndata: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}\n\n"
+                )
             };
-            let done = format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{}}}\n\n", of("\"done\""));
+            let done =
+                format!("event: message\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{}}}\n\n", of("\"done\""));
             Answer::Stream((1..=10).map(note).chain([done]).collect())
         }
         "blob" => framed(id, of(&BLOB).as_bytes()),
