@@ -1,5 +1,6 @@
 //! How balancing fails.
 
+use super::Vacancy;
 use crate::{BoxError, EndpointId, ServerName};
 
 /// No endpoint of the pool can take the call.
@@ -21,4 +22,6 @@ pub struct Failed {
     /// How.
     #[source]
     pub source: BoxError,
+    /// Where to wait for another call of the pool to end, if the endpoint was full.
+    pub vacancy: Option<Vacancy>,
 }

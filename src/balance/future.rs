@@ -1,11 +1,12 @@
 //! The future of a balanced call.
 
 use super::{
+    Vacancy,
     error::{Failed, NoEndpoint},
     policy::Policy,
     service::Shared,
 };
-use crate::{BoxError, Call, EndpointId, Reply, load::Metered};
+use crate::{BoxError, Call, EndpointId, Reply, error::find, load::Metered};
 use pin_project_lite::pin_project;
 use std::{
     fmt,
@@ -15,7 +16,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::{sync::watch, time::timeout};
-use tower::{Service, util::Oneshot};
+use tower::{Service, load_shed::error::Overloaded, util::Oneshot};
 
 type Picked<S> = Option<(EndpointId, Metered<S>, Call)>;
 
@@ -37,16 +38,17 @@ pin_project! {
     where
         S: Service<Call, Response = Reply>,
     {
-        // `call` is Some until the first poll.
-        Pick { shared: Arc<Shared<S, P>>, published: watch::Receiver<u64>, call: Option<Call> },
+        // Some until the first poll.
+        Pick { waiting: Option<(Arc<Shared<S, P>>, watch::Receiver<u64>, Call)> },
         Wait { shared: Arc<Shared<S, P>>, picked: Pin<Box<dyn Future<Output = Picked<S>> + Send>> },
-        Call { endpoint: EndpointId, #[pin] reply: Oneshot<Metered<S>, Call> },
+        // In this order: whoever waits for its place is told once that is free.
+        Call { endpoint: EndpointId, #[pin] reply: Oneshot<Metered<S>, Call>, place: Option<Place> },
     }
 }
 
 impl<S: Service<Call, Response = Reply>, P: Policy> ResponseFuture<S, P> {
     pub(super) fn new(shared: Arc<Shared<S, P>>, published: watch::Receiver<u64>, call: Call) -> Self {
-        Self { state: State::Pick { shared, published, call: Some(call) } }
+        Self { state: State::Pick { waiting: Some((shared, published, call)) } }
     }
 }
 
@@ -62,25 +64,27 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Pick { shared, published, call } => {
-                    let call = call.take().expect("polled after it was ready");
+                StateProj::Pick { waiting } => {
+                    let (shared, published, call) = waiting.take().expect("polled after it was ready");
                     if let Some((endpoint, service)) = shared.pick(&call) {
-                        State::to(endpoint, service, call)
+                        State::to(&shared, endpoint, service, call)
                     } else if shared.patience().is_zero() {
                         return Poll::Ready(Err(NoEndpoint { server: shared.server().clone() }.into()));
                     } else {
-                        let (shared, published) = (shared.clone(), published.clone());
                         State::Wait { shared: shared.clone(), picked: Box::pin(wait(shared, published, call)) }
                     }
                 }
                 StateProj::Wait { shared, picked } => match ready!(picked.as_mut().poll(cx)) {
-                    Some((endpoint, service, call)) => State::to(endpoint, service, call),
+                    Some((endpoint, service, call)) => State::to(shared, endpoint, service, call),
                     None => return Poll::Ready(Err(NoEndpoint { server: shared.server().clone() }.into())),
                 },
-                StateProj::Call { endpoint, reply } => {
-                    let result = ready!(reply.poll(cx));
-                    let failed = |source: S::Error| Failed { endpoint: endpoint.clone(), source: source.into() };
-                    return Poll::Ready(result.map_err(|error| failed(error).into()));
+                StateProj::Call { endpoint, reply, place } => {
+                    let result = ready!(reply.poll(cx)).map_err(Into::into);
+                    let place = place.take();
+                    return Poll::Ready(match result {
+                        Ok(reply) => Ok(reply.hold(place)),
+                        Err(source) => Err(Failed::at(endpoint.clone(), source, place).into()),
+                    });
                 }
             };
             state.set(next);
@@ -89,8 +93,9 @@ where
 }
 
 impl<S: Service<Call, Response = Reply>, P: Policy> State<S, P> {
-    fn to(endpoint: EndpointId, service: Metered<S>, call: Call) -> Self {
-        State::Call { endpoint, reply: Oneshot::new(service, call) }
+    fn to(shared: &Shared<S, P>, endpoint: EndpointId, service: Metered<S>, call: Call) -> Self {
+        let place = Some(Place(Some(shared.vacancy().clone())));
+        State::Call { endpoint, reply: Oneshot::new(service, call), place }
     }
 }
 
@@ -116,5 +121,27 @@ where
 impl<S: Service<Call, Response = Reply>, P: Policy> fmt::Debug for ResponseFuture<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// What a call takes up at its endpoint; its end is told to whoever waits for it.
+#[derive(Debug)]
+struct Place(Option<Vacancy>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(vacancy) = &self.0 {
+            vacancy.tell();
+        }
+    }
+}
+
+impl Failed {
+    /// A call that found its endpoint full had no place there: nobody is told of its end, or those that wait would wake each
+    /// other in turn.
+    fn at(endpoint: EndpointId, source: BoxError, place: Option<Place>) -> Self {
+        let full = find::<Overloaded>(&*source).is_some();
+        let vacancy = place.filter(|_| full).and_then(|mut place| place.0.take());
+        Self { endpoint, source, vacancy }
     }
 }

@@ -56,6 +56,7 @@ mod patience;
 pub mod policy;
 mod service;
 mod tried;
+mod vacancy;
 
 pub use self::{
     candidates::Candidates,
@@ -65,4 +66,5 @@ pub use self::{
     policy::{Policy, Strategy},
     service::{Balance, balance},
     tried::Tried,
+    vacancy::Vacancy,
 };

@@ -1,4 +1,4 @@
-use super::{Driver, Patience, future::ResponseFuture, members::Snapshot, policy::Policy};
+use super::{Driver, Patience, Vacancy, future::ResponseFuture, members::Snapshot, policy::Policy};
 use crate::{BoxError, Call, EndpointId, Reply, ServerName, load::Metered};
 use arc_swap::ArcSwap;
 use std::{
@@ -48,6 +48,7 @@ where
         patience: patience.into(),
         born: Instant::now(),
         settled: AtomicBool::new(false),
+        vacancy: Vacancy::default(),
         snapshot: ArcSwap::from_pointee(empty),
     });
     let (publisher, published) = watch::channel(0);
@@ -88,7 +89,14 @@ pub(super) struct Shared<S, P: Policy> {
     born: Instant,
     // Whether there ever was a member.
     settled: AtomicBool,
+    vacancy: Vacancy,
     snapshot: ArcSwap<Snapshot<S, P>>,
+}
+
+impl<S, P: Policy> Shared<S, P> {
+    pub(super) fn vacancy(&self) -> &Vacancy {
+        &self.vacancy
+    }
 }
 
 impl<S: Clone, P: Policy> Shared<S, P> {

@@ -1,4 +1,4 @@
-use super::{Marks, NeverSent};
+use super::{Marks, NeverSent, policy::Again};
 use crate::{
     BoxError, Call, Method, Reply,
     balance::{Tried, error::Failed},
@@ -8,12 +8,8 @@ use crate::{
 };
 use futures_util::future::Either;
 use http::StatusCode;
-use std::{
-    future::{Ready, ready},
-    sync::Arc,
-    time::Duration,
-};
-use tokio::time::{Sleep, sleep};
+use std::{future::ready, sync::Arc, time::Duration};
+use tokio::time::sleep;
 use tower::retry::{
     Policy,
     budget::{Budget, TpsBudget},
@@ -77,7 +73,7 @@ impl Idempotent {
 }
 
 impl Policy<Call, Reply, BoxError> for Idempotent {
-    type Future = Either<Ready<()>, Sleep>;
+    type Future = Again;
 
     fn retry(&mut self, call: &mut Call, result: &mut Result<Reply, BoxError>) -> Option<Self::Future> {
         if !self.counted {
@@ -103,7 +99,7 @@ impl Policy<Call, Reply, BoxError> for Idempotent {
             Tried::remember(call, failed.endpoint.clone());
         }
         let alone = call.providers.as_ref().is_some_and(|providers| providers.endpoints().len() <= 1);
-        Some(if alone { Either::Right(sleep(PAUSE)) } else { Either::Left(ready(())) })
+        Some(if alone { Either::Right(Box::pin(sleep(PAUSE))) } else { Either::Left(ready(())) })
     }
 
     fn clone_request(&mut self, call: &Call) -> Option<Call> {

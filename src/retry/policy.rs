@@ -1,27 +1,26 @@
 use crate::{
     BoxError, Call, Reply,
-    balance::{Tried, error::Failed},
+    balance::{Tried, Vacancy, error::Failed},
     error::{find, never_sent},
 };
-use futures_util::future::Either;
+use futures_util::future::{BoxFuture, Either};
 use std::{
     future::{Ready, ready},
     time::Duration,
 };
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tower::{load_shed::error::Overloaded, retry::Policy};
 
 /// Attempts of one call in all: the endpoint picked, and two siblings. More would turn the failure of a pool into a
 /// storm inside it.
 const ATTEMPTS: u8 = 3;
 
-/// How often a call that finds every endpoint full looks again, with pauses from [`FIRST_PAUSE`] that double up to
-/// [`LONGEST_PAUSE`]: about a second in all. A burst of short calls passes in that time; what does not is refused.
-const LOOKS: u8 = 66;
-/// The pause before a full pool is looked at for the first time again.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-/// Longer ones would leave places free that a waiting call could have; shorter ones would look in vain for a second.
-const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+/// How long a call that finds every endpoint full waits for room, in all. A burst of short calls passes in that time; what
+/// does not is refused.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait between two looks. It is cut short when another call of the pool ends; only a place that becomes free
+/// in the moment between a look and the wait is found by the clock.
+const PAUSE: Duration = Duration::from_millis(16);
 
 /// Repeats a call that failed with [`never_sent`]; everything else is passed on as it is.
 ///
@@ -37,17 +36,21 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 pub struct NeverSent {
     // Of this call: tower clones the policy for each.
     left: u8,
-    looks: u8,
+    /// When to give up a full pool; `None` until one was met.
+    until: Option<Instant>,
 }
+
+/// When a call is repeated: at once, or once there may be room.
+pub(super) type Again = Either<Ready<()>, BoxFuture<'static, ()>>;
 
 impl Default for NeverSent {
     fn default() -> Self {
-        Self { left: ATTEMPTS - 1, looks: 0 }
+        Self { left: ATTEMPTS - 1, until: None }
     }
 }
 
 impl Policy<Call, Reply, BoxError> for NeverSent {
-    type Future = Either<Ready<()>, Sleep>;
+    type Future = Again;
 
     fn retry(&mut self, call: &mut Call, result: &mut Result<Reply, BoxError>) -> Option<Self::Future> {
         let error = result.as_ref().err()?;
@@ -57,7 +60,7 @@ impl Policy<Call, Reply, BoxError> for NeverSent {
         let failed = find::<Failed>(&**error);
         let again = failed.is_some_and(|failed| Tried::of(call).contains(&failed.endpoint));
         if find::<Overloaded>(&**error).is_some() && (again || self.left == 0) {
-            return self.look_again();
+            return self.look_again(failed.and_then(|failed| failed.vacancy.clone()));
         }
         self.left = self.left.checked_sub(1)?;
         if let Some(failed) = failed {
@@ -72,13 +75,18 @@ impl Policy<Call, Reply, BoxError> for NeverSent {
 }
 
 impl NeverSent {
-    fn look_again(&mut self) -> Option<Either<Ready<()>, Sleep>> {
-        if self.looks == LOOKS {
+    fn look_again(&mut self, vacancy: Option<Vacancy>) -> Option<Again> {
+        let now = Instant::now();
+        if now >= *self.until.get_or_insert(now + PATIENCE) {
             return None;
         }
-        let pause = (FIRST_PAUSE * (1 << self.looks.min(4))).min(LONGEST_PAUSE);
-        self.looks += 1;
         // Spread out, or calls that were refused together would come back together.
-        Some(Either::Right(sleep(pause.mul_f64(0.5 + fastrand::f64()))))
+        let pause = PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0);
+        Some(Either::Right(Box::pin(async move {
+            match vacancy {
+                Some(vacancy) => drop(timeout(pause, vacancy.freed()).await),
+                None => sleep(pause).await,
+            }
+        })))
     }
 }

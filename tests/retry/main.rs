@@ -36,7 +36,7 @@ async fn run(
         assert_eq!(tried, attempt, "each endpoint that failed is remembered");
         let result = answer(attempt).map_err(|source| {
             let endpoint = format!("e-{attempt}").into();
-            BoxError::from(Failed { endpoint, source })
+            BoxError::from(Failed { endpoint, source, vacancy: None })
         });
         async move { result }
     });
@@ -72,7 +72,9 @@ async fn a_full_endpoint_is_waited_for_about_a_second() {
             let full = begun.elapsed() < until;
             async move {
                 match full {
-                    true => Err(Failed { endpoint: "e".into(), source: Overloaded::new().into() }.into()),
+                    true => {
+                        Err(Failed { endpoint: "e".into(), source: Overloaded::new().into(), vacancy: None }.into())
+                    }
                     false => Ok::<_, BoxError>(single()),
                 }
             }
@@ -90,7 +92,8 @@ async fn a_full_endpoint_is_waited_for_about_a_second() {
         "{:?}",
         begun.elapsed()
     );
-    assert_eq!(calls.load(Ordering::Relaxed) - before, 2 + 66, "a bounded number of looks");
+    let looks = calls.load(Ordering::Relaxed) - before;
+    assert!((2 + 60..2 + 130).contains(&looks), "a bounded number of looks, in the time of each: {looks}");
 }
 
 #[tokio::test]
