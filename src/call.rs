@@ -1,4 +1,4 @@
-use crate::{Method, Session, json::Params};
+use crate::{Method, Session, json::Params, timeout::Lapse};
 use std::{
     borrow::Borrow,
     fmt,
@@ -38,6 +38,9 @@ pub struct Call {
     pub in_parts: bool,
     /// Who can serve this call, set by [`Route`](crate::route::Route).
     pub providers: Option<Arc<Providers>>,
+    /// What its deadlines and the layers behind them tell each other, set by [`Timeout`](crate::timeout::Timeout). A
+    /// field, because every call has one and `extensions` allocate.
+    pub lapse: Option<Lapse>,
     /// What a layer wants to tell a layer behind it: the principal, trace context, `Mcp-Param-*` headers.
     pub extensions: http::Extensions,
 }
@@ -53,6 +56,7 @@ impl Call {
             mirrored: false,
             in_parts: false,
             providers: None,
+            lapse: None,
             extensions: http::Extensions::new(),
         }
     }

@@ -1,7 +1,6 @@
 use crate::{
     BoxError, Call,
     rate::{Bucket, Quota},
-    timeout::Lapse,
     toolset::ToolSettings,
 };
 use std::{sync::Arc, time::Duration};
@@ -68,7 +67,7 @@ impl Allowance {
     ///
     /// [`Exceeded`](crate::rate::error::Exceeded).
     pub(super) fn admit(&self, call: &Call) -> Result<Entry, BoxError> {
-        if let (Some(silence), Some(lapse)) = (self.terms.silence, call.extensions.get::<Lapse>()) {
+        if let (Some(silence), Some(lapse)) = (self.terms.silence, &call.lapse) {
             lapse.allow(silence);
         }
         if let Some(bucket) = &self.bucket {

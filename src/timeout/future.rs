@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -27,7 +28,7 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn new(inner: F, bounds: Bounds, lapse: Lapse) -> Self {
+    pub(super) fn new(inner: F, bounds: Arc<Bounds>, lapse: Lapse) -> Self {
         Self { inner, watch: Some(Watch::new(Terms::new(bounds, lapse))) }
     }
 

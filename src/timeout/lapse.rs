@@ -10,7 +10,7 @@ use std::{
 /// long it may be silent.
 ///
 /// A deadline ends a call by dropping it, and so does a client that went away; only the first says something about the
-/// server. `Timeout` puts one into [`Call::extensions`](crate::Call::extensions) and sets it before it drops a call the
+/// server. `Timeout` puts one into [`Call::lapse`](crate::Call::lapse) and sets it before it drops a call the
 /// server was silent about; [`Observe`](crate::health::observe::Observe) reads it when it is dropped itself.
 ///
 /// ```

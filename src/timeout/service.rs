@@ -1,6 +1,7 @@
 use super::{Lapse, TimeoutLayer, future::ResponseFuture, watch::Bounds};
 use crate::{BoxError, Call, Method, Reply};
 use std::{
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,7 +22,7 @@ use tower::{Layer, Service};
 #[derive(Clone, Debug)]
 pub struct Timeout<S> {
     inner: S,
-    bounds: Bounds,
+    bounds: Arc<Bounds>,
 }
 
 impl<S> Timeout<S> {
@@ -30,8 +31,8 @@ impl<S> Timeout<S> {
         TimeoutLayer::new(idle, total).layer(inner)
     }
 
-    pub(super) const fn bounded(inner: S, bounds: Bounds) -> Self {
-        Self { inner, bounds }
+    pub(super) fn bounded(inner: S, bounds: Bounds) -> Self {
+        Self { inner, bounds: Arc::new(bounds) }
     }
 
     /// The wrapped service.
@@ -68,7 +69,7 @@ where
             return ResponseFuture::unbounded(self.inner.call(call));
         }
         let lapse = Lapse::default();
-        call.extensions.insert(lapse.clone());
+        call.lapse = Some(lapse.clone());
         ResponseFuture::new(self.inner.call(call), self.bounds.clone(), lapse)
     }
 }

@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,6 +17,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Durations too large to add are no deadline anyone waits for.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+/// How long a call goes on before it listens for the cut. Most are over by then, and never touch the one list of
+/// listeners that all calls of a gateway, on whatever core, would stand in; those that are not are told this much later.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// How long a call may take.
 #[derive(Clone, Debug)]
@@ -29,25 +33,26 @@ pub(super) struct Bounds {
 /// When a call must have been heard of and when it must be over.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
-    bounds: Bounds,
+    bounds: Arc<Bounds>,
     /// Moved on by the time that questions were open.
     started: Instant,
     heard: Instant,
     /// Since when a question has been open.
     asked: Option<Instant>,
-    questions: Questions,
+    /// `None` until the first question.
+    questions: Option<Questions>,
     lapse: Lapse,
 }
 
 impl Terms {
-    pub(super) fn new(bounds: Bounds, lapse: Lapse) -> Self {
+    pub(super) fn new(bounds: Arc<Bounds>, lapse: Lapse) -> Self {
         let now = Instant::now();
-        Self { bounds, started: now, heard: now, asked: None, questions: Questions::default(), lapse }
+        Self { bounds, started: now, heard: now, asked: None, questions: None, lapse }
     }
 
     /// The next deadline, and what it stands for.
     fn next(&self) -> (Instant, Elapsed) {
-        let Bounds { total, ask, .. } = self.bounds;
+        let Bounds { total, ask, .. } = *self.bounds;
         let idle = self.idle();
         if let Some(asked) = self.asked {
             return (asked + ask.min(FAR), Elapsed(ask, Limit::Ask));
@@ -84,16 +89,17 @@ pin_project! {
         terms: Terms,
         #[pin]
         sleep: Sleep,
-        #[pin]
-        cut: Option<WaitForCancellationFutureOwned>,
+        // When to listen for the cut; `None` where there is none, or once it is listened for.
+        listens: Option<Instant>,
+        cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     }
 }
 
 impl Watch {
     pub(super) fn new(terms: Terms) -> Self {
-        let sleep = sleep_until(terms.next().0);
-        let cut = terms.bounds.cut.clone().map(CancellationToken::cancelled_owned);
-        Self { terms, sleep, cut }
+        let listens = terms.bounds.cut.is_some().then(|| terms.heard + MOMENT);
+        let sleep = sleep_until(due(&terms, listens));
+        Self { terms, sleep, listens, cut: None }
     }
 
     pub(super) fn terms(&self) -> &Terms {
@@ -108,29 +114,37 @@ impl Watch {
     pub(super) fn asked(self: Pin<&mut Self>) -> Question {
         let mut this = self.project();
         this.terms.asked.get_or_insert_with(Instant::now);
-        this.sleep.as_mut().reset(this.terms.next().0);
-        this.terms.questions.ask()
+        this.sleep.as_mut().reset(due(this.terms, *this.listens));
+        this.terms.questions.get_or_insert_default().ask()
     }
 
     /// Ready with the reason when the call must end.
     pub(super) fn poll_over(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BoxError> {
         let mut this = self.project();
-        if this.cut.as_pin_mut().is_some_and(|cut| cut.poll(cx).is_ready()) {
+        if this.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Stopping(()).into());
         }
-        if let Some(asked) = this.terms.asked
-            && this.terms.questions.are_answered(cx.waker())
+        if let (Some(asked), Some(questions)) = (this.terms.asked, &this.terms.questions)
+            && questions.are_answered(cx.waker())
         {
             this.terms.answered(asked, Instant::now());
-            this.sleep.as_mut().reset(this.terms.next().0);
+            this.sleep.as_mut().reset(due(this.terms, *this.listens));
         }
         // What is called may turn out only now to have a shorter silence.
-        let (deadline, _) = this.terms.next();
+        let deadline = due(this.terms, *this.listens);
         if deadline < this.sleep.deadline() {
             this.sleep.as_mut().reset(deadline);
         }
         loop {
             ready!(this.sleep.as_mut().poll(cx));
+            if this.listens.take().is_some()
+                && let Some(cut) = this.terms.bounds.cut.clone()
+            {
+                let cut = this.cut.insert(Box::pin(cut.cancelled_owned()));
+                if cut.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Stopping(()).into());
+                }
+            }
             let (deadline, elapsed) = this.terms.next();
             let now = Instant::now();
             if now >= deadline {
@@ -142,4 +156,10 @@ impl Watch {
             this.sleep.as_mut().reset(deadline);
         }
     }
+}
+
+/// When to look at a call again.
+fn due(terms: &Terms, listens: Option<Instant>) -> Instant {
+    let (deadline, _) = terms.next();
+    listens.map_or(deadline, |listens| listens.min(deadline))
 }

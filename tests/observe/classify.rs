@@ -184,7 +184,7 @@ async fn a_call_dropped_by_its_client_tells_nothing_and_one_dropped_for_silence_
         let before_the_head = async move |bench: &mut Bench| {
             let lapse = Lapse::default();
             let mut hung = call();
-            hung.extensions.insert(lapse.clone());
+            hung.lapse = Some(lapse.clone());
             let (reply, _never) = bench.call(hung).await;
             if silent {
                 lapse.set();
@@ -196,7 +196,7 @@ async fn a_call_dropped_by_its_client_tells_nothing_and_one_dropped_for_silence_
         let after_it = async move |bench: &mut Bench| {
             let lapse = Lapse::default();
             let mut hung = call();
-            hung.extensions.insert(lapse.clone());
+            hung.lapse = Some(lapse.clone());
             let (mut reply, respond) = bench.call(hung).await;
             let (_events, streamed) = streaming();
             respond.send_response(streamed);

@@ -18,7 +18,7 @@ use tower_mcp_gateway::{
     json::{Json, Params},
     reply::{Ask, Event, Events},
     timeout::{
-        Lapse, Timeout, TimeoutLayer,
+        Timeout, TimeoutLayer,
         error::{Elapsed, Stopping},
     },
 };
@@ -61,7 +61,7 @@ async fn silence_before_the_head_is_an_error() {
     advance(MOMENT * 2).await;
     assert!(reply.is_woken());
     assert_eq!(elapsed(&assert_ready_err!(reply.poll())), "no answer within 30000 ms");
-    assert!(seen.extensions.get::<Lapse>().unwrap().is_set());
+    assert!(seen.lapse.as_ref().unwrap().is_set());
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,7 +73,7 @@ async fn what_is_called_may_have_a_longest_silence_of_its_own() {
         let (seen, _never) = handle.next_request().await.unwrap();
         // Also where it turns out after the clock was started.
         assert_pending!(reply.poll());
-        seen.extensions.get::<Lapse>().unwrap().allow(allowed);
+        seen.lapse.as_ref().unwrap().allow(allowed);
         assert_pending!(reply.poll());
         advance(allowed - MOMENT).await;
         assert_pending!(reply.poll());
@@ -81,7 +81,7 @@ async fn what_is_called_may_have_a_longest_silence_of_its_own() {
         assert!(reply.is_woken());
         let expected = format!("no answer within {} ms", allowed.as_millis());
         assert_eq!(elapsed(&assert_ready_err!(reply.poll())), expected);
-        assert!(seen.extensions.get::<Lapse>().unwrap().is_set());
+        assert!(seen.lapse.as_ref().unwrap().is_set());
     }
 }
 
@@ -104,7 +104,7 @@ async fn whole_events_reset_the_silence_and_its_end_is_the_last_event() {
     let error = reply.next().await.unwrap().unwrap_err();
     assert_eq!(elapsed(&error), "no answer within 30000 ms");
     assert!((IDLE..IDLE + MOMENT).contains(&before.elapsed()));
-    assert!(seen.extensions.get::<Lapse>().unwrap().is_set());
+    assert!(seen.lapse.as_ref().unwrap().is_set());
     assert!(events.is_closed(), "the inner reply is dropped: that cancels the call");
     assert!(reply.next().await.is_none());
 }
@@ -131,7 +131,7 @@ async fn the_total_ends_a_talkative_call_and_does_not_blame_the_server() {
     };
     assert_eq!(elapsed(&error), "no answer within 100000 ms");
     assert!((TOTAL..TOTAL + MOMENT).contains(&started.elapsed()));
-    assert!(!seen.extensions.get::<Lapse>().unwrap().is_set());
+    assert!(!seen.lapse.as_ref().unwrap().is_set());
     talk.await.unwrap();
 }
 
@@ -142,7 +142,7 @@ async fn a_server_that_never_said_anything_is_blamed_by_the_total_too() {
     let reply = service.call(call());
     let (seen, _never) = handle.next_request().await.unwrap();
     assert_eq!(elapsed(&reply.await.unwrap_err()), "no answer within 30000 ms");
-    assert!(seen.extensions.get::<Lapse>().unwrap().is_set());
+    assert!(seen.lapse.as_ref().unwrap().is_set());
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +190,7 @@ async fn an_inner_error_passes_unchanged_and_a_client_that_leaves_sets_no_lapse(
     assert_pending!(left.poll());
     let (seen, _) = handle.next_request().await.unwrap();
     drop(left);
-    assert!(!seen.extensions.get::<Lapse>().unwrap().is_set());
+    assert!(!seen.lapse.as_ref().unwrap().is_set());
 }
 
 /// A reply that has asked a question, the question, and what becomes of its answer.
@@ -272,7 +272,7 @@ async fn a_person_who_never_answers_ends_the_call_and_says_nothing_about_the_ser
     let before = Instant::now();
     assert_eq!(elapsed(&reply.next().await.unwrap().unwrap_err()), "no answer within 300000 ms");
     assert!((TimeoutLayer::ASK..TimeoutLayer::ASK + MOMENT).contains(&before.elapsed()));
-    assert!(!seen.extensions.get::<Lapse>().unwrap().is_set());
+    assert!(!seen.lapse.as_ref().unwrap().is_set());
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,6 +294,11 @@ async fn a_cut_ends_calls_before_and_after_their_head_and_spares_what_is_there()
     let mut streams = assert_ready_ok!(streams.poll()).into_events();
     let mut next = task::spawn(streams.next());
     assert_pending!(next.poll());
+    // Who has been waiting for a moment listens.
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert!(waits.is_woken() && next.is_woken());
+    assert_pending!(waits.poll());
+    assert_pending!(next.poll());
     respond.send_response(single());
     cut.cancel();
     assert!(waits.is_woken() && next.is_woken());
@@ -302,5 +307,18 @@ async fn a_cut_ends_calls_before_and_after_their_head_and_spares_what_is_there()
     assert!(find::<Stopping>(&*error).is_some());
     assert!(assert_ready_ok!(answered.poll()).as_single().is_some());
     assert!(events.is_closed());
-    assert!(!seen.extensions.get::<Lapse>().unwrap().is_set(), "it was not the server");
+    assert!(!seen.lapse.as_ref().unwrap().is_set(), "it was not the server");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_has_just_begun_is_told_of_a_cut_a_moment_later() {
+    let cut = CancellationToken::new();
+    let (mut service, mut handle) = mock::spawn_layer(TimeoutLayer::new(IDLE, TOTAL).cut(cut.clone()));
+    assert_ready_ok!(service.poll_ready());
+    let reply = service.call(call());
+    let _never = handle.next_request().await.unwrap();
+    cut.cancel();
+    let began = Instant::now();
+    assert!(find::<Stopping>(&*reply.await.unwrap_err()).is_some());
+    assert!(began.elapsed() <= Duration::from_millis(60), "{:?}", began.elapsed());
 }

@@ -27,7 +27,7 @@ impl Witness {
     pub(super) fn admit(vital: &Vital, calls: &Calls, call: &Call) -> Result<Self, Open> {
         let kind = Kind::of(&call.method);
         let admission = vital.admit().inspect_err(|_| calls.ended(kind, Outcome::Refused, Duration::ZERO))?;
-        let (vital, lapse) = (vital.clone(), call.extensions.get().cloned());
+        let (vital, lapse) = (vital.clone(), call.lapse.clone());
         Ok(Self { vital, admission: Some(admission), lapse, calls: calls.clone(), kind, began: Instant::now() })
     }
 
