@@ -1,54 +1,84 @@
-use http::uri::Authority;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A host with its port, if one is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct HostPort {
-    host: Box<str>,
+/// A host with its port, if one is written: borrowed from a request, which is compared and forgotten, or kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HostPort<T = Box<str>> {
+    host: T,
     port: Option<u16>,
 }
 
-impl HostPort {
-    /// `None` for what is no `host[:port]`; credentials before the host are none either.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let authority: Authority = text.parse().ok()?;
-        // Found anew each time it is asked for.
-        let host = authority.host();
-        if host.is_empty() || text.contains('@') {
+impl<'a> HostPort<&'a str> {
+    /// `None` for what is no `host[:port]` (RFC 3986, section 3.2.2); credentials before the host are none either.
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        let end = match text.strip_prefix('[') {
+            Some(address) => address.bytes().position(|byte| byte == b']')? + 2,
+            None => text.bytes().position(|byte| byte == b':').unwrap_or(text.len()),
+        };
+        let (host, rest) = text.split_at(end);
+        let (name, is_part): (_, fn(u8) -> bool) = match host.strip_prefix('[') {
+            Some(address) => (address.strip_suffix(']')?, is_part_of_address),
+            None => (host, is_part_of_name),
+        };
+        if name.is_empty() || !name.bytes().all(is_part) {
             return None;
         }
-        let port = if text.len() > host.len() { Some(authority.port_u16()?) } else { None };
-        Some(Self { host: host.to_ascii_lowercase().into(), port })
+        let port = if rest.is_empty() { None } else { Some(port(rest.strip_prefix(':')?)?) };
+        Some(Self { host, port })
     }
 
+    pub(super) fn to_owned(self) -> HostPort {
+        HostPort { host: self.host.into(), port: self.port }
+    }
+}
+
+fn is_part_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+}
+
+fn is_part_of_address(byte: u8) -> bool {
+    is_part_of_name(byte) || byte == b':'
+}
+
+/// Digits alone: `u16` would read a sign too.
+fn port(text: &str) -> Option<u16> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+impl<T: AsRef<str>> HostPort<T> {
     /// Whether this name always means the machine itself. `localhost.` and sub-domains are left out: what they resolve
     /// to is not agreed on.
     pub(super) fn is_loopback(&self) -> bool {
-        let host = &*self.host;
+        let host = self.host.as_ref();
         let v6 = || host.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
-        host == "localhost"
+        host.eq_ignore_ascii_case("localhost")
             || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
             || v6().is_some_and(|ip| ip.is_loopback())
     }
 
     /// Whether `asked` is this host; an entry without a port stands for every port.
-    pub(super) fn covers(&self, asked: &HostPort) -> bool {
-        self.host == asked.host && (self.port.is_none() || self.port == asked.port)
+    pub(super) fn covers<U: AsRef<str>>(&self, asked: &HostPort<U>) -> bool {
+        self.host.as_ref().eq_ignore_ascii_case(asked.host.as_ref()) && (self.port.is_none() || self.port == asked.port)
     }
 }
 
 /// The page a request comes from: scheme and authority, in lower case, with the scheme's own port left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Page {
     scheme: Box<str>,
     at: HostPort,
+}
+
+impl PartialEq for Page {
+    fn eq(&self, other: &Self) -> bool {
+        self.scheme == other.scheme && self.at.port == other.at.port && self.at.covers(&other.at)
+    }
 }
 
 impl Page {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
-        let mut at = HostPort::parse(authority)?;
+        let mut at = HostPort::parse(authority)?.to_owned();
         match (&*scheme, at.port) {
             ("http", Some(80)) | ("https", Some(443)) => at.port = None,
             _ => {}

@@ -98,7 +98,7 @@ impl OriginLayer {
     pub fn allow_host(mut self, host: &str) -> Self {
         let host = HostPort::parse(host).unwrap_or_else(|| panic!("{host:?} is no host[:port]"));
         if let Some(rules) = &mut self.rules {
-            Arc::make_mut(rules).hosts.push(host);
+            Arc::make_mut(rules).hosts.push(host.to_owned());
         }
         self
     }
@@ -143,7 +143,7 @@ impl Rules {
         (self.loopback && page.is_loopback()) || self.origins.contains(page)
     }
 
-    fn serves(&self, host: &HostPort) -> bool {
+    fn serves(&self, host: &HostPort<&str>) -> bool {
         (self.loopback && host.is_loopback()) || self.hosts.iter().any(|known| known.covers(host))
     }
 }

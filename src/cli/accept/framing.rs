@@ -16,6 +16,8 @@ pub(super) struct Framing {
     head: Head,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
+    /// The last host that was found good: a client asks for one over and over.
+    host: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl Framing {
             Place::ChunkEnd if line.is_empty() => Ok(Place::ChunkSize),
             Place::ChunkEnd => Err(Ambiguous),
             Place::Trailer => Ok(if line.is_empty() { Place::Head } else { Place::Trailer }),
-            _ if !line.is_empty() => self.head.take(line).map(|()| Place::Head),
+            _ if !line.is_empty() => self.head.take(line, &mut self.host).map(|()| Place::Head),
             // Lines may be empty before a request, where a client ended its last body with one.
             _ if !self.head.begun => Ok(Place::Head),
             _ => std::mem::take(&mut self.head).body(),
@@ -125,27 +127,25 @@ fn take(left: u64, there: usize) -> (usize, u64) {
 }
 
 impl Head {
-    fn take(&mut self, line: &[u8]) -> Result<(), Ambiguous> {
+    fn take(&mut self, line: &[u8], known: &mut Vec<u8>) -> Result<(), Ambiguous> {
         if !self.begun {
             self.begun = true;
             self.is_http11 = line.ends_with(b" HTTP/1.1");
             return if self.is_http11 || line.ends_with(b" HTTP/1.0") { Ok(()) } else { Err(Ambiguous) };
         }
-        // Without a colon it is no header, which hyper says.
-        let Some(colon) = memchr::memchr(b':', line) else { return Ok(()) };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if name.eq_ignore_ascii_case(b"host") {
+        if let Some(value) = value_of(line, b"host") {
             self.hosts = self.hosts.saturating_add(1);
-            is_host(value).then_some(()).ok_or(Ambiguous)
-        } else if name.eq_ignore_ascii_case(b"content-length") {
+            is_host(value, known).then_some(()).ok_or(Ambiguous)
+        } else if let Some(value) = value_of(line, b"content-length") {
             // A list of equal lengths is allowed to be repaired; nobody who means well sends one.
             let twice = self.length.replace(digits(value, 10).ok_or(Ambiguous)?).is_some();
             if twice { Err(Ambiguous) } else { Ok(()) }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        } else if let Some(value) = value_of(line, b"transfer-encoding") {
             // No other coding is undone here, so a body with one would not be what it looks like.
             let once = !std::mem::replace(&mut self.is_chunked, true);
             if once && value.eq_ignore_ascii_case(b"chunked") { Ok(()) } else { Err(Ambiguous) }
         } else {
+            // Another header, or none, which hyper says.
             Ok(())
         }
     }
@@ -164,8 +164,23 @@ impl Head {
     }
 }
 
-fn is_host(value: &[u8]) -> bool {
-    !value.contains(&b'@') && Authority::try_from(value).is_ok_and(|authority| !authority.host().is_empty())
+/// What stands behind the colon of a header with this name.
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = line.split_at_checked(name.len())?;
+    let value = rest.strip_prefix(b":").filter(|_| start.eq_ignore_ascii_case(name))?;
+    Some(value.trim_ascii())
+}
+
+fn is_host(value: &[u8], known: &mut Vec<u8>) -> bool {
+    if !value.is_empty() && *value == **known {
+        return true;
+    }
+    let good = !value.contains(&b'@') && Authority::try_from(value).is_ok_and(|authority| !authority.host().is_empty());
+    if good {
+        known.clear();
+        known.extend_from_slice(value);
+    }
+    good
 }
 
 /// The size at the beginning of a chunk; extensions mean nothing here.
