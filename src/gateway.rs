@@ -61,6 +61,12 @@ type Calls = Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>;
 #[derive(Clone, Debug)]
 pub struct Gateway {
     stack: Stack,
+    control: Arc<Control>,
+}
+
+/// What a gateway is governed by, which no request needs: hosts of services clone one for each.
+#[derive(Clone, Debug)]
+struct Control {
     registry: Registry,
     calls: Limit<Timeout<Route>>,
     listening: CancellationToken,
@@ -125,8 +131,9 @@ impl Gateway {
         let (registry, driver) = builder.build_with(servers)?;
         let origin = origin(config.host);
         let gateway = Self::with_limits(registry, origin, config.request_timeout, &config.limits);
-        let gateway = gateway.auth(config.auth.unwrap_or(AuthLayer::none()));
-        Ok((Self { config: Some(kept), ..gateway }, driver))
+        let mut gateway = gateway.auth(config.auth.unwrap_or(AuthLayer::none()));
+        Arc::make_mut(&mut gateway.control).config = Some(kept);
+        Ok((gateway, driver))
     }
 
     /// The usual stack over a registry of your own making, with the default [`Limits`].
@@ -172,7 +179,8 @@ impl Gateway {
             .service(calls.clone());
         let drain_timeout = limits.drain_timeout;
         let stack = origin.metrics(metrics).layer(AuthLayer::none().layer(edge));
-        Self { stack, registry, calls, listening, cut, drain_timeout, config: None }
+        let control = Control { registry, calls, listening, cut, drain_timeout, config: None };
+        Self { stack, control: Arc::new(control) }
     }
 
     /// Lets in only whom `layer` knows; without it nobody is asked who it is.
@@ -200,12 +208,12 @@ impl Gateway {
 
     /// The servers behind it.
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        &self.control.registry
     }
 
     /// What it counts; the same handle as in its registry's [`Settings`](upstream::Settings::metrics).
     pub fn metrics(&self) -> &Metrics {
-        &self.registry.settings().metrics
+        &self.control.registry.settings().metrics
     }
 
     /// Serves the client at the other end of two pipes, such as the program's stdin and stdout, until it closes
@@ -222,7 +230,7 @@ impl Gateway {
         R: tokio::io::AsyncRead + Unpin,
         W: tokio::io::AsyncWrite + Unpin,
     {
-        self.edge().serve_stdio(input, output, self.listening.cancelled()).await
+        self.edge().serve_stdio(input, output, self.control.listening.cancelled()).await
     }
 
     /// Ends the gateway in order, in bounded time.
@@ -232,22 +240,22 @@ impl Gateway {
     /// are left get an error and children that are left are killed. A second after that it returns, also if a client never
     /// read its answer or a child ignores every signal but SIGKILL.
     pub async fn drain(&self) {
-        self.listening.cancel();
-        let mut closed = pin!(self.registry.close());
+        self.control.listening.cancel();
+        let mut closed = pin!(self.control.registry.close());
         let calls = async {
-            self.calls.drain().await;
+            self.control.calls.drain().await;
             self.close_sessions();
         };
         // Children leave while other calls go on: what is left of the time need not hold a child's whole grace.
-        if timeout(self.drain_timeout, async { tokio::join!(calls, closed.as_mut()) }).await.is_ok() {
+        if timeout(self.control.drain_timeout, async { tokio::join!(calls, closed.as_mut()) }).await.is_ok() {
             return;
         }
         tracing::warn!("calls in flight and servers that did not end in time are cut");
-        self.cut.cancel();
+        self.control.cut.cancel();
         // Which of them deliver their error in time is for their clients to decide.
-        let _ = timeout(DELIVERY, self.calls.drain()).await;
+        let _ = timeout(DELIVERY, self.control.calls.drain()).await;
         self.close_sessions();
-        self.registry.hurry();
+        self.control.registry.hurry();
         if timeout(CHILDREN, closed).await.is_err() {
             tracing::warn!("some servers did not end in time");
         }
@@ -257,9 +265,9 @@ impl Gateway {
     /// that is about to exit. They lead process groups of their own, and nobody else would end them.
     #[cfg(feature = "cli")]
     pub(crate) async fn halt(&self) {
-        self.cut.cancel();
-        self.registry.hurry();
-        let _ = timeout(CHILDREN, self.registry.close()).await;
+        self.control.cut.cancel();
+        self.control.registry.hurry();
+        let _ = timeout(CHILDREN, self.control.registry.close()).await;
     }
 
     /// Brings the servers in line with `config`, as [`Registry::reload`] does, while calls go on.
@@ -283,8 +291,9 @@ impl Gateway {
     ///
     /// [`RegisterError`] if an entry of `config.servers` cannot be used; nothing has changed then.
     pub fn reload(&self, config: Config) -> Result<Reloaded, RegisterError> {
-        let restart = self.config.as_ref().map(|running| running.fixed_differences(&config)).unwrap_or_default();
-        Ok(Reloaded { servers: self.registry.reload(config.servers)?, restart })
+        let restart =
+            self.control.config.as_ref().map(|running| running.fixed_differences(&config)).unwrap_or_default();
+        Ok(Reloaded { servers: self.control.registry.reload(config.servers)?, restart })
     }
 
     fn close_sessions(&self) {

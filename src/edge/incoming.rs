@@ -141,8 +141,8 @@ fn declared(headers: &HeaderMap) -> u64 {
 }
 
 fn check_types(headers: &HeaderMap) -> Result<(), Refusal> {
-    let sent = one(headers, &header::CONTENT_TYPE).map(media_type);
-    if !sent.is_some_and(|sent| sent.eq_ignore_ascii_case("application/json")) {
+    let sent = one(headers, &header::CONTENT_TYPE).map(|sent| media_type(sent.as_bytes()));
+    if !sent.is_some_and(|sent| sent.eq_ignore_ascii_case(b"application/json")) {
         return Err(Problem::new(415, "content_type", "the body must be application/json").into());
     }
     // A body is never decompressed: what a few bytes may become has no bound.
@@ -172,10 +172,10 @@ pub(super) fn accepts(headers: &HeaderMap, types: &[&str]) -> bool {
     if values.peek().is_none() {
         return true;
     }
-    let ranges = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(media_type);
-    ranges.into_iter().any(|range| range == "*/*" || types.iter().any(|known| range.eq_ignore_ascii_case(known)))
+    let mut ranges = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(media_type);
+    ranges.any(|range| range == b"*/*" || types.iter().any(|known| range.eq_ignore_ascii_case(known.as_bytes())))
 }
 
-fn media_type(value: &str) -> &str {
-    value.split(';').next().unwrap_or_default().trim()
+fn media_type(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }

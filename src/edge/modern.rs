@@ -16,7 +16,7 @@ use crate::{
     meta,
 };
 use http::{HeaderMap, Response, request::Parts};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 /// The revisions whose requests stand for themselves.
 const SUPPORTED: [Revision; 1] = [Revision::LATEST_MODERN];
@@ -45,7 +45,7 @@ fn is_modern(version: &str) -> bool {
 }
 
 pub(super) async fn answer<S: Inner>(
-    inner: &S,
+    inner: &Arc<S>,
     settings: &Settings,
     parts: &mut Parts,
     incoming: Incoming,
@@ -69,7 +69,7 @@ pub(super) async fn answer<S: Inner>(
 
 /// The rules for headers say nothing about notifications, so only what is there is checked.
 async fn notification<S: Inner>(
-    inner: &S,
+    inner: &Arc<S>,
     parts: &mut Parts,
     method: Method,
     params: Params,

@@ -6,6 +6,7 @@ use futures_util::Stream;
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tower::{Service, ServiceExt};
@@ -34,8 +35,8 @@ enum State {
 }
 
 impl Running {
-    pub(super) fn start<S: Inner>(inner: &S, call: Call) -> Self {
-        let reply = inner.clone().oneshot(call);
+    pub(super) fn start<S: Inner>(inner: &Arc<S>, call: Call) -> Self {
+        let reply = S::clone(inner).oneshot(call);
         Self(State::Head(Box::pin(async { reply.await.map_err(Into::into) })))
     }
 }

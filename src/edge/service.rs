@@ -35,7 +35,8 @@ use tower::Service;
 /// ```
 #[derive(Clone)]
 pub struct Edge<S> {
-    inner: S,
+    /// Shared, so that a request carries a pointer and copies the stack behind only to spend its readiness.
+    inner: Arc<S>,
     settings: Arc<Settings>,
     #[cfg(feature = "legacy")]
     legacy: Arc<Legacy>,
@@ -44,7 +45,7 @@ pub struct Edge<S> {
 impl<S> Edge<S> {
     pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
         Self {
-            inner,
+            inner: Arc::new(inner),
             #[cfg(feature = "legacy")]
             legacy: Arc::new(Legacy::new(settings.clone())),
             settings,
@@ -56,19 +57,30 @@ impl<S> Edge<S> {
         &self.settings
     }
 
+    #[cfg(feature = "stdio")]
+    pub(super) fn shared(&self) -> &Arc<S> {
+        &self.inner
+    }
+
     /// The service behind.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
     /// The service behind.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
+    pub fn get_mut(&mut self) -> &mut S
+    where
+        S: Clone,
+    {
+        Arc::make_mut(&mut self.inner)
     }
 
     /// The service behind.
-    pub fn into_inner(self) -> S {
-        self.inner
+    pub fn into_inner(self) -> S
+    where
+        S: Clone,
+    {
+        Arc::unwrap_or_clone(self.inner)
     }
 
     /// Ends every session of initialize-era clients, with their calls and streams.

@@ -1,6 +1,7 @@
 use super::{SubscribeLayer, future::ResponseFuture, stream::changes, wishes::Wishes};
 use crate::{BoxError, Call, Method, Reply, error::Problem, metrics::Gauge, route::View};
 use std::{
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -31,12 +32,12 @@ const FULL_RETRY: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Subscribe<S> {
     inner: S,
-    layer: SubscribeLayer,
+    layer: Arc<SubscribeLayer>,
 }
 
 impl<S> Subscribe<S> {
-    pub(super) const fn new(inner: S, layer: SubscribeLayer) -> Self {
-        Self { inner, layer }
+    pub(super) fn new(inner: S, layer: SubscribeLayer) -> Self {
+        Self { inner, layer: Arc::new(layer) }
     }
 
     /// The inner service.
@@ -60,7 +61,7 @@ impl<S> Subscribe<S> {
         let mut wishes = wishes.ok_or_else(|| {
             Problem::rpc(200, -32602, "invalid params: \"notifications\" must be an object of wishes")
         })?;
-        let SubscribeLayer { mut versions, places, shutdown, hub, metrics } = self.layer.clone();
+        let SubscribeLayer { mut versions, places, shutdown, hub, metrics } = SubscribeLayer::clone(&self.layer);
         if let Some(view) = call.extensions.get::<View>() {
             versions = view.tables().versions();
             let table = view.tables().load();

@@ -31,7 +31,7 @@ impl Legacy {
     /// Several messages in one array (2025-03-26, "basic: Batching"). Requests run side by side.
     pub(super) async fn batch<S: Inner>(
         &self,
-        inner: &S,
+        inner: &Arc<S>,
         entry: &Arc<Entry>,
         extensions: &Extensions,
         elements: Vec<Bytes>,
@@ -52,7 +52,7 @@ impl Legacy {
 }
 
 /// The answers to one message; `None` where it wants none.
-fn answer<S: Inner>(inner: &S, entry: &Arc<Entry>, extensions: Extensions, element: Bytes) -> Option<Answers> {
+fn answer<S: Inner>(inner: &Arc<S>, entry: &Arc<Entry>, extensions: Extensions, element: Bytes) -> Option<Answers> {
     let begun = match Incoming::parse_one(element) {
         Ok(Incoming::Request { id, method, params }) => {
             let writer = Writer::legacy(id.clone(), &method);

@@ -1,6 +1,6 @@
 use super::{
     feed,
-    live::Live,
+    live::{Live, Over},
     questions::Asked,
     rounds::rounds,
     session::{Entry, Ticket},
@@ -63,7 +63,7 @@ impl Dialogue {
     ///
     /// The session is not initialized.
     pub(super) fn start<S: Inner>(
-        inner: &S,
+        inner: &Arc<S>,
         entry: &Arc<Entry>,
         ticket: Ticket,
         writer: Writer,
@@ -84,7 +84,7 @@ impl Dialogue {
                 rounds(inner, Call { in_parts, ..call.ok_or_else(uninitialized)? })
             }
         };
-        let live = Live::new(events, ticket.token().clone(), ticket);
+        let live = Live::new(events, Over::Call(ticket.cancelled().clone()), ticket);
         let whole = (!in_parts).then(Whole::default);
         Ok(Self { live, writer, asked: Vec::new(), entry: entry.clone(), heard: true, whole })
     }

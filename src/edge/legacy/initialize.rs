@@ -28,7 +28,7 @@ impl Legacy {
     /// Opens a session of Streamable HTTP.
     pub(super) async fn initialize<S: Inner>(
         &self,
-        inner: &S,
+        inner: &Arc<S>,
         extensions: Extensions,
         id: Id,
         params: Params,
@@ -78,7 +78,7 @@ pub(super) fn greeting(params: &Params) -> Result<Told, Problem> {
 ///
 /// Nothing goes to a server: the answer is that to `server/discover`, in the words of the client's revision.
 pub(super) async fn introduce<S: Inner>(
-    inner: &S,
+    inner: &Arc<S>,
     client: Client,
     extensions: Extensions,
     welcome: &Welcome,

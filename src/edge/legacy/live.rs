@@ -1,3 +1,4 @@
+use super::cancel::Cancel;
 use crate::{
     BoxError, Call,
     edge::running::{Inner, Running},
@@ -7,6 +8,7 @@ use futures_util::{Stream, StreamExt};
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -14,28 +16,42 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// The events of a call, whatever makes them.
 pub(super) type Events = Pin<Box<dyn Stream<Item = Result<Event, BoxError>> + Send>>;
 
-/// Whether a call was taken back is looked at where it waits, and before every so many events where it never does.
-const LOOK: u8 = 16;
+/// What ends the events of a call before its outcome.
+pub(super) enum Over {
+    /// That the call is taken back, or its session over.
+    Call(Cancel),
+    /// That the session is over; for what lasts as long as it does.
+    Session(Pin<Box<WaitForCancellationFutureOwned>>),
+}
+
+impl Over {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Over::Call(cancel) => cancel.poll_set(cx),
+            Over::Session(ended) => ended.as_mut().poll(cx),
+        }
+    }
+}
 
 /// The events of a call of a session: they end without an outcome once the call is taken back.
 ///
 /// Dropping it cancels the call; [`Kept`](super::dialogue::Kept) does not.
 pub(super) struct Live<G> {
     events: Option<Events>,
-    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Events in a row before which nobody looked whether the call was taken back.
-    unlooked: u8,
+    over: Over,
     // After the call, so that its place is free only when it has gone.
     _place: G,
 }
 
 impl<G> Live<G> {
-    pub(super) fn start<S: Inner>(inner: &S, call: Call, cancelled: CancellationToken, place: G) -> Self {
-        Self::new(Box::pin(Running::start(inner, call)), cancelled, place)
+    /// Listens for as long as a session lasts.
+    pub(super) fn start<S: Inner>(inner: &Arc<S>, call: Call, ended: CancellationToken, place: G) -> Self {
+        let ended = Over::Session(Box::pin(ended.cancelled_owned()));
+        Self::new(Box::pin(Running::start(inner, call)), ended, place)
     }
 
-    pub(super) fn new(events: Events, cancelled: CancellationToken, place: G) -> Self {
-        Self { events: Some(events), cancelled: Box::pin(cancelled.cancelled_owned()), unlooked: LOOK, _place: place }
+    pub(super) fn new(events: Events, over: Over, place: G) -> Self {
+        Self { events: Some(events), over, _place: place }
     }
 }
 
@@ -44,21 +60,12 @@ impl<G: Unpin> Stream for Live<G> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        let looks = this.unlooked >= LOOK;
-        if looks && this.cancelled.as_mut().poll(cx).is_ready() {
+        if this.over.poll(cx).is_ready() {
             this.events = None;
         }
-        let Some(events) = &mut this.events else { return Poll::Ready(None) };
-        let event = events.poll_next_unpin(cx);
-        if event.is_ready() {
-            this.unlooked = if looks { 0 } else { this.unlooked + 1 };
-            return event;
+        match &mut this.events {
+            Some(events) => events.poll_next_unpin(cx),
+            None => Poll::Ready(None),
         }
-        this.unlooked = LOOK;
-        if !looks && this.cancelled.as_mut().poll(cx).is_ready() {
-            this.events = None;
-            return Poll::Ready(None);
-        }
-        Poll::Pending
     }
 }

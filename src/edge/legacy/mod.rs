@@ -8,6 +8,7 @@
 //! own until it is done, cancelled, or the session ends.
 
 mod batch;
+mod cancel;
 mod client;
 mod dialogue;
 mod feed;
@@ -68,7 +69,7 @@ impl Legacy {
 
     pub(super) async fn post<S: Inner>(
         &self,
-        inner: &S,
+        inner: &Arc<S>,
         parts: &mut Parts,
         incoming: Incoming,
     ) -> Result<Response<Body>, Refusal> {
@@ -81,7 +82,7 @@ impl Legacy {
         }
     }
 
-    pub(super) async fn get<S: Inner>(&self, inner: &S, parts: Parts) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn get<S: Inner>(&self, inner: &Arc<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
         match sse::is_stream(&parts.uri) {
             true => self.open_events(&parts),
             false => self.open_stream(inner, parts).await,

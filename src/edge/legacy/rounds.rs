@@ -20,6 +20,7 @@ use std::{
     collections::VecDeque,
     mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -38,7 +39,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// What such a result asks for becomes an [`Event::Ask`] each, so whoever reads the events sees no difference to a
 /// server that asks in the middle of a call.
-pub(super) fn rounds<S: Inner>(inner: &S, call: Call) -> Events {
+pub(super) fn rounds<S: Inner>(inner: &Arc<S>, call: Call) -> Events {
     let running = Running::start(inner, call.clone());
     if ![Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ].contains(&call.method) {
         return Box::pin(running);
@@ -47,7 +48,7 @@ pub(super) fn rounds<S: Inner>(inner: &S, call: Call) -> Events {
 }
 
 struct Rounds<S> {
-    inner: S,
+    inner: Arc<S>,
     /// As the client made it.
     call: Call,
     step: Step,
@@ -68,9 +69,6 @@ struct Pending {
     /// How many rounds there were.
     made: u32,
 }
-
-/// Nothing of it is pinned in its place.
-impl<S> Unpin for Rounds<S> {}
 
 /// What the next round says that the first did not: the answers, and the state.
 type Edits = (Vec<u8>, Option<Json>);

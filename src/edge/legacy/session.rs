@@ -1,4 +1,5 @@
 use super::{
+    cancel::Cancel,
     client::Client,
     feed::Feed,
     history::{Budget, History},
@@ -13,6 +14,7 @@ use crate::{
     json::{Id, Params},
     reply::Note,
 };
+use ahash::RandomState;
 use bytes::Bytes;
 use http::Extensions;
 use std::{
@@ -44,7 +46,7 @@ pub(in crate::edge) struct Entry {
     /// The stream of an HTTP+SSE client, which is that client's session.
     queue: Option<mpsc::Sender<Bytes>>,
     ended: CancellationToken,
-    calls: Mutex<HashMap<Id, CancellationToken>>,
+    calls: Mutex<HashMap<Id, Cancel, RandomState>>,
     level: Mutex<Option<&'static str>>,
     listening: AtomicBool,
     questions: Questions,
@@ -151,6 +153,7 @@ impl Entry {
     /// Ends the session: its calls and streams, and what layers behind keep for it.
     pub(in crate::edge) fn close(&self) {
         self.ended.cancel();
+        lock(&self.calls).values().for_each(Cancel::set);
         if let Some(client) = self.client.get() {
             client.session().close();
         }
@@ -201,7 +204,7 @@ impl Entry {
     ///
     /// The id is in use, or there are too many calls.
     pub(super) fn begin(self: &Arc<Self>, id: &Id) -> Result<Ticket, Refusal> {
-        let token = self.ended.child_token();
+        let cancel = Cancel::default();
         let mut calls = lock(&self.calls);
         let full = calls.len() >= Self::MAX_CALLS;
         match calls.entry(id.clone()) {
@@ -213,17 +216,21 @@ impl Entry {
                 Err(Refusal::from(problem.with_retry_after(Duration::from_secs(1))).with_id(id))
             }
             hash_map::Entry::Vacant(place) => {
-                place.insert(token.clone());
-                Ok(Ticket { entry: self.clone(), id: id.clone(), token })
+                place.insert(cancel.clone());
+                // Under the lock: a session that ends from now on finds the call in its place.
+                if self.ended.is_cancelled() {
+                    cancel.set();
+                }
+                Ok(Ticket { entry: self.clone(), id: id.clone(), cancel })
             }
         }
     }
 
     /// Takes back the running call with this id, if there is one.
     pub(in crate::edge) fn cancel(&self, id: &Id) {
-        let token = lock(&self.calls).get(id).cloned();
-        if let Some(token) = token {
-            token.cancel();
+        let cancel = lock(&self.calls).get(id).cloned();
+        if let Some(cancel) = cancel {
+            cancel.set();
         }
     }
 
@@ -245,13 +252,13 @@ impl Drop for Entry {
 pub(super) struct Ticket {
     entry: Arc<Entry>,
     id: Id,
-    token: CancellationToken,
+    cancel: Cancel,
 }
 
 impl Ticket {
-    /// Cancelled by the client's notification or the end of the session.
-    pub(super) fn token(&self) -> &CancellationToken {
-        &self.token
+    /// Set by the client's notification or the end of the session.
+    pub(super) fn cancelled(&self) -> &Cancel {
+        &self.cancel
     }
 }
 

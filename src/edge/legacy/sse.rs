@@ -94,7 +94,7 @@ impl Legacy {
     /// What such a client posts: taken with 202, answered on its stream.
     pub(super) async fn post_event<S: Inner>(
         &self,
-        inner: &S,
+        inner: &Arc<S>,
         id: String,
         extensions: Extensions,
         incoming: Incoming,
@@ -152,7 +152,7 @@ impl Drop for Open {
 
 /// Starts whatever one message asks for.
 async fn take<S: Inner>(
-    inner: &S,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     incoming: Incoming,
@@ -179,7 +179,7 @@ async fn take<S: Inner>(
 
 /// Starts one request of a client all of whose messages go into one queue.
 pub(in crate::edge) fn request<S: Inner>(
-    inner: &S,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     id: Id,
@@ -195,17 +195,17 @@ pub(in crate::edge) fn request<S: Inner>(
     if let Some(outcome) = local(entry, &method, &params) {
         let (entry, answer) = (entry.clone(), writer.done(outcome).1.into_bytes());
         tokio::spawn(async move {
-            send(&entry, ticket.token(), answer).await;
+            send(&entry, ticket.cancelled().wait(), answer).await;
         });
         return Ok(());
     }
-    let token = ticket.token().clone();
+    let cancelled = ticket.cancelled().clone();
     let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, params, extensions), false);
     let mut dialogue = dialogue.map_err(|refusal| refusal.with_id(&id))?;
     let entry = entry.clone();
     tokio::spawn(async move {
         while let Some(said) = dialogue.next().await {
-            if send(&entry, &token, said.into_message()).await.is_none() {
+            if send(&entry, cancelled.wait(), said.into_message()).await.is_none() {
                 break;
             }
         }
@@ -215,7 +215,7 @@ pub(in crate::edge) fn request<S: Inner>(
 
 /// `initialize` is not taken back, only its session ends.
 async fn initialize<S: Inner>(
-    inner: S,
+    inner: Arc<S>,
     entry: Arc<Entry>,
     ticket: Ticket,
     extensions: Extensions,
@@ -234,12 +234,12 @@ async fn initialize<S: Inner>(
         },
         Err(error) => writer.problem(&writer.failed(&*error)),
     };
-    send(&entry, ticket.token(), message).await;
+    send(&entry, ticket.cancelled().wait(), message).await;
 }
 
 /// Tells the client of what changes outside of calls from here on, once.
 pub(in crate::edge) fn announce<S: Inner>(
-    inner: &S,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     over: CancellationToken,
@@ -251,7 +251,7 @@ pub(in crate::edge) fn announce<S: Inner>(
         let (mut events, mut notices) = (stream::iter(first).chain(rest), Notices::of(&entry));
         while let Some(event) = events.next().await {
             if let Some(message) = notices.take(event)
-                && send(&entry, entry.ended(), message).await.is_none()
+                && send(&entry, entry.ended().cancelled(), message).await.is_none()
             {
                 break;
             }
@@ -260,6 +260,10 @@ pub(in crate::edge) fn announce<S: Inner>(
 }
 
 /// Waits for a place in the client's queue; `None` once the call is taken back or the client is gone.
-async fn send(entry: &Entry, token: &CancellationToken, message: Bytes) -> Option<()> {
-    token.run_until_cancelled(entry.queue()?.send(message)).await?.ok()
+async fn send(entry: &Entry, over: impl Future<Output = ()>, message: Bytes) -> Option<()> {
+    tokio::select! {
+        biased;
+        () = over => None,
+        sent = entry.queue()?.send(message) => sent.ok(),
+    }
 }

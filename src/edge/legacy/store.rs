@@ -10,6 +10,7 @@ use crate::{
     metrics::{Gauge, Held, Metrics},
     seal::Keys,
 };
+use ahash::RandomState;
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -37,7 +38,7 @@ pub(super) struct Sessions {
 
 struct Store {
     /// Each is counted while it is here.
-    entries: HashMap<Box<str>, (Arc<Entry>, Held)>,
+    entries: HashMap<Box<str>, (Arc<Entry>, Held), RandomState>,
     /// Sessions that were ended before their time; their ids still open.
     revoked: BTreeSet<Stamp>,
     swept: Instant,
@@ -52,7 +53,7 @@ impl Sessions {
     const MAX_REVOKED: usize = 1 << 16;
 
     pub(super) fn new(settings: &Settings, keys: Keys) -> Self {
-        let store = Store { entries: HashMap::new(), revoked: BTreeSet::new(), swept: Instant::now() };
+        let store = Store { entries: HashMap::default(), revoked: BTreeSet::new(), swept: Instant::now() };
         let (max, idle, mount) = (settings.max_sessions, settings.session_idle, settings.mount.clone());
         let (clock, budget, metrics) = (Clock::new(), Arc::default(), settings.metrics.clone());
         Self { store: Mutex::new(store), max, idle, keys, mount, clock, budget, metrics }

@@ -10,21 +10,21 @@ use crate::{
 };
 use bytes::Bytes;
 use http::Extensions;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// The one session of a client that opens with `initialize`: that of an HTTP+SSE client, whose messages all go one way
 /// too. The session ends with the last of its calls once this is dropped.
 pub(super) struct Legacy<S> {
-    inner: S,
+    inner: Arc<S>,
     entry: Arc<Entry>,
     /// Cancelled when what only listens is over.
     over: CancellationToken,
 }
 
 impl<S: Inner> Legacy<S> {
-    pub(super) fn new(inner: S, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> Result<Self, Refusal> {
+    pub(super) fn new(inner: Arc<S>, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> Result<Self, Refusal> {
         let entry = Arc::new(Entry::streaming(store::mint()?, Mark::default(), queue));
         Ok(Self { inner, entry, over })
     }
@@ -56,9 +56,20 @@ impl<S: Inner> Legacy<S> {
         self.entry.cancel(id);
     }
 
-    /// Cancelled when the session ends.
-    pub(super) fn ended(&self) -> &CancellationToken {
-        self.entry.ended()
+    /// Ends the session, with its calls, when it is dropped.
+    pub(super) fn end(&self) -> End {
+        End(Arc::downgrade(&self.entry))
+    }
+}
+
+/// The end of a session, if that lives so long; it does not keep it alive.
+pub(super) struct End(Weak<Entry>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if let Some(entry) = self.0.upgrade() {
+            entry.close();
+        }
     }
 }
 

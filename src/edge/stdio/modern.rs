@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The requests that stand for themselves.
 pub(super) struct Modern<S> {
-    inner: S,
+    inner: Arc<S>,
     queue: mpsc::Sender<Bytes>,
     running: Arc<Mutex<HashMap<Id, CancellationToken>>>,
     /// Cancelled when calls must end.
@@ -43,7 +43,12 @@ impl<S: Inner> Modern<S> {
     /// answers keeps a bounded number of them here.
     const MAX_CALLS: usize = 256;
 
-    pub(super) fn new(inner: S, queue: mpsc::Sender<Bytes>, ended: CancellationToken, over: CancellationToken) -> Self {
+    pub(super) fn new(
+        inner: Arc<S>,
+        queue: mpsc::Sender<Bytes>,
+        ended: CancellationToken,
+        over: CancellationToken,
+    ) -> Self {
         Self { inner, queue, running: Arc::default(), ended, over }
     }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
-use std::{future::Future, io, pin::pin, time::Duration};
+use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
@@ -79,8 +79,11 @@ where
     {
         let (queue, messages) = mpsc::channel(QUEUE);
         let over = CancellationToken::new();
-        let lanes = Lanes::new(self.get_ref().clone(), queue, over.clone())?;
-        let _cancelled_if_dropped = lanes.ends().map(CancellationToken::drop_guard);
+        let lanes = Lanes::new(self.shared().clone(), queue, over.clone())?;
+        // Two, because a session ends by itself with the last of its own calls.
+        let _cancelled_if_dropped = lanes.ended.clone().drop_guard();
+        #[cfg(feature = "legacy")]
+        let _closed_if_dropped = lanes.legacy.end();
         let lines = Lines::new(input, self.settings().max_request_bytes);
         let mut written = pin!(write(messages, output));
         let (read, leaving) = tokio::select! {
@@ -107,7 +110,7 @@ struct Lanes<S> {
 }
 
 impl<S: Inner> Lanes<S> {
-    fn new(inner: S, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> io::Result<Self> {
+    fn new(inner: Arc<S>, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> io::Result<Self> {
         #[cfg(feature = "legacy")]
         let legacy = Legacy::new(inner.clone(), queue.clone(), over.clone())
             .map_err(|_| io::Error::other("no random bytes for a session"))?;
@@ -122,15 +125,6 @@ impl<S: Inner> Lanes<S> {
             notices,
             ended,
         })
-    }
-
-    /// What ends all calls: two, because a session ends by itself with the last of its own.
-    fn ends(&self) -> [CancellationToken; 2] {
-        #[cfg(feature = "legacy")]
-        let session = self.legacy.ended().clone();
-        #[cfg(not(feature = "legacy"))]
-        let session = CancellationToken::new();
-        [self.ended.clone(), session]
     }
 
     /// Takes every message of the client. It waits for nothing but the client, so a slow server holds nothing up.
