@@ -10,7 +10,7 @@ use crate::{
         object::{self, Edit},
         write,
     },
-    route::{Abilities, Allowance, Backend, Table, Target, Template},
+    route::{Abilities, Allowance, Backend, Names, Table, Target, Template},
     toolset::ToolSettings,
 };
 use bytes::Bytes;
@@ -38,7 +38,7 @@ struct Offer<'a> {
     endpoints: Vec<EndpointId>,
 }
 
-type Named<S> = HashMap<Box<str>, Target<S>>;
+type Named<S> = Names<Target<S>>;
 
 impl<'a, S: Clone> Draft<'a, S> {
     pub(super) fn new(merge: &'a Merge, parts: &'a [Part<S>], previous: Option<&'a Table<S>>) -> Self {
@@ -111,7 +111,7 @@ impl<'a, S: Clone> Draft<'a, S> {
     /// Tools and prompts: found by a name that the gateway may change. Gives the list for clients of 2026-07-28, then
     /// that for earlier ones.
     fn named(&mut self, kind: Kind, previous: Option<&Named<S>>) -> (Named<S>, [Json; 2]) {
-        let (mut named, mut array) = (HashMap::new(), Array::new(kind));
+        let (mut named, mut array) = (Named::default(), Array::new(kind));
         let mut early = array.clone();
         // Names that are accepted beside the listed one; those that are listed come first.
         let mut aliases = Vec::new();
@@ -200,8 +200,8 @@ impl<'a, S: Clone> Draft<'a, S> {
         prefixes.any(|prefix| prefix != backend.prefix() && self.prefixes.contains(prefix))
     }
 
-    fn resources(&mut self) -> (HashMap<Box<str>, Vec<Target<S>>>, Json) {
-        let mut found: HashMap<Box<str>, Vec<Target<S>>> = HashMap::new();
+    fn resources(&mut self) -> (Names<Vec<Target<S>>>, Json) {
+        let mut found: Names<Vec<Target<S>>> = Names::default();
         let mut array = Array::new(Kind::Resources);
         for (part, backend) in self.parts.iter().zip(self.backends.clone()) {
             for offer in union(part, Kind::Resources, &mut array) {

@@ -5,9 +5,9 @@ use crate::{
         object::{self, Edit},
     },
     policy::Rules,
-    route::{Backend, Table, Target},
+    route::{Backend, Names, Table, Target},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 impl Merge {
     /// What of `table`, which was made of `parts`, exists for those who are bound by `rules`. Everything in it has the name
@@ -49,10 +49,7 @@ impl Merge {
 }
 
 /// Those of the names that `exists` says are there.
-fn kept<S>(
-    named: &HashMap<Box<str>, Target<S>>,
-    exists: impl Fn(&str, &Target<S>) -> bool,
-) -> HashMap<Box<str>, Target<S>> {
+fn kept<S>(named: &Names<Target<S>>, exists: impl Fn(&str, &Target<S>) -> bool) -> Names<Target<S>> {
     named
         .iter()
         .filter(|(name, target)| exists(name, target))

@@ -31,6 +31,11 @@ impl Id {
         std::str::from_utf8(&self.0).expect("taken from JSON")
     }
 
+    /// The id as the bytes of JSON text, quotes included.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The id as JSON.
     pub fn to_json(&self) -> Json {
         Json::trusted(self.0.clone())

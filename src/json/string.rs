@@ -114,13 +114,11 @@ const HIGHS: u64 = ONES << 7;
 /// The highest bits of bytes that end a run of plain ones. The lowest of them is exact; those above it may not be,
 /// because a borrow reaches only upwards.
 const fn specials(word: u64) -> u64 {
-    let (quote, backslash) = (word ^ (ONES * b'"' as u64), word ^ (ONES * b'\\' as u64));
-    (below(word, 0x20) | below(quote, 1) | below(backslash, 1)) & HIGHS
-}
-
-/// Marks bytes less than `bound` in their highest bits.
-const fn below(word: u64, bound: u64) -> u64 {
-    word.wrapping_sub(ONES * bound) & !word
+    // A quote (0x22) with its second bit turned is 0x20: below 0x21, as control characters are, which stay below 0x20. A
+    // space becomes 0x22.
+    let control_or_quote = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (control_or_quote | backslash) & !word & HIGHS
 }
 
 /// How many bytes, in whole blocks from the second byte on, hold nothing but plain bytes and the escapes of line breaks and

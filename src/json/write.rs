@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 /// `{"jsonrpc":"2.0","id":…,"method":…,"params":…}`
 pub fn request(id: &Id, method: &Method, params: &[u8]) -> Bytes {
-    let mut out = open(id.as_str().len() + method.as_str().len() + params.len());
+    let mut out = open(id.as_bytes().len() + method.as_str().len() + params.len());
     out.extend_from_slice(b",\"id\":");
-    out.extend_from_slice(id.as_str().as_bytes());
+    out.extend_from_slice(id.as_bytes());
     method_and_params(&mut out, method, params);
     out.into()
 }

@@ -71,7 +71,7 @@ pub use self::{
     view::View,
 };
 
-pub(crate) use self::{allowance::Allowance, mirror::Mirror};
+pub(crate) use self::{allowance::Allowance, mirror::Mirror, table::Names};
 use crate::{BoxError, Call, Reply};
 use tower::util::BoxCloneSyncService;
 

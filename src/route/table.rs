@@ -3,11 +3,15 @@ use crate::{
     EndpointId, ServerName,
     catalog::{Kind, Merge, Notice, Rendered},
 };
+use ahash::RandomState;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
+
+/// What is found by a name or a URI: by each call, so with a hash that is cheap.
+pub(crate) type Names<T> = HashMap<Box<str>, T, RandomState>;
 
 /// One snapshot of what all servers offer: where each name leads, and the lists that show it.
 ///
@@ -30,10 +34,10 @@ use std::{
 /// assert_eq!(asked("file:///other.txt"), ["files"]);
 /// ```
 pub struct Table<S = Pool> {
-    pub(crate) tools: HashMap<Box<str>, Target<S>>,
-    pub(crate) prompts: HashMap<Box<str>, Target<S>>,
+    pub(crate) tools: Names<Target<S>>,
+    pub(crate) prompts: Names<Target<S>>,
     /// All servers that list the URI, in order.
-    pub(crate) resources: HashMap<Box<str>, Vec<Target<S>>>,
+    pub(crate) resources: Names<Vec<Target<S>>>,
     pub(crate) templates: Vec<(Template, Target<S>)>,
     pub(crate) backends: Vec<Arc<Backend<S>>>,
     /// Servers of which no endpoint has ever been listed.

@@ -1,5 +1,6 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
+use std::mem::MaybeUninit;
 
 /// The largest head of a response, in bytes: twice what any server's headers need, and little beside a connection.
 const MAX_HEAD: usize = 64 << 10;
@@ -75,9 +76,11 @@ impl Heads {
 }
 
 fn parse(buffer: &[u8]) -> Result<Option<(usize, Head)>, NotHttp> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    let length = match response.parse(buffer) {
+    // Room that is not written to before there is a header for it: to clear it would cost as much as to read a usual head.
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let length = match parser.parse_response_with_uninit_headers(&mut response, buffer, &mut headers) {
         Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD => length,
         Ok(httparse::Status::Complete(_)) => return Err(NotHttp("the head of the answer is too large")),
         Ok(httparse::Status::Partial) => return Ok(None),

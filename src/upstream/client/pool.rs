@@ -1,8 +1,7 @@
 use super::{connection::Connection, head::Framing};
+use ahash::RandomState;
 use std::{
-    array,
-    hash::{DefaultHasher, Hash, Hasher},
-    mem,
+    array, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Wake, Waker},
     time::Duration,
@@ -22,6 +21,9 @@ const MAX_IDLE: usize = 128;
 
 /// Parts of a pool: enough that the threads of a program that runs one runtime each seldom meet in one.
 const SHARDS: usize = 16;
+
+/// Spreads runtimes over the parts of a pool. Nobody chooses their ids, so it need not be secret.
+const SPREAD: RandomState = RandomState::with_seeds(1, 2, 3, 4);
 
 /// The idle connections of one server, the latest used first.
 ///
@@ -100,9 +102,7 @@ impl Pool {
     }
 
     fn shard(&self, home: Id) -> &Arc<Shard> {
-        let mut hasher = DefaultHasher::new();
-        home.hash(&mut hasher);
-        &self.0[hasher.finish() as usize % SHARDS]
+        &self.0[SPREAD.hash_one(home) as usize % SHARDS]
     }
 }
 
