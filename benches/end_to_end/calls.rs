@@ -148,7 +148,7 @@ async fn compare(ways: &[Way<'_>], pace: Pace) -> Vec<f64> {
     let mut costs = vec![Vec::new(); ways.len()];
     for _ in 0..pace.rounds {
         for (way, costs) in ways.iter().zip(&mut costs) {
-            costs.push(way.load.clone().run(way.process).await.cpu);
+            costs.push(way.load.run(way.process).await.cpu);
         }
     }
     costs.into_iter().map(median).collect()

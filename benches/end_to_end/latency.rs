@@ -28,7 +28,7 @@ pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
     for _ in 0..2 * pace.rounds {
         for ((_, way), taken) in ways.iter_mut().zip(&mut taken) {
             way.load.rate = Some(RATE);
-            let measured = way.load.clone().run(way.process).await;
+            let measured = way.load.run(way.process).await;
             taken[0].push(measured.quantile(0.5));
             taken[1].push(measured.quantile(0.99));
         }

@@ -66,15 +66,25 @@ impl Measured {
 }
 
 impl Load {
-    pub(crate) async fn run(self, process: &Process) -> Measured {
+    pub(crate) async fn run(&self, process: &Process) -> Measured {
+        self.send(&mut self.open().await, process).await
+    }
+
+    /// Its clients, ready to send.
+    pub(crate) async fn open(&self) -> Vec<Client> {
         let mut clients = Vec::new();
         for _ in 0..self.connections {
-            clients.push(Client::open(&self).await);
+            clients.push(Client::open(self).await);
         }
+        clients
+    }
+
+    /// Has these clients send, and gives them back for more.
+    pub(crate) async fn send(&self, clients: &mut Vec<Client>, process: &Process) -> Measured {
         let (before, begun) = (process.cpu(), Instant::now());
         let gap = self.rate.map(|rate| Duration::from_secs_f64(f64::from(self.connections) / rate));
         let running: Vec<_> = (0..)
-            .zip(clients)
+            .zip(clients.drain(..))
             .map(|(place, client)| {
                 let first = gap.map(|gap| begun + gap * place / self.connections);
                 tokio::spawn(client.run(begun + self.time, first.zip(gap)))
@@ -82,7 +92,9 @@ impl Load {
             .collect();
         let mut took = Vec::new();
         for client in running {
-            took.extend(client.await.expect("every answer is right"));
+            let (client, times) = client.await.expect("every answer is right");
+            clients.push(client);
+            took.extend(times);
         }
         let cpu = process.cpu() - before;
         took.sort_unstable();
@@ -133,7 +145,7 @@ impl Client {
     }
 
     /// Sends until the end, at once or by the `pace`: when first, and how long after that again.
-    async fn run(mut self, end: Instant, mut pace: Option<(Instant, Duration)>) -> Vec<Duration> {
+    async fn run(mut self, end: Instant, mut pace: Option<(Instant, Duration)>) -> (Self, Vec<Duration>) {
         let mut took = Vec::new();
         loop {
             let mut begun = Instant::now();
@@ -144,7 +156,7 @@ impl Client {
                 *due += *gap;
             }
             if begun >= end {
-                return took;
+                return (self, took);
             }
             self.once().await;
             took.push(begun.elapsed());

@@ -45,10 +45,12 @@ pub(crate) async fn long(calls: u64, figures: &mut Figures) {
     let server = Process::this("server");
     let gateway = Process::gateway(&replicas(server.address, "/early/16"), &[]).await;
     let pace = Pace { rounds: 1, time: Duration::from_secs(10) };
+    let load = Way::new(&gateway, "/mcp", (Era::Early, Op::Echo, 64), pace).load;
+    // The same all the time: sessions that clients leave behind are kept for a while.
+    let mut clients = load.open().await;
     let (mut made, mut early) = (0, None);
     while made < calls {
-        let way = Way::new(&gateway, "/mcp", (Era::Early, Op::Echo, 64), pace);
-        made += way.load.run(&gateway).await.took.len() as u64;
+        made += load.send(&mut clients, &gateway).await.took.len() as u64;
         // Buffers and pools have found their size by then.
         if made >= calls / 10 {
             early.get_or_insert((made, gateway.memory()));
