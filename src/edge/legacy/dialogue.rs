@@ -9,7 +9,7 @@ use crate::{
     BoxError, Call, Method,
     edge::{Body, error::Refusal, message::Message, parts, running::Inner, writer::Writer},
     json::Params,
-    reply::{Event, Whole},
+    reply::{Event, Outcome, Whole},
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -104,6 +104,8 @@ impl Dialogue {
                 Some(Said::Meanwhile(message))
             }
             Ok(Event::Ask(_)) => None,
+            // Nobody was there to read the parts.
+            Ok(Event::Done(Outcome::Passed(_))) => None,
             Ok(Event::Done(outcome)) => Some(Said::Last(self.writer.done(outcome).1, None)),
             Err(error) => {
                 let problem = self.writer.failed(&*error);

@@ -84,6 +84,7 @@ impl Body {
     }
 
     /// Nothing more is wanted, and what is still to come is the end: where it comes soon, the connection is used again.
+    #[cfg(feature = "http")]
     pub(crate) fn finish(&mut self) {
         if let Some(Source { connection, pool: Some(pool) }) = self.source.take() {
             pool.put(connection, self.framing);

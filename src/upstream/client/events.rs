@@ -44,6 +44,7 @@ impl Events {
     }
 
     /// Nothing more is wanted, and what is still to come is the end of the stream.
+    #[cfg(feature = "http")]
     pub(crate) fn finish(&mut self) {
         self.body.finish();
     }

@@ -11,6 +11,7 @@ pub(crate) struct Gather {
 
 impl Gather {
     /// Makes room for so many bytes in all, for when it does not come whole.
+    #[cfg(feature = "http")]
     pub(crate) fn reserve(&mut self, bytes: usize) {
         self.many.reserve(bytes);
     }
