@@ -68,6 +68,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes `byte`, or fails for want of what was expected.
+    #[inline]
     pub(super) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Malformed> {
         if self.take(byte) { Ok(()) } else { Err(self.fault(what)) }
     }
@@ -106,7 +107,19 @@ impl<'a> Scanner<'a> {
     }
 
     /// A key and its colon.
+    #[inline]
     pub(super) fn key(&mut self) -> Result<Key<'a>, Malformed> {
+        if self.peek() == Some(b'"')
+            && let Some(end) = string::short(self.text, self.at + 1)
+        {
+            let key = Key { at: self.at, name: Cow::Borrowed(&self.text[self.at + 1..end]) };
+            self.at = end + 1;
+            return self.expect(b':', "a colon").map(|()| key);
+        }
+        self.any_key()
+    }
+
+    fn any_key(&mut self) -> Result<Key<'a>, Malformed> {
         if self.peek() != Some(b'"') {
             return Err(self.fault("a key"));
         }

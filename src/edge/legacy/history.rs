@@ -18,11 +18,17 @@ pub(super) struct History {
 }
 
 struct Told {
-    lines: BTreeMap<u64, Arc<Line>>,
+    lines: BTreeMap<u64, Known>,
     messages: VecDeque<(u64, u64, Bytes)>,
     bytes: usize,
     next: u64,
     closed: bool,
+}
+
+/// A stream, and how many messages of it are kept.
+struct Known {
+    line: Arc<Line>,
+    kept: usize,
 }
 
 /// The bytes that all sessions of an edge keep.
@@ -53,13 +59,13 @@ impl History {
         told.next += 1;
         let line = Arc::new(make(number));
         if !told.closed {
-            told.lines.insert(number, line.clone());
+            told.lines.insert(number, Known { line: line.clone(), kept: 0 });
         }
         line
     }
 
     pub(super) fn line(&self, number: u64) -> Option<Arc<Line>> {
-        lock(&self.told).lines.get(&number).cloned()
+        lock(&self.told).lines.get(&number).map(|known| known.line.clone())
     }
 
     /// Keeps a message, and forgets the oldest where there is no room.
@@ -72,6 +78,9 @@ impl History {
         told.bytes += message.len();
         self.budget.0.fetch_add(message.len(), Ordering::Relaxed);
         told.messages.push_back((line, place, message));
+        if let Some(known) = told.lines.get_mut(&line) {
+            known.kept += 1;
+        }
         while told.messages.len() > Self::MAX_MESSAGES
             || told.bytes > Self::MAX_BYTES
             || self.budget.0.load(Ordering::Relaxed) > Budget::MAX_BYTES
@@ -79,7 +88,7 @@ impl History {
             let Some((line, _, message)) = told.messages.pop_front() else { break };
             told.bytes -= message.len();
             self.budget.0.fetch_sub(message.len(), Ordering::Relaxed);
-            forgotten.extend(told.forget(line));
+            forgotten.extend(told.forget(line, 1));
         }
         drop(told);
     }
@@ -93,7 +102,7 @@ impl History {
 
     /// A stream has said its last; it is known for as long as a message of it is kept.
     pub(super) fn finished(&self, line: u64) {
-        let forgotten = lock(&self.told).forget(line);
+        let forgotten = lock(&self.told).forget(line, 0);
         drop(forgotten);
     }
 
@@ -110,13 +119,11 @@ impl History {
 }
 
 impl Told {
-    /// Takes out a stream of which nothing more can be said or asked.
-    fn forget(&mut self, line: u64) -> Option<Arc<Line>> {
-        let over = self.lines.get(&line).is_some_and(|line| line.is_over());
-        // The messages of a stream mostly stand together, and the oldest are forgotten first.
-        let first = self.messages.front().is_some_and(|(of, ..)| *of == line);
-        let kept = over && (first || self.messages.iter().any(|(of, ..)| *of == line));
-        if over && !kept { self.lines.remove(&line) } else { None }
+    /// So many messages of a stream are kept no longer. Takes it out if nothing more can be said or asked of it.
+    fn forget(&mut self, line: u64, messages: usize) -> Option<Known> {
+        let known = self.lines.get_mut(&line)?;
+        known.kept -= messages;
+        if known.kept == 0 && known.line.is_over() { self.lines.remove(&line) } else { None }
     }
 }
 
