@@ -2,6 +2,7 @@
 //! (`instructions`).
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::{Request, header};
 use http_body_util::{BodyExt, Full};
 use std::{hint::black_box, time::Duration};
@@ -14,12 +15,13 @@ use tower_mcp_gateway::{
     meta,
     origin::OriginLayer,
     registry::{Registry, Server},
-    reply::Outcome,
+    reply::{self, Note, Outcome},
     sse::{Decoder, Event, encode},
 };
 
 /// The operations, by the names they are measured under.
-pub(crate) const ALL: [&str; 7] = ["parse", "splice", "write", "encode", "decode", "call", "call-of-10000-tools"];
+pub(crate) const ALL: [&str; 8] =
+    ["parse", "splice", "write", "encode", "decode", "call", "call-of-10000-tools", "call-with-10-notes"];
 
 /// The largest event that is decoded, in bytes.
 const LIMIT: usize = 1 << 20;
@@ -36,8 +38,9 @@ pub(crate) fn of(name: &str) -> Box<dyn FnMut()> {
         "write" => written(),
         "encode" => encoded(),
         "decode" => decoded(),
-        "call" => call(1, 1),
-        "call-of-10000-tools" => call(200, 50),
+        "call" => call(1, 1, 0),
+        "call-of-10000-tools" => call(200, 50, 0),
+        "call-with-10-notes" => call(1, 1, 10),
         other => panic!("no operation is named {other}; there are {}", ALL.join(", ")),
     }
 }
@@ -90,9 +93,9 @@ fn decoded() -> Box<dyn FnMut()> {
 
 /// A call through every layer of the gateway: from an HTTP request to the last byte of its answer, with a server in
 /// memory that answers at once.
-fn call(servers: usize, tools: usize) -> Box<dyn FnMut()> {
+fn call(servers: usize, tools: usize, notes: u32) -> Box<dyn FnMut()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let gateway = runtime.block_on(gateway(servers, tools));
+    let gateway = runtime.block_on(gateway(servers, tools, notes));
     Box::new(move || answered(&runtime, &gateway))
 }
 
@@ -110,27 +113,44 @@ fn answered(runtime: &Runtime, gateway: &Gateway) {
         let response = gateway.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         response.into_body().collect().await.expect("a whole answer").to_bytes()
     });
-    assert!(answer.ends_with(b"]}}"), "{answer:?}");
+    assert!(answer.trim_ascii_end().ends_with(b"]}}"), "{answer:?}");
 }
 
-/// A gateway of so many servers with so many tools each, all of different names.
-async fn gateway(servers: usize, tools: usize) -> Gateway {
+/// A reply of so many notes, all there at once, and the outcome.
+fn reply(notes: u32, outcome: Outcome) -> Reply {
+    if notes == 0 {
+        return Reply::single(outcome);
+    }
+    let note = |n| {
+        let params = Json::parse(format!(r#"{{"progressToken":1,"progress":{n}}}"#)).and_then(Params::parse);
+        Ok(reply::Event::Note(Note::new(Method::PROGRESS, params.expect("an object"))))
+    };
+    Reply::stream(stream::iter((1..=notes).map(note)).chain(stream::iter([Ok(reply::Event::Done(outcome))])))
+}
+
+/// A gateway of so many servers with so many tools each, all of different names, whose calls are answered with so many
+/// notes before the result.
+async fn gateway(servers: usize, tools: usize, notes: u32) -> Gateway {
     let tool = |n| format!(r#"{{"name":"tool-{n}","inputSchema":{{"type":"object"}}}}"#);
     let list = move |server: usize| {
         let tools: Vec<_> = (server * tools..(server + 1) * tools).map(tool).collect();
         Json::parse(format!(r#"{{"tools":[{}]}}"#, tools.join(","))).expect("a list")
     };
-    let answer = |list: Json| {
+    let answer = move |list: Json| {
         move |call: Call| {
             let list = list.clone();
             async move {
-                Ok::<_, BoxError>(Reply::single(Outcome::Result(match call.method.as_str() {
+                let (notes, result) = match call.method.as_str() {
                     "server/discover" => {
-                        Json::from_static(r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#)
+                        (0, Json::from_static(r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#))
                     }
-                    "tools/list" => list,
-                    _ => Json::from_static(r#"{"resultType":"complete","content":[{"type":"text","text":"hello"}]}"#),
-                })))
+                    "tools/list" => (0, list),
+                    _ => (
+                        notes,
+                        Json::from_static(r#"{"resultType":"complete","content":[{"type":"text","text":"hello"}]}"#),
+                    ),
+                };
+                Ok::<_, BoxError>(reply(notes, Outcome::Result(result)))
             }
         }
     };
