@@ -101,6 +101,22 @@ async fn notes_come_before_the_result_on_the_calls_own_stream() {
 }
 
 #[tokio::test]
+async fn a_call_whose_events_never_wait_can_be_taken_back() {
+    let (edge, mut behind) = edge();
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    let reply = Reply::stream(futures_util::stream::repeat_with(|| Ok(progress(1))));
+    let (_, response) = through(&edge, &mut behind, call(&session, json!(1)), reply).await;
+    let mut body = Reading::of(response);
+    body.together().await.unwrap();
+    ask(&edge, cancel(&session, json!(1))).await;
+    let mut more = 0;
+    while said(&mut body).await.is_some() {
+        more += 1;
+        assert!(more < 64, "it ends soon, and not only when a frame is full");
+    }
+}
+
+#[tokio::test]
 async fn a_broken_connection_cancels_nothing() {
     let (edge, mut behind) = edge();
     let session = open(&edge, &mut behind, "2025-11-25").await;
