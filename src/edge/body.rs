@@ -44,6 +44,7 @@ impl Body {
             events: Some(Box::pin(events)),
             keep_alive,
             spoken: false,
+            since: Instant::now(),
             silence: Box::pin(sleep(keep_alive)),
         })))
     }
@@ -128,8 +129,10 @@ struct Frames {
     // Dropped with its last event, so that what it holds does not wait for the connection to notice.
     events: Option<Pin<Box<dyn WriteEvents>>>,
     keep_alive: Duration,
-    /// Whether anything was said since the silence was last looked at.
+    /// Whether anything was said since there was nothing more to say.
     spoken: bool,
+    /// Since when there has been nothing to say. The timer is moved when it fires too early, not with every frame.
+    since: Instant,
     silence: Pin<Box<Sleep>>,
 }
 
@@ -159,10 +162,17 @@ impl Frames {
     /// A comment, when it is time for one.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if std::mem::take(&mut self.spoken) {
-            self.silence.as_mut().reset(Instant::now() + self.keep_alive);
+            self.since = Instant::now();
         }
-        ready!(self.silence.as_mut().poll(cx));
-        self.spoken = true;
-        Poll::Ready(Some(sse::KEEP_ALIVE))
+        loop {
+            ready!(self.silence.as_mut().poll(cx));
+            let due = self.since + self.keep_alive;
+            let is_time = Instant::now() >= due;
+            self.silence.as_mut().reset(if is_time { Instant::now() + self.keep_alive } else { due });
+            if is_time {
+                self.spoken = true;
+                return Poll::Ready(Some(sse::KEEP_ALIVE));
+            }
+        }
     }
 }
