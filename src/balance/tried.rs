@@ -23,6 +23,11 @@ impl Tried {
         }
     }
 
+    /// Takes all of them back, where what failed `call` may have passed.
+    pub fn forget(call: &mut Call) {
+        call.extensions.remove::<Self>();
+    }
+
     /// The endpoints that have failed `call`, in the order they failed.
     pub fn of(call: &Call) -> &[EndpointId] {
         call.extensions.get::<Self>().map_or(&[], Self::endpoints)

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::{load_shed::error::Overloaded, retry::Policy};
 
 /// Attempts of one call in all: the endpoint picked, and two siblings. More would turn the failure of a pool into a
-/// storm inside it.
+/// storm inside it. As many are looked at, each time, by a call that finds them full.
 const ATTEMPTS: u8 = 3;
 
 /// How long a call that finds every endpoint full waits for room, in all. A burst of short calls passes in that time; what
@@ -58,11 +58,13 @@ impl Policy<Call, Reply, BoxError> for NeverSent {
             return None;
         }
         let failed = find::<Failed>(&**error);
-        let again = failed.is_some_and(|failed| Tried::of(call).contains(&failed.endpoint));
-        if find::<Overloaded>(&**error).is_some() && (again || self.left == 0) {
+        if find::<Overloaded>(&**error).is_none() {
+            self.left = self.left.checked_sub(1)?;
+        } else if !failed.is_some_and(|failed| has_sibling(call, failed)) {
+            // Which of them has room by then is not known.
+            Tried::forget(call);
             return self.look_again(failed.and_then(|failed| failed.vacancy.clone()));
         }
-        self.left = self.left.checked_sub(1)?;
         if let Some(failed) = failed {
             Tried::remember(call, failed.endpoint.clone());
         }
@@ -72,6 +74,12 @@ impl Policy<Call, Reply, BoxError> for NeverSent {
     fn clone_request(&mut self, call: &Call) -> Option<Call> {
         Some(call.clone())
     }
+}
+
+/// Whether one that was not looked at yet may have room.
+fn has_sibling(call: &Call, failed: &Failed) -> bool {
+    let (tried, able) = (Tried::of(call), call.providers.as_ref().map(|providers| providers.endpoints().len()));
+    tried.len() + 1 < able.unwrap_or(usize::MAX).min(ATTEMPTS.into()) && !tried.contains(&failed.endpoint)
 }
 
 impl NeverSent {
