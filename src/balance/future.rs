@@ -1,10 +1,9 @@
 //! The future of a balanced call.
 
 use super::{
-    Vacancy,
     error::{Failed, NoEndpoint},
     policy::Policy,
-    service::Shared,
+    service::{Pool, Shared},
 };
 use crate::{BoxError, Call, EndpointId, Reply, error::find, load::Metered};
 use pin_project_lite::pin_project;
@@ -39,16 +38,16 @@ pin_project! {
         S: Service<Call, Response = Reply>,
     {
         // Some until the first poll.
-        Pick { waiting: Option<(Arc<Shared<S, P>>, watch::Receiver<u64>, Call)> },
-        Wait { shared: Arc<Shared<S, P>>, picked: Pin<Box<dyn Future<Output = Picked<S>> + Send>> },
+        Pick { call: Option<(Arc<Pool<S, P>>, Call)> },
+        Wait { pool: Option<Arc<Pool<S, P>>>, picked: Pin<Box<dyn Future<Output = Picked<S>> + Send>> },
         // In this order: whoever waits for its place is told once that is free.
-        Call { endpoint: EndpointId, #[pin] reply: Oneshot<Metered<S>, Call>, place: Option<Place> },
+        Call { endpoint: EndpointId, #[pin] reply: Oneshot<Metered<S>, Call>, place: Option<Place<S, P>> },
     }
 }
 
 impl<S: Service<Call, Response = Reply>, P: Policy> ResponseFuture<S, P> {
-    pub(super) fn new(shared: Arc<Shared<S, P>>, published: watch::Receiver<u64>, call: Call) -> Self {
-        Self { state: State::Pick { waiting: Some((shared, published, call)) } }
+    pub(super) fn new(pool: Arc<Pool<S, P>>, call: Call) -> Self {
+        Self { state: State::Pick { call: Some((pool, call)) } }
     }
 }
 
@@ -64,20 +63,26 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Pick { waiting } => {
-                    let (shared, published, call) = waiting.take().expect("polled after it was ready");
+                StateProj::Pick { call } => {
+                    let (pool, call) = call.take().expect("polled after it was ready");
+                    let shared = &pool.shared;
                     if let Some((endpoint, service)) = shared.pick(&call) {
-                        State::to(&shared, endpoint, service, call)
+                        State::to(pool, endpoint, service, call)
                     } else if shared.patience().is_zero() {
                         return Poll::Ready(Err(NoEndpoint { server: shared.server().clone() }.into()));
                     } else {
-                        State::Wait { shared: shared.clone(), picked: Box::pin(wait(shared, published, call)) }
+                        let picked = Box::pin(wait(shared.clone(), pool.published.clone(), call));
+                        State::Wait { pool: Some(pool), picked }
                     }
                 }
-                StateProj::Wait { shared, picked } => match ready!(picked.as_mut().poll(cx)) {
-                    Some((endpoint, service, call)) => State::to(shared, endpoint, service, call),
-                    None => return Poll::Ready(Err(NoEndpoint { server: shared.server().clone() }.into())),
-                },
+                StateProj::Wait { pool, picked } => {
+                    let picked = ready!(picked.as_mut().poll(cx));
+                    let pool = pool.take().expect("polled after it was ready");
+                    match picked {
+                        Some((endpoint, service, call)) => State::to(pool, endpoint, service, call),
+                        None => return Poll::Ready(Err(NoEndpoint { server: pool.shared.server().clone() }.into())),
+                    }
+                }
                 StateProj::Call { endpoint, reply, place } => {
                     let result = ready!(reply.poll(cx)).map_err(Into::into);
                     let place = place.take();
@@ -93,9 +98,8 @@ where
 }
 
 impl<S: Service<Call, Response = Reply>, P: Policy> State<S, P> {
-    fn to(shared: &Shared<S, P>, endpoint: EndpointId, service: Metered<S>, call: Call) -> Self {
-        let place = Some(Place(Some(shared.vacancy().clone())));
-        State::Call { endpoint, reply: Oneshot::new(service, call), place }
+    fn to(pool: Arc<Pool<S, P>>, endpoint: EndpointId, service: Metered<S>, call: Call) -> Self {
+        State::Call { endpoint, reply: Oneshot::new(service, call), place: Some(Place(Some(pool))) }
     }
 }
 
@@ -125,13 +129,12 @@ impl<S: Service<Call, Response = Reply>, P: Policy> fmt::Debug for ResponseFutur
 }
 
 /// What a call takes up at its endpoint; its end is told to whoever waits for it.
-#[derive(Debug)]
-struct Place(Option<Vacancy>);
+struct Place<S, P: Policy>(Option<Arc<Pool<S, P>>>);
 
-impl Drop for Place {
+impl<S, P: Policy> Drop for Place<S, P> {
     fn drop(&mut self) {
-        if let Some(vacancy) = &self.0 {
-            vacancy.tell();
+        if let Some(pool) = &self.0 {
+            pool.shared.vacancy().tell();
         }
     }
 }
@@ -139,9 +142,10 @@ impl Drop for Place {
 impl Failed {
     /// A call that found its endpoint full had no place there: nobody is told of its end, or those that wait would wake each
     /// other in turn.
-    fn at(endpoint: EndpointId, source: BoxError, place: Option<Place>) -> Self {
+    fn at<S, P: Policy>(endpoint: EndpointId, source: BoxError, place: Option<Place<S, P>>) -> Self {
         let full = find::<Overloaded>(&*source).is_some();
-        let vacancy = place.filter(|_| full).and_then(|mut place| place.0.take());
+        let pool = place.filter(|_| full).and_then(|mut place| place.0.take());
+        let vacancy = pool.map(|pool| pool.shared.vacancy().clone());
         Self { endpoint, source, vacancy }
     }
 }

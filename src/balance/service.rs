@@ -53,7 +53,7 @@ where
     });
     let (publisher, published) = watch::channel(0);
     let driver = Driver::new(discover, policy, shared.clone(), publisher);
-    (Balance { shared, published }, driver)
+    (Balance(Arc::new(Pool { shared, published })), driver)
 }
 
 /// Sends each call to an eligible endpoint of a pool.
@@ -77,10 +77,13 @@ where
 ///
 /// [`Meter::is_well`]: crate::load::Meter::is_well
 /// [`Meter::takes_turn`]: crate::load::Meter::takes_turn
-pub struct Balance<S, P: Policy> {
-    shared: Arc<Shared<S, P>>,
+pub struct Balance<S, P: Policy>(Arc<Pool<S, P>>);
+
+/// What copies of a [`Balance`] share; in one place, because one is made for each call.
+pub(super) struct Pool<S, P: Policy> {
+    pub(super) shared: Arc<Shared<S, P>>,
     // Changes after each new snapshot. That it exists keeps the driver going.
-    published: watch::Receiver<u64>,
+    pub(super) published: watch::Receiver<u64>,
 }
 
 pub(super) struct Shared<S, P: Policy> {
@@ -139,18 +142,18 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        ResponseFuture::new(self.shared.clone(), self.published.clone(), call)
+        ResponseFuture::new(self.0.clone(), call)
     }
 }
 
 impl<S, P: Policy> Clone for Balance<S, P> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), published: self.published.clone() }
+        Self(self.0.clone())
     }
 }
 
 impl<S, P: Policy> fmt::Debug for Balance<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Balance").field("server", &self.shared.server).finish_non_exhaustive()
+        f.debug_struct("Balance").field("server", &self.0.shared.server).finish_non_exhaustive()
     }
 }

@@ -98,6 +98,7 @@
 //! ```
 
 mod answer;
+mod behind;
 mod body;
 mod error;
 pub mod future;

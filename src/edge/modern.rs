@@ -1,6 +1,7 @@
 use super::{
     Body,
     answer::{deliver, respond},
+    behind::Behind,
     error::Refusal,
     headers::{self, mismatch, single},
     incoming::{Incoming, unshared},
@@ -45,7 +46,7 @@ fn is_modern(version: &str) -> bool {
 }
 
 pub(super) async fn answer<S: Inner>(
-    inner: &Arc<S>,
+    inner: &Arc<Behind<S>>,
     settings: &Settings,
     parts: &mut Parts,
     incoming: Incoming,
@@ -69,7 +70,7 @@ pub(super) async fn answer<S: Inner>(
 
 /// The rules for headers say nothing about notifications, so only what is there is checked.
 async fn notification<S: Inner>(
-    inner: &Arc<S>,
+    inner: &Arc<Behind<S>>,
     parts: &mut Parts,
     method: Method,
     params: Params,

@@ -1,3 +1,4 @@
+use super::behind::Behind;
 use crate::{
     BoxError, Call, Reply,
     reply::{Event, Events},
@@ -9,7 +10,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 /// What stands behind the edge.
 pub(super) trait Inner:
@@ -35,8 +36,8 @@ enum State {
 }
 
 impl Running {
-    pub(super) fn start<S: Inner>(inner: &Arc<S>, call: Call) -> Self {
-        let reply = S::clone(inner).oneshot(call);
+    pub(super) fn start<S: Inner>(inner: &Arc<Behind<S>>, call: Call) -> Self {
+        let reply = inner.call(call);
         Self(State::Head(Box::pin(async { reply.await.map_err(Into::into) })))
     }
 }

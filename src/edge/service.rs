@@ -1,7 +1,8 @@
 #[cfg(feature = "legacy")]
 use super::legacy::Legacy;
 use super::{
-    Body, error::Refusal, future::ResponseFuture, incoming::Incoming, layer::Settings, modern, running::Inner,
+    Body, behind::Behind, error::Refusal, future::ResponseFuture, incoming::Incoming, layer::Settings, modern,
+    running::Inner,
 };
 use crate::{BoxError, Call, Reply};
 use http::{Method, Request, Response, request::Parts};
@@ -35,8 +36,7 @@ use tower::Service;
 /// ```
 #[derive(Clone)]
 pub struct Edge<S> {
-    /// Shared, so that a request carries a pointer and copies the stack behind only to spend its readiness.
-    inner: Arc<S>,
+    inner: Arc<Behind<S>>,
     settings: Arc<Settings>,
     #[cfg(feature = "legacy")]
     legacy: Arc<Legacy>,
@@ -45,7 +45,7 @@ pub struct Edge<S> {
 impl<S> Edge<S> {
     pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
         Self {
-            inner: Arc::new(inner),
+            inner: Arc::new(Behind::new(inner)),
             #[cfg(feature = "legacy")]
             legacy: Arc::new(Legacy::new(settings.clone())),
             settings,
@@ -58,13 +58,13 @@ impl<S> Edge<S> {
     }
 
     #[cfg(feature = "stdio")]
-    pub(super) fn shared(&self) -> &Arc<S> {
+    pub(super) fn shared(&self) -> &Arc<Behind<S>> {
         &self.inner
     }
 
     /// The service behind.
     pub fn get_ref(&self) -> &S {
-        &self.inner
+        self.inner.get_ref()
     }
 
     /// The service behind.
@@ -72,7 +72,7 @@ impl<S> Edge<S> {
     where
         S: Clone,
     {
-        Arc::make_mut(&mut self.inner)
+        Arc::make_mut(&mut self.inner).get_mut()
     }
 
     /// The service behind.
@@ -80,7 +80,7 @@ impl<S> Edge<S> {
     where
         S: Clone,
     {
-        Arc::unwrap_or_clone(self.inner)
+        Arc::unwrap_or_clone(self.inner).into_inner()
     }
 
     /// Ends every session of initialize-era clients, with their calls and streams.

@@ -76,7 +76,8 @@ impl Policy<Call, Reply, BoxError> for Idempotent {
     type Future = Again;
 
     fn retry(&mut self, call: &mut Call, result: &mut Result<Reply, BoxError>) -> Option<Self::Future> {
-        if !self.counted {
+        // A budget from which nothing can be taken need not grow: all calls of a pool would write to it.
+        if !self.counted && !self.shared.marks.is_empty() {
             self.counted = true;
             self.shared.budget.deposit();
         }

@@ -27,6 +27,11 @@ impl Marks {
         }
     }
 
+    /// Whether no call may run twice, as where no operator opted in.
+    pub fn is_empty(&self) -> bool {
+        self.0.load().is_empty()
+    }
+
     /// Whether calls of this tool may run twice.
     pub fn contains(&self, tool: &str) -> bool {
         self.0.load().contains(tool)

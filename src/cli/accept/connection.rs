@@ -1,40 +1,42 @@
 use super::{
     Limits,
     phase::{Busy, Phase},
+    signal::Signal,
     stream::Watched,
 };
 use crate::metrics::{Count, Metrics};
+use futures_util::future::Either;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use std::{
+    cell::RefCell,
     convert::Infallible,
     error::Error,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
-use tower::{Service, ServiceExt};
+use tower::{Service, ServiceExt, util::Oneshot};
 
 /// The largest request head: room for tokens and cookies of every kind, and thousands of them fit in memory.
 pub(super) const MAX_HEAD: usize = 64 << 10;
 /// What is read ahead of the service, and what is written ahead of the client beside one frame of its answer.
 pub(super) const MAX_BUFFER: usize = 128 << 10;
 
-/// Serves one connection of HTTP/1.1 to its end. When `closing` is cancelled, the answer in flight is the last one.
+/// Serves one connection of HTTP/1.1 to its end. When `closing` is given, the answer in flight is the last one.
 pub(super) fn serve<T, S, B>(
     stream: T,
     service: S,
     (limits, metrics): (Limits, Metrics),
     begun: Instant,
-    closing: CancellationToken,
+    closing: Signal,
 ) -> impl Future<Output = ()> + Send
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -45,9 +47,11 @@ where
     let phase = Phase::default();
     let io = TokioIo::new(Watched::new(stream, phase.clone(), limits, metrics.clone(), begun));
     let requests = phase.clone();
+    // One copy for all requests of the connection: each would touch, on every core, what all copies share.
+    let service = RefCell::new(service);
     let answers = hyper::service::service_fn(move |request| {
         let busy = requests.busy();
-        let answer = service.clone().oneshot(request);
+        let answer = call(&mut *service.borrow_mut(), request);
         async move { answer.await.map(|response| response.map(|body| Answer { body, _busy: busy })) }
     });
     let mut server = http1::Builder::new();
@@ -58,7 +62,7 @@ where
     async move {
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = closing.cancelled() => {
+            () = closing.given() => {
                 // hyper closes an idle connection now and a busy one after its answer, but takes one that has not
                 // said anything yet for busy.
                 if phase.is_fresh() {
@@ -74,6 +78,17 @@ where
             }
             tracing::debug!(error = &error as &dyn Error, "connection ended");
         }
+    }
+}
+
+/// Calls `service` where that is ready, as most are at once; otherwise waits with a copy of it.
+fn call<S, R>(service: &mut S, request: R) -> Either<S::Future, Oneshot<S, R>>
+where
+    S: Service<R, Error = Infallible> + Clone,
+{
+    match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(())) => Either::Left(service.call(request)),
+        Poll::Pending => Either::Right(service.clone().oneshot(request)),
     }
 }
 

@@ -8,13 +8,14 @@ mod connection;
 mod framing;
 mod http2;
 mod phase;
+mod signal;
 mod stream;
 pub mod tls;
 mod workers;
 
 pub use self::workers::Workers;
 
-use self::tls::Tls;
+use self::{signal::Signal, tls::Tls};
 use crate::metrics::Metrics;
 use futures_util::future::Either;
 use http::{Request, Response};
@@ -24,7 +25,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tower::Service;
 
 /// Pause after the system had no descriptor or no memory for a connection. Trying again at once would take the time
@@ -150,7 +151,7 @@ impl Accept {
         B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
         let Self { listener, limits, grace, metrics, workers, tls } = self;
-        let (connections, closing, cut) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let (connections, closing, cut) = (TaskTracker::new(), Signal::default(), Signal::default());
         tokio::pin!(stop);
         loop {
             let (stream, peer) = tokio::select! {
@@ -164,7 +165,7 @@ impl Accept {
             match &workers {
                 None => {
                     let connection = accepted.serve(stream, service);
-                    connections.spawn(async move { cut.run_until_cancelled(connection).await });
+                    connections.spawn(unless(cut, connection));
                 }
                 Some(workers) => {
                     let Ok(stream) = stream.into_std() else { continue };
@@ -175,19 +176,27 @@ impl Accept {
                         let Ok(stream) = TcpStream::from_std(stream) else { return };
                         (*begin)(stream).await;
                     };
-                    let connection = async move { cut.run_until_cancelled(connection).await };
-                    connections.spawn_on(connection, workers.next());
+                    connections.spawn_on(unless(cut, connection), workers.next());
                 }
             }
         }
         drop(listener);
-        closing.cancel();
+        closing.give();
         connections.close();
         if tokio::time::timeout(grace, connections.wait()).await.is_err() {
             tracing::warn!(connections = connections.len(), "answers still in flight are cut");
-            cut.cancel();
+            cut.give();
             connections.wait().await;
         }
+    }
+}
+
+/// Serves a connection to its end or until it is cut.
+async fn unless(cut: Signal, connection: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = connection => {}
+        () = cut.given() => {}
     }
 }
 
@@ -196,7 +205,7 @@ struct Accepted {
     peer: SocketAddr,
     tls: Option<Tls>,
     limits: (Limits, Metrics),
-    closing: CancellationToken,
+    closing: Signal,
 }
 
 impl Accepted {
@@ -217,7 +226,7 @@ impl Accepted {
         let encrypted = async move {
             let shaken = tokio::select! {
                 shaken = tls::shake(&tls, stream, peer, (limits.0, &limits.1), begun) => shaken,
-                () = closing.cancelled() => None,
+                () = closing.given() => None,
             };
             match shaken {
                 Some((stream, true)) => http2::serve(stream, service, limits, begun, closing).await,

@@ -8,6 +8,7 @@ use crate::{
     edge::{
         Body,
         answer::{PATIENCE, event_stream, json},
+        behind::Behind,
         error::{Refusal, bare},
         incoming::Incoming,
         legacy::Legacy,
@@ -31,7 +32,7 @@ impl Legacy {
     /// Several messages in one array (2025-03-26, "basic: Batching"). Requests run side by side.
     pub(super) async fn batch<S: Inner>(
         &self,
-        inner: &Arc<S>,
+        inner: &Arc<Behind<S>>,
         entry: &Arc<Entry>,
         extensions: &Extensions,
         elements: Vec<Bytes>,
@@ -52,7 +53,12 @@ impl Legacy {
 }
 
 /// The answers to one message; `None` where it wants none.
-fn answer<S: Inner>(inner: &Arc<S>, entry: &Arc<Entry>, extensions: Extensions, element: Bytes) -> Option<Answers> {
+fn answer<S: Inner>(
+    inner: &Arc<Behind<S>>,
+    entry: &Arc<Entry>,
+    extensions: Extensions,
+    element: Bytes,
+) -> Option<Answers> {
     let begun = match Incoming::parse_one(element) {
         Ok(Incoming::Request { id, method, params }) => {
             let writer = Writer::legacy(id.clone(), &method);

@@ -4,7 +4,10 @@ use super::{
 };
 use crate::{
     BoxError, Call, Method,
-    edge::running::{Inner, Running},
+    edge::{
+        behind::Behind,
+        running::{Inner, Running},
+    },
     error::Problem,
     json::{
         Json,
@@ -39,7 +42,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// What such a result asks for becomes an [`Event::Ask`] each, so whoever reads the events sees no difference to a
 /// server that asks in the middle of a call.
-pub(super) fn rounds<S: Inner>(inner: &Arc<S>, call: Call) -> Events {
+pub(super) fn rounds<S: Inner>(inner: &Arc<Behind<S>>, call: Call) -> Events {
     let running = Running::start(inner, call.clone());
     if ![Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ].contains(&call.method) {
         return Box::pin(running);
@@ -48,7 +51,7 @@ pub(super) fn rounds<S: Inner>(inner: &Arc<S>, call: Call) -> Events {
 }
 
 struct Rounds<S> {
-    inner: Arc<S>,
+    inner: Arc<Behind<S>>,
     /// As the client made it.
     call: Call,
     step: Step,

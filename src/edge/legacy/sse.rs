@@ -15,6 +15,7 @@ use crate::{
     edge::{
         Body,
         answer::{deliver, event_stream},
+        behind::Behind,
         error::{Refusal, bare},
         incoming::{Incoming, accepts, not_acceptable},
         layer::Settings,
@@ -94,7 +95,7 @@ impl Legacy {
     /// What such a client posts: taken with 202, answered on its stream.
     pub(super) async fn post_event<S: Inner>(
         &self,
-        inner: &Arc<S>,
+        inner: &Arc<Behind<S>>,
         id: String,
         extensions: Extensions,
         incoming: Incoming,
@@ -152,7 +153,7 @@ impl Drop for Open {
 
 /// Starts whatever one message asks for.
 async fn take<S: Inner>(
-    inner: &Arc<S>,
+    inner: &Arc<Behind<S>>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     incoming: Incoming,
@@ -179,7 +180,7 @@ async fn take<S: Inner>(
 
 /// Starts one request of a client all of whose messages go into one queue.
 pub(in crate::edge) fn request<S: Inner>(
-    inner: &Arc<S>,
+    inner: &Arc<Behind<S>>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     id: Id,
@@ -215,7 +216,7 @@ pub(in crate::edge) fn request<S: Inner>(
 
 /// `initialize` is not taken back, only its session ends.
 async fn initialize<S: Inner>(
-    inner: Arc<S>,
+    inner: Arc<Behind<S>>,
     entry: Arc<Entry>,
     ticket: Ticket,
     extensions: Extensions,
@@ -239,7 +240,7 @@ async fn initialize<S: Inner>(
 
 /// Tells the client of what changes outside of calls from here on, once.
 pub(in crate::edge) fn announce<S: Inner>(
-    inner: &Arc<S>,
+    inner: &Arc<Behind<S>>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     over: CancellationToken,

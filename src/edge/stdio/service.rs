@@ -8,6 +8,7 @@ use crate::{
     BoxError, Call, Method, Reply,
     edge::{
         Edge,
+        behind::Behind,
         error::Refusal,
         incoming::Incoming,
         running::{Inner, Running},
@@ -110,7 +111,7 @@ struct Lanes<S> {
 }
 
 impl<S: Inner> Lanes<S> {
-    fn new(inner: Arc<S>, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> io::Result<Self> {
+    fn new(inner: Arc<Behind<S>>, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> io::Result<Self> {
         #[cfg(feature = "legacy")]
         let legacy = Legacy::new(inner.clone(), queue.clone(), over.clone())
             .map_err(|_| io::Error::other("no random bytes for a session"))?;

@@ -10,6 +10,7 @@ use super::{
     Limits,
     connection::{MAX_BUFFER, MAX_HEAD},
     phase::Phase,
+    signal::Signal,
     stream::Watched,
 };
 use crate::metrics::{Count, Metrics};
@@ -24,7 +25,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout},
 };
-use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 /// Requests in flight on one connection: an agent's hundred, and no more than the gateway takes at one server.
@@ -32,13 +32,13 @@ const MAX_STREAMS: u32 = 100;
 /// What is written ahead of a client on one stream; `MAX_STREAMS` of them fit into 3 MiB.
 const MAX_AHEAD: usize = 32 << 10;
 
-/// Serves one connection to its end. When `closing` is cancelled, the answers in flight are the last ones.
+/// Serves one connection to its end. When `closing` is given, the answers in flight are the last ones.
 pub(super) fn serve<T, S, B>(
     stream: T,
     service: S,
     (limits, metrics): (Limits, Metrics),
     begun: Instant,
-    closing: CancellationToken,
+    closing: Signal,
 ) -> impl Future<Output = ()> + Send
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -74,7 +74,7 @@ where
     async move {
         let ended = tokio::select! {
             result = connection.as_mut() => Some(result),
-            () = closing.cancelled() => {
+            () = closing.given() => {
                 if phase.is_fresh() {
                     return;
                 }
