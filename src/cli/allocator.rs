@@ -10,6 +10,11 @@ use std::{env, os::unix::process::CommandExt, process::Command};
 /// answers need again at once.
 const TOLD: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "1048576"), ("MALLOC_TRIM_THRESHOLD_", "4194304")];
 
+/// Pieces above 768 bytes are not kept by the thread that frees them. What is as large is mostly there for a moment while a
+/// connection begins; kept, it stands in the way of the next connection's buffers, and ten thousand clients that listen take
+/// a fifth more memory. Calls cost the same.
+const TUNED: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.tcache_max=768");
+
 /// Begins this program anew with the allocator told, in the same process, unless somebody has told it something.
 ///
 /// Where that cannot be done the program goes on as it is.
@@ -22,6 +27,10 @@ pub(super) fn tell() {
     let mut again = Command::new(program);
     if let Some(name) = arguments.next() {
         again.arg0(name);
+    }
+    // Whoever tunes the library otherwise knows why.
+    if env::var_os(TUNED.0).is_none() {
+        again.env(TUNED.0, TUNED.1);
     }
     let error = again.args(arguments).envs(TOLD).exec();
     tracing::debug!(%error, "the allocator keeps its own settings");
