@@ -20,7 +20,6 @@ use std::{
     fmt,
     future::Future,
     net::IpAddr,
-    pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -241,13 +240,15 @@ impl Gateway {
     /// read its answer or a child ignores every signal but SIGKILL.
     pub async fn drain(&self) {
         self.control.listening.cancel();
-        let mut closed = pin!(self.control.registry.close());
         let calls = async {
             self.control.calls.drain().await;
             self.close_sessions();
         };
         // Children leave while other calls go on: what is left of the time need not hold a child's whole grace.
-        if timeout(self.control.drain_timeout, async { tokio::join!(calls, closed.as_mut()) }).await.is_ok() {
+        if timeout(self.control.drain_timeout, async { tokio::join!(calls, self.control.registry.close()) })
+            .await
+            .is_ok()
+        {
             return;
         }
         tracing::warn!("calls in flight and servers that did not end in time are cut");
@@ -256,7 +257,8 @@ impl Gateway {
         let _ = timeout(DELIVERY, self.control.calls.drain()).await;
         self.close_sessions();
         self.control.registry.hurry();
-        if timeout(CHILDREN, closed).await.is_err() {
+        // Asked anew: the servers may have ended in time, and calls not.
+        if timeout(CHILDREN, self.control.registry.close()).await.is_err() {
             tracing::warn!("some servers did not end in time");
         }
     }
