@@ -12,8 +12,9 @@ const TOLD: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "1048576"), ("MALLOC
 
 /// Pieces above 768 bytes are not kept by the thread that frees them. What is as large is mostly there for a moment while a
 /// connection begins; kept, it stands in the way of the next connection's buffers, and ten thousand clients that listen take
-/// a fifth more memory. Calls cost the same.
-const TUNED: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.tcache_max=768");
+/// a fifth more memory. Calls cost the same. Of each smaller size a thread keeps 127 pieces in place of 7, so that the calls
+/// of a hundred connections find again what those before them left.
+const TUNED: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.tcache_max=768:glibc.malloc.tcache_count=127");
 
 /// Begins this program anew with the allocator told, in the same process, unless somebody has told it something.
 ///

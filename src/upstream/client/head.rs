@@ -148,10 +148,11 @@ impl Told {
 
 /// The value of a header in the text of a head that was parsed; the first one, without the space around it.
 pub(super) fn header<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    text.split(|byte| *byte == b'\n').skip(1).find_map(|line| {
-        let (key, value) = line.split_at_checked(name.len())?;
-        let value = value.strip_prefix(b":")?;
-        key.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
+    memchr::memchr_iter(b'\n', text).find_map(|end| {
+        let (key, value) = text[end + 1..].split_at_checked(name.len())?;
+        let value = value.strip_prefix(b":").filter(|_| key.eq_ignore_ascii_case(name.as_bytes()))?;
+        let end = memchr::memchr(b'\n', value).unwrap_or(value.len());
+        Some(value[..end].trim_ascii())
     })
 }
 
