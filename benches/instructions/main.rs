@@ -7,9 +7,6 @@ mod operations;
 
 use std::{env, process::ExitCode};
 
-/// Runs that are not counted.
-const WARM: u32 = 100;
-
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
     let (name, times) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
@@ -18,14 +15,6 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let mut run = operations::of(&name);
-    // What is done at first only is not what it costs.
-    (0..WARM).for_each(|_| run());
-    counted_operation(&mut run, times);
-    ExitCode::SUCCESS
-}
-
-/// The profiler counts while this runs, by its name.
-#[inline(never)]
-fn counted_operation(run: &mut dyn FnMut(), times: u32) {
     (0..times).for_each(|_| run());
+    ExitCode::SUCCESS
 }
