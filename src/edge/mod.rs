@@ -98,7 +98,6 @@
 //! ```
 
 mod answer;
-mod behind;
 mod body;
 mod error;
 pub mod future;

@@ -1,7 +1,6 @@
 use super::{
     Body,
     answer::{deliver, respond},
-    behind::Behind,
     error::Refusal,
     headers::{self, mismatch, single},
     incoming::{Incoming, unshared},
@@ -46,7 +45,7 @@ fn is_modern(version: &str) -> bool {
 }
 
 pub(super) async fn answer<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     settings: &Settings,
     parts: &mut Parts,
     incoming: Incoming,
@@ -70,7 +69,7 @@ pub(super) async fn answer<S: Inner>(
 
 /// The rules for headers say nothing about notifications, so only what is there is checked.
 async fn notification<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     parts: &mut Parts,
     method: Method,
     params: Params,

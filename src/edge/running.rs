@@ -1,4 +1,3 @@
-use super::behind::Behind;
 use crate::{
     BoxError, Call, Reply,
     reply::{Event, Events},
@@ -10,7 +9,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tower::Service;
+use tower::{Service, ServiceExt};
 
 /// What stands behind the edge.
 pub(super) trait Inner:
@@ -36,8 +35,8 @@ enum State {
 }
 
 impl Running {
-    pub(super) fn start<S: Inner>(inner: &Arc<Behind<S>>, call: Call) -> Self {
-        let reply = inner.call(call);
+    pub(super) fn start<S: Inner>(inner: &Arc<S>, call: Call) -> Self {
+        let reply = S::clone(inner).oneshot(call);
         Self(State::Head(Box::pin(async { reply.await.map_err(Into::into) })))
     }
 }

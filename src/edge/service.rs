@@ -1,8 +1,7 @@
 #[cfg(feature = "legacy")]
 use super::legacy::Legacy;
 use super::{
-    Body, behind::Behind, error::Refusal, future::ResponseFuture, incoming::Incoming, layer::Settings, modern,
-    running::Inner,
+    Body, error::Refusal, future::ResponseFuture, incoming::Incoming, layer::Settings, modern, running::Inner,
 };
 use crate::{BoxError, Call, Reply};
 use http::{Method, Request, Response, request::Parts};
@@ -36,7 +35,9 @@ use tower::Service;
 /// ```
 #[derive(Clone)]
 pub struct Edge<S> {
-    inner: Arc<Behind<S>>,
+    /// Shared, so that a request carries a pointer and copies the stack behind only to spend its readiness. A copy that is kept
+    /// for the next call would keep what it reserved, where a layer answers a call itself.
+    inner: Arc<S>,
     settings: Arc<Settings>,
     #[cfg(feature = "legacy")]
     legacy: Arc<Legacy>,
@@ -45,7 +46,7 @@ pub struct Edge<S> {
 impl<S> Edge<S> {
     pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
         Self {
-            inner: Arc::new(Behind::new(inner)),
+            inner: Arc::new(inner),
             #[cfg(feature = "legacy")]
             legacy: Arc::new(Legacy::new(settings.clone())),
             settings,
@@ -58,13 +59,13 @@ impl<S> Edge<S> {
     }
 
     #[cfg(feature = "stdio")]
-    pub(super) fn shared(&self) -> &Arc<Behind<S>> {
+    pub(super) fn shared(&self) -> &Arc<S> {
         &self.inner
     }
 
     /// The service behind.
     pub fn get_ref(&self) -> &S {
-        self.inner.get_ref()
+        &self.inner
     }
 
     /// The service behind.
@@ -72,7 +73,7 @@ impl<S> Edge<S> {
     where
         S: Clone,
     {
-        Arc::make_mut(&mut self.inner).get_mut()
+        Arc::make_mut(&mut self.inner)
     }
 
     /// The service behind.
@@ -80,7 +81,7 @@ impl<S> Edge<S> {
     where
         S: Clone,
     {
-        Arc::unwrap_or_clone(self.inner).into_inner()
+        Arc::unwrap_or_clone(self.inner)
     }
 
     /// Ends every session of initialize-era clients, with their calls and streams.

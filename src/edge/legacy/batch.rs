@@ -8,7 +8,6 @@ use crate::{
     edge::{
         Body,
         answer::{PATIENCE, event_stream, json},
-        behind::Behind,
         error::{Refusal, bare},
         incoming::Incoming,
         legacy::Legacy,
@@ -32,7 +31,7 @@ impl Legacy {
     /// Several messages in one array (2025-03-26, "basic: Batching"). Requests run side by side.
     pub(super) async fn batch<S: Inner>(
         &self,
-        inner: &Arc<Behind<S>>,
+        inner: &Arc<S>,
         entry: &Arc<Entry>,
         extensions: &Extensions,
         elements: Vec<Bytes>,
@@ -53,12 +52,7 @@ impl Legacy {
 }
 
 /// The answers to one message; `None` where it wants none.
-fn answer<S: Inner>(
-    inner: &Arc<Behind<S>>,
-    entry: &Arc<Entry>,
-    extensions: Extensions,
-    element: Bytes,
-) -> Option<Answers> {
+fn answer<S: Inner>(inner: &Arc<S>, entry: &Arc<Entry>, extensions: Extensions, element: Bytes) -> Option<Answers> {
     let begun = match Incoming::parse_one(element) {
         Ok(Incoming::Request { id, method, params }) => {
             let writer = Writer::legacy(id.clone(), &method);

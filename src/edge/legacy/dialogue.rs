@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     BoxError, Call, Method,
-    edge::{Body, behind::Behind, error::Refusal, message::Message, parts, running::Inner, writer::Writer},
+    edge::{Body, error::Refusal, message::Message, parts, running::Inner, writer::Writer},
     json::Params,
     reply::{Event, Outcome, Whole},
 };
@@ -63,7 +63,7 @@ impl Dialogue {
     ///
     /// The session is not initialized.
     pub(super) fn start<S: Inner>(
-        inner: &Arc<Behind<S>>,
+        inner: &Arc<S>,
         entry: &Arc<Entry>,
         ticket: Ticket,
         writer: Writer,

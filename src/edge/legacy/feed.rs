@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     BoxError, Call, Method,
-    edge::{answer::PATIENCE, behind::Behind, running::Inner},
+    edge::{answer::PATIENCE, running::Inner},
     error::{Problem, Unfinished},
     json::{Json, Params},
     reply::{Event, Outcome},
@@ -122,7 +122,7 @@ impl Stream for Read {
 
 /// Listens on behalf of a session, until that ends: the first event, if it comes soon, and the others.
 pub(super) async fn listen<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     place: Listening,
@@ -156,7 +156,7 @@ fn wishes(entry: &Entry, uris: &BTreeSet<Box<str>>, extensions: Extensions) -> O
 
 /// `resources/subscribe` and `resources/unsubscribe` of a session, as the events of a call.
 pub(super) fn change<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     params: &Params,
     extensions: Extensions,
@@ -173,7 +173,7 @@ pub(super) fn change<S: Inner>(
 }
 
 async fn changed<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     uri: &str,
     extensions: Extensions,

@@ -10,7 +10,6 @@ use crate::{
     edge::{
         Body,
         answer::json,
-        behind::Behind,
         error::{Refusal, retry_after},
         headers,
         legacy::Legacy,
@@ -29,7 +28,7 @@ impl Legacy {
     /// Opens a session of Streamable HTTP.
     pub(super) async fn initialize<S: Inner>(
         &self,
-        inner: &Arc<Behind<S>>,
+        inner: &Arc<S>,
         extensions: Extensions,
         id: Id,
         params: Params,
@@ -79,7 +78,7 @@ pub(super) fn greeting(params: &Params) -> Result<Told, Problem> {
 ///
 /// Nothing goes to a server: the answer is that to `server/discover`, in the words of the client's revision.
 pub(super) async fn introduce<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     client: Client,
     extensions: Extensions,
     welcome: &Welcome,

@@ -1,10 +1,7 @@
 use super::cancel::Cancel;
 use crate::{
     BoxError, Call,
-    edge::{
-        behind::Behind,
-        running::{Inner, Running},
-    },
+    edge::running::{Inner, Running},
     reply::Event,
 };
 use futures_util::{Stream, StreamExt};
@@ -48,7 +45,7 @@ pub(super) struct Live<G> {
 
 impl<G> Live<G> {
     /// Listens for as long as a session lasts.
-    pub(super) fn start<S: Inner>(inner: &Arc<Behind<S>>, call: Call, ended: CancellationToken, place: G) -> Self {
+    pub(super) fn start<S: Inner>(inner: &Arc<S>, call: Call, ended: CancellationToken, place: G) -> Self {
         let ended = Over::Session(Box::pin(ended.cancelled_owned()));
         Self::new(Box::pin(Running::start(inner, call)), ended, place)
     }

@@ -31,7 +31,6 @@ mod welcome;
 use self::{session::Entry, store::Sessions, welcome::Welcome};
 use super::{
     Body,
-    behind::Behind,
     error::{Refusal, bare},
     headers::{self, single},
     incoming::Incoming,
@@ -70,7 +69,7 @@ impl Legacy {
 
     pub(super) async fn post<S: Inner>(
         &self,
-        inner: &Arc<Behind<S>>,
+        inner: &Arc<S>,
         parts: &mut Parts,
         incoming: Incoming,
     ) -> Result<Response<Body>, Refusal> {
@@ -83,7 +82,7 @@ impl Legacy {
         }
     }
 
-    pub(super) async fn get<S: Inner>(&self, inner: &Arc<Behind<S>>, parts: Parts) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn get<S: Inner>(&self, inner: &Arc<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
         match sse::is_stream(&parts.uri) {
             true => self.open_events(&parts),
             false => self.open_stream(inner, parts).await,

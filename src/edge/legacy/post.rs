@@ -7,7 +7,6 @@ use crate::{
     edge::{
         Body,
         answer::{PATIENCE, deliver, event_stream, json},
-        behind::Behind,
         error::{Refusal, bare, retry_after},
         incoming::Incoming,
         legacy::Legacy,
@@ -27,7 +26,7 @@ impl Legacy {
     /// What a client of Streamable HTTP posts.
     pub(super) async fn post_message<S: Inner>(
         &self,
-        inner: &Arc<Behind<S>>,
+        inner: &Arc<S>,
         parts: &mut Parts,
         incoming: Incoming,
     ) -> Result<Response<Body>, Refusal> {
@@ -71,7 +70,7 @@ enum Begun {
 }
 
 fn begin<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     id: Id,
@@ -113,7 +112,7 @@ fn respond(entry: &Arc<Entry>, mut said: Kept, keep_alive: Duration) -> impl Fut
 }
 
 async fn notification<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     method: Method,
@@ -127,7 +126,7 @@ async fn notification<S: Inner>(
 
 /// What a notification makes of itself: nothing more to do, or a call to hand on.
 pub(in crate::edge) fn told<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     method: Method,

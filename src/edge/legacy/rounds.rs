@@ -4,10 +4,7 @@ use super::{
 };
 use crate::{
     BoxError, Call, Method,
-    edge::{
-        behind::Behind,
-        running::{Inner, Running},
-    },
+    edge::running::{Inner, Running},
     error::Problem,
     json::{
         Json,
@@ -42,7 +39,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// What such a result asks for becomes an [`Event::Ask`] each, so whoever reads the events sees no difference to a
 /// server that asks in the middle of a call.
-pub(super) fn rounds<S: Inner>(inner: &Arc<Behind<S>>, call: Call) -> Events {
+pub(super) fn rounds<S: Inner>(inner: &Arc<S>, call: Call) -> Events {
     let running = Running::start(inner, call.clone());
     if ![Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ].contains(&call.method) {
         return Box::pin(running);
@@ -51,7 +48,7 @@ pub(super) fn rounds<S: Inner>(inner: &Arc<Behind<S>>, call: Call) -> Events {
 }
 
 struct Rounds<S> {
-    inner: Arc<Behind<S>>,
+    inner: Arc<S>,
     /// As the client made it.
     call: Call,
     step: Step,

@@ -15,7 +15,6 @@ use crate::{
     edge::{
         Body,
         answer::{deliver, event_stream},
-        behind::Behind,
         error::{Refusal, bare},
         incoming::{Incoming, accepts, not_acceptable},
         layer::Settings,
@@ -95,7 +94,7 @@ impl Legacy {
     /// What such a client posts: taken with 202, answered on its stream.
     pub(super) async fn post_event<S: Inner>(
         &self,
-        inner: &Arc<Behind<S>>,
+        inner: &Arc<S>,
         id: String,
         extensions: Extensions,
         incoming: Incoming,
@@ -153,7 +152,7 @@ impl Drop for Open {
 
 /// Starts whatever one message asks for.
 async fn take<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     incoming: Incoming,
@@ -180,7 +179,7 @@ async fn take<S: Inner>(
 
 /// Starts one request of a client all of whose messages go into one queue.
 pub(in crate::edge) fn request<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     id: Id,
@@ -216,7 +215,7 @@ pub(in crate::edge) fn request<S: Inner>(
 
 /// `initialize` is not taken back, only its session ends.
 async fn initialize<S: Inner>(
-    inner: Arc<Behind<S>>,
+    inner: Arc<S>,
     entry: Arc<Entry>,
     ticket: Ticket,
     extensions: Extensions,
@@ -240,7 +239,7 @@ async fn initialize<S: Inner>(
 
 /// Tells the client of what changes outside of calls from here on, once.
 pub(in crate::edge) fn announce<S: Inner>(
-    inner: &Arc<Behind<S>>,
+    inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     over: CancellationToken,

@@ -4,7 +4,6 @@ use crate::{
     edge::{
         Body,
         answer::event_stream,
-        behind::Behind,
         error::Refusal,
         headers::{self, single},
         incoming::{accepts, not_acceptable},
@@ -23,11 +22,7 @@ use std::sync::{Arc, Weak};
 impl Legacy {
     /// The stream of what is told outside of calls; one per session, because each message must go to one stream only.
     /// With `Last-Event-ID` the stream that event was of is gone on with, whichever it was.
-    pub(super) async fn open_stream<S: Inner>(
-        &self,
-        inner: &Arc<Behind<S>>,
-        parts: Parts,
-    ) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn open_stream<S: Inner>(&self, inner: &Arc<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
         let entry =
             self.session(&parts.headers, &parts.extensions)?.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
         if !accepts(&parts.headers, &["text/event-stream", "text/*"]) {

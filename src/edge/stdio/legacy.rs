@@ -2,7 +2,6 @@ use crate::{
     Method, Revision,
     auth::Mark,
     edge::{
-        behind::Behind,
         error::Refusal,
         legacy::{post, session::Entry, sse, store},
         running::{Inner, Running},
@@ -18,18 +17,14 @@ use tokio_util::sync::CancellationToken;
 /// The one session of a client that opens with `initialize`: that of an HTTP+SSE client, whose messages all go one way
 /// too. The session ends with the last of its calls once this is dropped.
 pub(super) struct Legacy<S> {
-    inner: Arc<Behind<S>>,
+    inner: Arc<S>,
     entry: Arc<Entry>,
     /// Cancelled when what only listens is over.
     over: CancellationToken,
 }
 
 impl<S: Inner> Legacy<S> {
-    pub(super) fn new(
-        inner: Arc<Behind<S>>,
-        queue: mpsc::Sender<Bytes>,
-        over: CancellationToken,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn new(inner: Arc<S>, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> Result<Self, Refusal> {
         let entry = Arc::new(Entry::streaming(store::mint()?, Mark::default(), queue));
         Ok(Self { inner, entry, over })
     }

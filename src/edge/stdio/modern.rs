@@ -2,7 +2,6 @@ use crate::{
     Call, Method,
     edge::{
         answer::append,
-        behind::Behind,
         error::Refusal,
         modern::{check_body, missing, supported},
         running::{Inner, Running},
@@ -25,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The requests that stand for themselves.
 pub(super) struct Modern<S> {
-    inner: Arc<Behind<S>>,
+    inner: Arc<S>,
     queue: mpsc::Sender<Bytes>,
     running: Arc<Mutex<HashMap<Id, CancellationToken>>>,
     /// Cancelled when calls must end.
@@ -45,7 +44,7 @@ impl<S: Inner> Modern<S> {
     const MAX_CALLS: usize = 256;
 
     pub(super) fn new(
-        inner: Arc<Behind<S>>,
+        inner: Arc<S>,
         queue: mpsc::Sender<Bytes>,
         ended: CancellationToken,
         over: CancellationToken,

@@ -8,7 +8,6 @@ use crate::{
     BoxError, Call, Method, Reply,
     edge::{
         Edge,
-        behind::Behind,
         error::Refusal,
         incoming::Incoming,
         running::{Inner, Running},
@@ -111,7 +110,7 @@ struct Lanes<S> {
 }
 
 impl<S: Inner> Lanes<S> {
-    fn new(inner: Arc<Behind<S>>, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> io::Result<Self> {
+    fn new(inner: Arc<S>, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> io::Result<Self> {
         #[cfg(feature = "legacy")]
         let legacy = Legacy::new(inner.clone(), queue.clone(), over.clone())
             .map_err(|_| io::Error::other("no random bytes for a session"))?;
