@@ -87,25 +87,11 @@ pub(super) async fn serve(
             accept.serve(routes, drained.cancelled_owned()).await;
         }
     };
-    let admin = {
-        let (registry, drained) = (gateway.registry().clone(), drained.clone());
-        let metrics = gateway.metrics().clone();
-        async move {
-            let Some(listener) = admin else { return };
-            let auth = shown.auth.unwrap_or(AuthLayer::none()).metrics(metrics.clone());
-            let admin = auth.layer(Admin::new(registry, ready));
-            let admin = crate::gateway::origin(shown.host).metrics(metrics.clone()).layer(admin);
-            bounded(listener, &limits, &metrics).serve(admin, drained.cancelled_owned()).await;
-        }
-    };
+    let admin = operate(admin, shown, (gateway.clone(), ready), limits, drained.clone());
     let left = CancellationToken::new();
     let pipes = async {
         if faces.stdio {
-            let _left = left.clone().drop_guard();
-            tokio::select! {
-                served = gateway.serve_stdio(tokio::io::stdin(), tokio::io::stdout()) => served.unwrap_or_else(broken),
-                () = too_late(&drained) => {}
-            }
+            pipes(&gateway, &left, &drained).await;
         }
     };
     let end = end(stop, left.cancelled(), &gateway, &draining, &drained, &console);
@@ -118,6 +104,31 @@ pub(super) async fn serve(
     };
     console.close();
     served
+}
+
+/// Serves operators until all is drained, if they have a listener.
+async fn operate(
+    listener: Option<TcpListener>,
+    shown: config::Admin,
+    (gateway, ready): (Gateway, impl Fn() -> bool + Clone + Send + 'static),
+    limits: Limits,
+    drained: CancellationToken,
+) {
+    let Some(listener) = listener else { return };
+    let metrics = gateway.metrics();
+    let auth = shown.auth.unwrap_or(AuthLayer::none()).metrics(metrics.clone());
+    let admin = auth.layer(Admin::new(gateway.registry().clone(), ready));
+    let admin = origin(shown.host).metrics(metrics.clone()).layer(admin);
+    bounded(listener, &limits, metrics).serve(admin, drained.cancelled_owned()).await;
+}
+
+/// Serves the client at stdin until it leaves, or can wait no longer for what was drained; `left` says so.
+async fn pipes(gateway: &Gateway, left: &CancellationToken, drained: &CancellationToken) {
+    let _left = left.clone().drop_guard();
+    tokio::select! {
+        served = gateway.serve_stdio(tokio::io::stdin(), tokio::io::stdout()) => served.unwrap_or_else(broken),
+        () = too_late(drained) => {}
+    }
 }
 
 fn bounded(listener: TcpListener, limits: &Limits, metrics: &Metrics) -> Accept {
