@@ -3,7 +3,7 @@ use crate::{Call, Reply};
 use std::{
     fmt,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
@@ -77,10 +77,6 @@ impl<S> Limit<S> {
             && let Ok(permit) = self.semaphore.clone_inner().try_acquire_owned()
         {
             return Poll::Ready(Some(permit));
-        }
-        // Whoever asks whether it is ready now, and will not be woken, must not be given a permit later that it never spends.
-        if !self.queued && cx.waker().will_wake(Waker::noop()) {
-            return Poll::Pending;
         }
         let permit = self.semaphore.poll_acquire(cx);
         self.queued = permit.is_pending();

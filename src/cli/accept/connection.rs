@@ -16,6 +16,7 @@ use std::{
     convert::Infallible,
     error::Error,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -81,14 +82,18 @@ where
     }
 }
 
-/// Calls `service` where that is ready, as most are at once; otherwise waits with a copy of it.
+/// Calls `service` where that is ready, as most are at once. Otherwise the request takes it along, with the place it may have in
+/// a queue, and leaves a copy that has none.
 fn call<S, R>(service: &mut S, request: R) -> Either<S::Future, Oneshot<S, R>>
 where
     S: Service<R, Error = Infallible> + Clone,
 {
     match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(())) => Either::Left(service.call(request)),
-        Poll::Pending => Either::Right(service.clone().oneshot(request)),
+        Poll::Pending => {
+            let copy = service.clone();
+            Either::Right(mem::replace(service, copy).oneshot(request))
+        }
     }
 }
 
@@ -115,5 +120,29 @@ impl<B: Body> Body for Answer<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Call, Method, Reply, json::Params, limit::LimitLayer};
+    use tokio_test::{assert_pending, task};
+    use tower::{Layer, service_fn};
+
+    #[test]
+    fn a_request_that_waits_takes_its_place_in_the_queue_along_and_gives_it_back() {
+        let ping = || Call::new(Method::PING, Params::empty());
+        let limit = LimitLayer::new(1).layer(service_fn(|_: Call| std::future::pending::<Result<Reply, Infallible>>()));
+        let (mut one, mut other) = (limit.clone(), limit.clone());
+        let first = call(&mut one, ping());
+        let mut second = task::spawn(call(&mut other, ping()));
+        assert_pending!(second.poll());
+        drop(first);
+        assert!(second.is_woken(), "the permit is for the request that waits, not for a copy that nobody wakes");
+        assert_pending!(second.poll());
+        assert_eq!(limit.available(), 0);
+        drop(second);
+        assert_eq!(limit.available(), 1, "no copy keeps it");
     }
 }

@@ -142,6 +142,8 @@ impl Accept {
     /// Serves until `stop` ends, then closes the listener, lets the answers in flight finish, closes idle
     /// connections, and returns when none is left.
     ///
+    /// Each connection of HTTP/1.1 has one copy of `service`, and calls it for one request after the other.
+    ///
     /// Nothing that goes wrong on a connection ends the loop. Out of descriptors, it pauses and tries again while the
     /// open connections go on. Dropping the future stops accepting and leaves the open connections to themselves.
     pub async fn serve<S, B>(self, service: S, stop: impl Future<Output = ()>)
