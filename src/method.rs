@@ -1,4 +1,4 @@
-use crate::json::{Json, Malformed};
+use crate::json::{Malformed, object::Raw};
 use std::{borrow::Cow, fmt};
 
 /// The method of a request or notification: a constant for those the protocol defines, any other text as it came.
@@ -64,13 +64,14 @@ impl Method {
         Self::known(text.as_bytes()).unwrap_or(Self(text))
     }
 
-    pub(crate) fn from_json(json: &Json) -> Result<Self, Malformed> {
+    pub(crate) fn from_raw(json: Raw<'_>) -> Result<Self, Malformed> {
         // The usual name is told apart as it is written, without a look for what is escaped.
         let quoted = json.as_bytes().strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
         if let Some(known) = quoted.and_then(Self::known) {
             return Ok(known);
         }
-        let text: Cow<'_, str> = json.read().map_err(|_| Malformed::shape("\"method\" must be a string"))?;
+        let text = serde_json::from_str::<Cow<'_, str>>(json.get())
+            .map_err(|_| Malformed::shape("\"method\" must be a string"))?;
         Ok(Self::known(text.as_bytes()).unwrap_or_else(|| Self(Cow::Owned(text.into_owned()))))
     }
 

@@ -1,6 +1,7 @@
 use super::{
     Fault, Id, Json, Malformed, Members, Params,
     object::{self, Raw},
+    params::Places,
     scan::Scanner,
 };
 use crate::Method;
@@ -44,18 +45,17 @@ impl Message {
     pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
         let mut parts = Parts::default();
         let walked = object::visit_members(&bytes, |scanner, key| parts.take(scanner, &bytes, &key.name));
-        let id = parts.id.map(|raw| Id::from_json(Json::trusted(bytes.slice_ref(raw.as_bytes()))));
-        let known = id.as_ref().and_then(|id| id.as_ref().ok()).cloned();
+        let id = parts.id;
         let asks = parts.method.is_some() && parts.result.is_none() && parts.error.is_none();
-        let error = match walked {
-            Ok(()) => match parts.finish(&bytes, id) {
-                Ok(message) => return Ok(message),
-                Err(error) => error,
-            },
-            Err(error) => error,
-        };
-        Err(error.with_id(known).asking(asks))
+        walked.and_then(|()| parts.finish(&bytes)).map_err(|error| {
+            let known = id.and_then(|id| self::id(&bytes, id).ok());
+            error.with_id(known).asking(asks)
+        })
     }
+}
+
+fn id(bytes: &Bytes, raw: Raw<'_>) -> Result<Id, Malformed> {
+    Id::from_json(Json::trusted(bytes.slice_ref(raw.as_bytes())))
 }
 
 /// The members of a message, as they are met.
@@ -64,7 +64,10 @@ pub(super) struct Parts<'a> {
     pub(super) version: Option<Raw<'a>>,
     pub(super) id: Option<Raw<'a>>,
     pub(super) method: Option<Raw<'a>>,
-    params: Option<Result<Params, Malformed>>,
+    params: Option<Raw<'a>>,
+    /// Where the members of the parameters stand, and what is wrong with them.
+    places: Places,
+    amiss: Option<Malformed>,
     pub(super) result: Option<(Raw<'a>, Members)>,
     pub(super) error: Option<Raw<'a>>,
 }
@@ -76,7 +79,7 @@ impl<'a> Parts<'a> {
             b"id" => &mut self.id,
             b"method" => &mut self.method,
             b"error" => &mut self.error,
-            b"params" => return self.params(scanner, bytes),
+            b"params" => return self.params(scanner),
             b"result" => return self.result(scanner, bytes),
             _ => return scanner.value().map(drop),
         };
@@ -88,13 +91,19 @@ impl<'a> Parts<'a> {
 
     /// Parameters must be an object; some senders write `null` for none. What else is wrong with them is told when the
     /// request's id is known, which may stand behind them.
-    fn params(&mut self, scanner: &mut Scanner<'a>, bytes: &'a Bytes) -> Result<(), Malformed> {
+    fn params(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Malformed> {
         let params = match scanner.peek() {
-            Some(b'{') => Params::scan(scanner, bytes)?.0,
-            Some(b'n') => scanner.value().map(|_| Ok(Params::empty()))?,
-            _ => scanner.value().map(|_| Err(Malformed::shape("\"params\" must be an object")))?,
+            Some(b'{') => self.places.scan(scanner, &mut self.amiss)?,
+            Some(b'n') => {
+                scanner.value()?;
+                return Ok(());
+            }
+            _ => {
+                self.amiss = Some(Malformed::shape("\"params\" must be an object"));
+                scanner.value()?
+            }
         };
-        match self.params.replace(params) {
+        match self.params.replace(Raw::new(params)) {
             Some(_) => Err(Malformed::new(Fault::Duplicate("params".into()))),
             None => Ok(()),
         }
@@ -120,15 +129,22 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn finish(self, bytes: &Bytes, id: Option<Result<Id, Malformed>>) -> Result<Message, Malformed> {
+    fn finish(self, bytes: &Bytes) -> Result<Message, Malformed> {
         if self.version.map(Raw::as_bytes) != Some(b"\"2.0\"") {
             return Err(Malformed::shape("\"jsonrpc\" must be \"2.0\""));
         }
         let json = |raw: Raw<'_>| Json::trusted(bytes.slice_ref(raw.as_bytes()));
+        let id = self.id.map(|raw| id(bytes, raw));
         match (self.method, self.result, self.error) {
             (Some(method), None, None) => {
-                let method = Method::from_json(&json(method))?;
-                let params = self.params.unwrap_or_else(|| Ok(Params::empty()))?;
+                let method = Method::from_raw(method)?;
+                if let Some(amiss) = self.amiss {
+                    return Err(amiss);
+                }
+                let params = match self.params {
+                    Some(raw) => Params::scanned(bytes.slice_ref(raw.as_bytes()), self.places),
+                    None => Params::empty(),
+                };
                 Ok(match id.transpose()? {
                     Some(id) => Message::Request { id, method, params },
                     None => Message::Notification { method, params },

@@ -34,6 +34,11 @@ impl<'a> Scanner<'a> {
         Self { text, at, around: 0 }
     }
 
+    /// All of the text.
+    pub(super) fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
     /// How many bytes were taken.
     pub(super) fn at(&self) -> usize {
         self.at
@@ -49,6 +54,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Apart from [`peek`](Self::peek), because most messages have no white space between their tokens.
+    #[cold]
     fn peek_beyond_space(&mut self) -> Option<u8> {
         while let Some(byte) = self.text.get(self.at) {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -57,6 +63,12 @@ impl<'a> Scanner<'a> {
             self.at += 1;
         }
         None
+    }
+
+    /// Whether `byte` comes next, as it most likely does.
+    #[inline]
+    fn is_next(&mut self, byte: u8) -> bool {
+        self.text.get(self.at) == Some(&byte) || self.peek_beyond_space() == Some(byte)
     }
 
     /// Takes `byte` if it comes next.
@@ -70,7 +82,11 @@ impl<'a> Scanner<'a> {
     /// Takes `byte`, or fails for want of what was expected.
     #[inline]
     pub(super) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Malformed> {
-        if self.take(byte) { Ok(()) } else { Err(self.fault(what)) }
+        if !self.is_next(byte) {
+            return Err(self.fault(what));
+        }
+        self.at += 1;
+        Ok(())
     }
 
     /// Takes the bracket that opens what holds the values to come, if it comes next.
@@ -96,10 +112,12 @@ impl<'a> Scanner<'a> {
             loop {
                 let key = self.key()?;
                 visit(self, key)?;
-                if self.take(b'}') {
-                    break;
+                let next = self.peek();
+                match next {
+                    Some(b',') => self.at += 1,
+                    Some(b'}') => break self.at += 1,
+                    _ => return Err(self.fault("a comma or a closing bracket")),
                 }
-                self.expect(b',', "a comma or a closing bracket")?;
             }
         }
         self.around -= 1;
@@ -107,24 +125,20 @@ impl<'a> Scanner<'a> {
     }
 
     /// A key and its colon.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(&mut self) -> Result<Key<'a>, Malformed> {
-        if self.peek() == Some(b'"')
-            && let Some(end) = string::short(self.text, self.at + 1)
-        {
-            let key = Key { at: self.at, name: Cow::Borrowed(&self.text[self.at + 1..end]) };
+        let at = self.quote()?;
+        if let Some(end) = string::short(self.text, at + 1) {
             self.at = end + 1;
-            return self.expect(b':', "a colon").map(|()| key);
+            self.colon()?;
+            return Ok(Key { at, name: Cow::Borrowed(&self.text[at + 1..end]) });
         }
-        self.any_key()
+        self.long_key()
     }
 
-    fn any_key(&mut self) -> Result<Key<'a>, Malformed> {
-        if self.peek() != Some(b'"') {
-            return Err(self.fault("a key"));
-        }
+    fn long_key(&mut self) -> Result<Key<'a>, Malformed> {
         let start = self.at;
-        let escaped = self.string()?;
+        let escaped = self.long_string()?;
         let quoted = &self.text[start..self.at];
         let name = if escaped {
             let decoded = serde_json::from_slice::<String>(quoted);
@@ -132,8 +146,19 @@ impl<'a> Scanner<'a> {
         } else {
             Cow::Borrowed(&quoted[1..quoted.len() - 1])
         };
-        self.expect(b':', "a colon")?;
+        self.colon()?;
         Ok(Key { at: start, name })
+    }
+
+    /// Where the quote stands with which the key that comes next begins.
+    #[inline]
+    fn quote(&mut self) -> Result<usize, Malformed> {
+        if self.is_next(b'"') { Ok(self.at) } else { Err(self.fault("a key")) }
+    }
+
+    #[inline]
+    fn colon(&mut self) -> Result<(), Malformed> {
+        self.expect(b':', "a colon")
     }
 
     /// The text of one value of any kind, everything in it checked.
@@ -141,6 +166,7 @@ impl<'a> Scanner<'a> {
         let first = self.peek();
         let start = self.at;
         match first {
+            Some(b'"') => self.string()?,
             Some(b'{' | b'[') => self.nested()?,
             _ => self.scalar()?,
         }
@@ -151,19 +177,26 @@ impl<'a> Scanner<'a> {
     fn nested(&mut self) -> Result<(), Malformed> {
         let (mut nesting, mut depth): (Nesting, usize) = (0, 0);
         loop {
-            let opened = match self.peek() {
+            match self.peek() {
+                Some(b'"') => self.string()?,
                 Some(bracket @ (b'{' | b'[')) => {
                     if self.around + depth == MAX_DEPTH {
                         return Err(Malformed::new(Fault::TooDeep { offset: self.at }));
                     }
                     self.at += 1;
                     depth += 1;
-                    nesting = (nesting << 1) | Nesting::from(bracket == b'{');
-                    true
+                    let object = bracket == b'{';
+                    nesting = (nesting << 1) | Nesting::from(object);
+                    if self.peek() != Some(closing(object)) {
+                        if object {
+                            self.member_name()?;
+                        }
+                        continue;
+                    }
                 }
-                _ => self.scalar().map(|()| false)?,
-            };
-            if !self.close(opened, &mut nesting, &mut depth)? {
+                _ => self.scalar()?,
+            }
+            if !self.behind(&mut nesting, &mut depth)? {
                 return Ok(());
             }
         }
@@ -171,36 +204,39 @@ impl<'a> Scanner<'a> {
 
     /// Takes what lies between one value and the next, brackets that end among it; `false` if the outermost value is
     /// complete.
-    fn close(&mut self, mut opened: bool, nesting: &mut Nesting, depth: &mut usize) -> Result<bool, Malformed> {
+    #[inline]
+    fn behind(&mut self, nesting: &mut Nesting, depth: &mut usize) -> Result<bool, Malformed> {
         while *depth > 0 {
             let object = *nesting & 1 == 1;
-            if self.take(if object { b'}' } else { b']' }) {
-                (*nesting, *depth, opened) = (*nesting >> 1, *depth - 1, false);
-                continue;
+            match self.peek() {
+                Some(b',') => {
+                    self.at += 1;
+                    if object {
+                        self.member_name()?;
+                    }
+                    return Ok(true);
+                }
+                Some(bracket) if bracket == closing(object) => {
+                    self.at += 1;
+                    (*nesting, *depth) = (*nesting >> 1, *depth - 1);
+                }
+                _ => return Err(self.fault("a comma or a closing bracket")),
             }
-            if !opened {
-                self.expect(b',', "a comma or a closing bracket")?;
-            }
-            if object {
-                self.member_name()?;
-            }
-            return Ok(true);
         }
         Ok(false)
     }
 
     /// A key that nobody reads, and its colon.
+    #[inline]
     fn member_name(&mut self) -> Result<(), Malformed> {
-        if self.peek() != Some(b'"') {
-            return Err(self.fault("a key"));
-        }
+        self.quote()?;
         self.string()?;
-        self.expect(b':', "a colon")
+        self.colon()
     }
 
     pub(super) fn scalar(&mut self) -> Result<(), Malformed> {
         match self.text.get(self.at) {
-            Some(b'"') => self.string().map(drop),
+            Some(b'"') => self.string(),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word("true"),
             Some(b'f') => self.word("false"),
@@ -245,62 +281,44 @@ impl<'a> Scanner<'a> {
         if self.at == start { Err(self.fault("a digit")) } else { Ok(()) }
     }
 
-    /// A string from its quote to its quote; says whether it may hold escapes.
+    /// A string from its quote to its quote.
     #[inline]
-    fn string(&mut self) -> Result<bool, Malformed> {
-        if let Some(end) = string::short(self.text, self.at + 1) {
-            self.at = end + 1;
-            return Ok(false);
+    fn string(&mut self) -> Result<(), Malformed> {
+        match string::short(self.text, self.at + 1) {
+            Some(end) => self.at = end + 1,
+            None => drop(self.long_string()?),
         }
-        self.any_string()
-    }
-
-    fn any_string(&mut self) -> Result<bool, Malformed> {
-        let start = self.at;
-        self.at += 1;
-        let (mut escaped, mut ascii) = (false, true);
-        loop {
-            let run = string::run(self.text, self.at);
-            self.at = run.end;
-            ascii &= run.is_ascii;
-            escaped |= run.may_hold_escapes;
-            match self.text.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
-                Some(_) => return Err(self.fault("no control character in a string")),
-                None => return Err(self.fault("the end of a string")),
-            }
-            escaped = true;
-        }
-        self.at += 1;
-        if !ascii {
-            std::str::from_utf8(&self.text[start..self.at])
-                .map_err(|error| Malformed::new(Fault::Utf8 { offset: start + error.valid_up_to() }))?;
-        }
-        Ok(escaped)
-    }
-
-    pub(super) fn escape(&mut self) -> Result<(), Malformed> {
-        let width = match self.text.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-            Some(b'u')
-                if self.text.get(self.at + 2..self.at + 6).is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit)) =>
-            {
-                6
-            }
-            _ => return Err(self.fault("an escape of JSON")),
-        };
-        self.at += width;
         Ok(())
+    }
+
+    /// A string of any kind; says whether it may hold escapes.
+    fn long_string(&mut self) -> Result<bool, Malformed> {
+        let run = string::run(self.text, self.at + 1);
+        self.at = run.end;
+        match self.text.get(self.at) {
+            Some(b'"') => self.at += 1,
+            Some(b'\\') => return Err(self.fault("an escape of JSON")),
+            Some(_) => return Err(self.fault("no control character in a string")),
+            None => return Err(self.fault("the end of a string")),
+        }
+        run.check(self.text).map_err(|error| Malformed::new(Fault::Utf8 { offset: error.offset }))?;
+        Ok(run.may_hold_escapes)
     }
 
     pub(super) fn fault(&self, expected: &'static str) -> Malformed {
         Self::fault_at(self.at, expected)
     }
 
+    #[cold]
     fn fault_at(offset: usize, expected: &'static str) -> Malformed {
         Malformed::new(Fault::Text { offset, expected })
     }
+}
+
+/// The bracket that ends an object, or an array.
+#[inline]
+const fn closing(object: bool) -> u8 {
+    if object { b'}' } else { b']' }
 }
 
 #[cfg(test)]

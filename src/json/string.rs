@@ -1,86 +1,113 @@
 //! What stands between the quotes of a string, skipped as fast as memory gives it.
 
-/// A run of bytes of a string that need no look of their own.
+use wide::u8x16;
+
+/// A part of a string: plain bytes and whole escapes.
 pub(super) struct Run {
-    /// Where what ends the run stands: a quote, a control character, an escape, or the end of the text.
+    /// Where what ends the run stands: a quote, a control character, what is no escape or not all of one, or the end of the
+    /// text.
     pub(super) end: usize,
-    pub(super) is_ascii: bool,
-    /// Escapes of two bytes may have been skipped; a long run does not say whether there were any.
+    /// There may be escapes in it; of those of line breaks and tabs in long strings none is counted.
     pub(super) may_hold_escapes: bool,
+    /// What is not ASCII lies between these two, of which the second is 0 where everything is.
+    foreign: (usize, usize),
 }
 
 /// The run that begins at `at`, behind a quote or a whole escape.
 pub(super) fn run(text: &[u8], at: usize) -> Run {
-    let mut run = Run { end: at, is_ascii: true, may_hold_escapes: false };
-    // Most strings end within the first words; of those that do not, many are long.
-    let short = &text[at..text.len().min(at + SHORT)];
-    if run.words(short) || short.len() < SHORT {
-        return run;
+    let mut run = Run { end: at, may_hold_escapes: false, foreign: (0, 0) };
+    // Where what stands behind the latest escape becomes long.
+    let mut long = at + SHORT;
+    loop {
+        let Marks { special, foreign } = marks(text, run.end);
+        if special | foreign == BEHIND {
+            run.end += LANES;
+            if run.end == long {
+                run.blocks(text);
+            }
+            continue;
+        }
+        let before = special.trailing_zeros() as usize;
+        if foreign & !(u32::MAX << before) == 0 {
+            run.end += before;
+        } else {
+            run.add_foreign(before);
+        }
+        if before == LANES {
+            if run.end == long {
+                run.blocks(text);
+            }
+        } else if text.get(run.end) == Some(&b'\\')
+            && let Some(width) = escape(text, run.end)
+        {
+            run.end += width;
+            run.may_hold_escapes = true;
+            long = run.end + SHORT;
+        } else {
+            return run;
+        }
     }
-    run.blocks(text);
-    run.words(&text[run.end..]);
-    run
 }
 
-/// Where the quote stands that ends a short string, nothing in which needs a look of its own: that is most of them.
+/// Where the quote stands that ends a string of a few plain bytes: most names are no longer.
 #[inline]
-pub(super) fn short(text: &[u8], mut at: usize) -> Option<usize> {
-    let (words, _) = text.get(at..)?.as_chunks::<WORD>();
-    for word in words.iter().take(SHORT / WORD) {
-        let word = u64::from_le_bytes(*word);
-        let special = specials(word);
-        if special != 0 {
-            let before = special.trailing_zeros() as usize / WORD;
-            let plain = word & !(u64::MAX << (before * WORD)) & HIGHS == 0;
-            return (plain && text[at + before] == b'"').then_some(at + before);
-        }
-        if word & HIGHS != 0 {
-            return None;
-        }
-        at += WORD;
-    }
-    None
+pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
+    let Marks { special, foreign } = of_block(text.get(at..)?.first_chunk()?);
+    let before = special.trailing_zeros() as usize;
+    let end = at + before;
+    (foreign & !(u32::MAX << before) == 0 && text.get(end) == Some(&b'"')).then_some(end)
 }
 
 impl Run {
-    /// Takes plain bytes off `text`, which begins at the run's end, a word at a time; whether something ends the run.
-    fn words(&mut self, text: &[u8]) -> bool {
-        let (mut at, mut seen) = (0, 0);
-        while let Some(word) = text[at..].first_chunk::<WORD>() {
-            let word = u64::from_le_bytes(*word);
-            let special = specials(word);
-            if special != 0 {
-                let before = special.trailing_zeros() as usize / WORD;
-                self.add(at + before, seen | (word & !(u64::MAX << (before * WORD))));
-                return true;
-            }
-            seen |= word;
-            at += WORD;
-        }
-        let rest = text[at..].iter().take_while(|&&byte| (byte >= 0x20) & (byte != b'"') & (byte != b'\\'));
-        for &byte in rest {
-            seen |= u64::from(byte);
-            at += 1;
-        }
-        self.add(at, seen);
-        at < text.len()
-    }
-
-    /// Takes whole blocks. The byte before the run's end must be plain: that of an escape would be taken for its first.
+    /// Takes whole blocks off a text of which some plain bytes were taken: the byte before a block must be none of an escape.
     fn blocks(&mut self, text: &[u8]) {
         let (skipped, seen) = blocks(&text[self.end - 1..]);
         if skipped == 0 {
             return;
         }
-        self.add(skipped, u64::from(seen));
+        match seen.is_ascii() {
+            true => self.end += skipped,
+            false => self.add_foreign(skipped),
+        }
         self.may_hold_escapes = true;
         // The second byte of the escape has not been looked at.
         self.end -= usize::from(text[self.end - 1] == b'\\');
     }
 
-    fn add(&mut self, length: usize, seen: u64) {
+    #[cold]
+    fn add_foreign(&mut self, length: usize) {
+        let start = if self.foreign.1 == 0 { self.end } else { self.foreign.0 };
         self.end += length;
-        self.is_ascii &= seen & HIGHS == 0;
+        self.foreign = (start, self.end);
+    }
+
+    /// Checks that it is UTF-8.
+    pub(super) fn check(&self, text: &[u8]) -> Result<(), NotUtf8> {
+        let (start, end) = self.foreign;
+        if end == 0 {
+            return Ok(());
+        }
+        std::str::from_utf8(&text[start..end]).map(drop).map_err(|error| NotUtf8 {
+            offset: start + error.valid_up_to(),
+            is_cut: error.error_len().is_none() && end == self.end,
+        })
+    }
+}
+
+/// What is no text.
+pub(super) struct NotUtf8 {
+    /// Where it begins.
+    pub(super) offset: usize,
+    /// Whether it is the beginning of a character that the run holds no more of.
+    pub(super) is_cut: bool,
+}
+
+/// How many bytes the escape at `at` has, if it is one and all of it is there.
+fn escape(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at + 1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
+        b'u' => text.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit).then_some(6),
+        _ => None,
     }
 }
 
@@ -90,35 +117,61 @@ pub(super) fn escape_width(text: &[u8], at: usize) -> usize {
 }
 
 /// Where the quote stands that ends a string, or what cannot stand in one; `None` if the text ends before.
-pub(super) fn close(text: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at = run(text, at).end;
-        match text.get(at)? {
-            b'\\' if text.len() > at + 1 => at += 2,
-            b'\\' => return None,
-            _ => return Some(at),
-        }
+pub(super) fn close(text: &[u8], at: usize) -> Option<usize> {
+    let end = run(text, at).end;
+    let cut = text.get(end)? == &b'\\' && text.len() - end < escape_width(text, end);
+    (!cut).then_some(end)
+}
+
+/// Bytes looked at together.
+const LANES: usize = 16;
+/// Bytes looked at together in long strings, in which line breaks are no reason to stop.
+const BLOCK: usize = 64;
+/// Where a string begins to be long.
+const SHORT: usize = 4 * LANES;
+
+/// The bit behind those of a block.
+const BEHIND: u32 = 1 << LANES;
+
+/// A bit for each byte of a block, the lowest for the first.
+#[derive(Clone, Copy)]
+struct Marks {
+    /// What ends a run of plain bytes, as the end of the block does.
+    special: u32,
+    /// What is not ASCII.
+    foreign: u32,
+}
+
+#[inline]
+fn of_block(block: &[u8; LANES]) -> Marks {
+    let bytes = u8x16::from(*block);
+    let control = bytes.min(u8x16::splat(0x1f)).cmp_eq(bytes);
+    let special = control | bytes.cmp_eq(u8x16::splat(b'"')) | bytes.cmp_eq(u8x16::splat(b'\\'));
+    Marks { special: special.move_mask() as u32 | BEHIND, foreign: bytes.move_mask() as u32 }
+}
+
+/// The marks from `at` on. The end of the text is special.
+#[inline]
+fn marks(text: &[u8], at: usize) -> Marks {
+    match text.get(at..).and_then(|rest| rest.first_chunk()) {
+        Some(block) => of_block(block),
+        None => of_end(text, text.len().saturating_sub(at)),
     }
 }
 
-/// Bytes looked at as one number.
-const WORD: usize = 8;
-/// Bytes looked at together in long strings, which become vector instructions.
-const BLOCK: usize = 64;
-/// Where a string begins to be long.
-const SHORT: usize = 32;
-
-const ONES: u64 = u64::from_ne_bytes([1; WORD]);
-const HIGHS: u64 = ONES << 7;
-
-/// The highest bits of bytes that end a run of plain ones. The lowest of them is exact; those above it may not be,
-/// because a borrow reaches only upwards.
-const fn specials(word: u64) -> u64 {
-    // A quote (0x22) with its second bit turned is 0x20: below 0x21, as control characters are, which stay below 0x20. A
-    // space becomes 0x22.
-    let control_or_quote = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
-    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (control_or_quote | backslash) & !word & HIGHS
+/// The marks of the last bytes of a text, which are no whole block.
+#[inline(never)]
+fn of_end(text: &[u8], bytes: usize) -> Marks {
+    let skipped = LANES - bytes;
+    let Marks { special, foreign } = match text.last_chunk() {
+        Some(block) => of_block(block),
+        None => {
+            let mut block = [0; LANES];
+            block[LANES - text.len()..].copy_from_slice(text);
+            of_block(&block)
+        }
+    };
+    Marks { special: special >> skipped, foreign: foreign >> skipped }
 }
 
 /// How many bytes, in whole blocks from the second byte on, hold nothing but plain bytes and the escapes of line breaks and
@@ -154,52 +207,48 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a run may skip, byte by byte, until it must stop.
-    fn skippable(text: &[u8]) -> Vec<usize> {
-        let (mut ends, mut at) = (vec![0], 0);
-        while at < text.len() {
+    /// Where a run ends, byte by byte.
+    fn end(text: &[u8], mut at: usize) -> usize {
+        loop {
             at += match &text[at..] {
-                [b'\\', b'n' | b'r' | b't', ..] => 2,
-                [b'\\' | b'"' | 0..0x20, ..] => break,
+                [b'\\', b'n' | b'r' | b't' | b'b' | b'f' | b'/' | b'"' | b'\\', ..] => 2,
+                [b'\\', b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) => 6,
+                [b'\\' | b'"' | 0..0x20, ..] | [] => return at,
                 _ => 1,
             };
-            ends.push(at);
         }
-        ends
     }
 
     proptest! {
         #[test]
-        fn a_run_ends_between_characters_and_before_what_is_special(
+        fn a_run_ends_before_what_cannot_be_skipped_and_knows_whether_it_is_text(
             parts in prop::collection::vec(
                 prop_oneof![
-                    8 => "[a-z]{20,90}".prop_map(String::from),
-                    4 => prop::sample::select(vec!["\\n", "\\t", "\\r"]).prop_map(String::from),
-                    2 => "[é\u{10348}]{1,3}".prop_map(String::from),
-                    1 => prop::sample::select(vec!["\"", "\\\\", "\\\"", "\\u0041", "\\", "\n", "\\x"]).prop_map(String::from),
+                    8 => "[a-z]{20,90}".prop_map(String::into_bytes),
+                    4 => prop::sample::select(vec!["\\n", "\\t", "\\r"]).prop_map(|part| part.as_bytes().to_vec()),
+                    4 => "[é\u{10348}]{1,3}".prop_map(String::into_bytes),
+                    3 => prop::sample::select(vec!["\\\\", "\\\"", "\\u0041"]).prop_map(|part| part.as_bytes().to_vec()),
+                    1 => prop::sample::select(vec!["\"", "\\", "\n", "\\x", "\\u00g0"]).prop_map(|part| part.as_bytes().to_vec()),
+                    1 => prop::collection::vec(0x80u8.., 1..3),
                 ],
                 0..12,
             ),
         ) {
-            let text = format!("\"{}", parts.concat());
-            let run = run(text.as_bytes(), 1);
-            let skipped = &text.as_bytes()[1..run.end];
-            let ends = skippable(&text.as_bytes()[1..]);
-            prop_assert!(ends.contains(&skipped.len()), "{text:?} to {}", run.end);
-            prop_assert_eq!(run.is_ascii, skipped.is_ascii());
+            let text = [b"\"", &parts.concat()[..]].concat();
+            let run = run(&text, 1);
+            let skipped = &text[1..run.end];
+            prop_assert_eq!(run.end, end(&text, 1));
             prop_assert!(run.may_hold_escapes || !skipped.contains(&b'\\'));
-            match text.as_bytes().get(run.end) {
-                None | Some(b'\\' | b'"' | 0..0x20) => {}
-                other => prop_assert!(false, "{text:?} stops at {other:?}"),
-            }
+            let known = run.check(&text).map_err(|error| error.offset - 1);
+            prop_assert_eq!(known, std::str::from_utf8(skipped).map(drop).map_err(|error| error.valid_up_to()));
         }
     }
 
     #[test]
     fn a_short_string_of_plain_text_ends_at_its_quote() {
-        for length in 0..40 {
-            let text = format!("{}\", \"another\"", "a".repeat(length));
-            assert_eq!(short(text.as_bytes(), 0), (length < SHORT).then_some(length));
+        for length in 0..20 {
+            let text = format!("{}\", \"another, longer\"", "a".repeat(length));
+            assert_eq!(short(text.as_bytes(), 0), (length <= LANES).then_some(length));
             for special in ["é", "\\n", "\u{1}"] {
                 for at in 0..=length {
                     let mut text = text.clone();
@@ -208,25 +257,14 @@ mod tests {
                 }
             }
         }
-        assert_eq!(short(b"at the end\"", 0), None, "where too little is left, somebody else looks");
+        assert_eq!(short(b"end\"", 0), None, "where too little is left, somebody else looks");
     }
 
     #[test]
     fn long_text_is_skipped_with_its_line_breaks_wherever_they_stand() {
         for lead in 33..200 {
             let text = format!("\"{}\\n{}\\tend\"", "a".repeat(lead), "b".repeat(300 - lead));
-            let mut at = 1;
-            let mut stops = 0;
-            loop {
-                at = run(text.as_bytes(), at).end;
-                match text.as_bytes()[at] {
-                    b'"' => break,
-                    _ => at += 2,
-                }
-                stops += 1;
-            }
-            assert_eq!(at, text.len() - 1, "{lead}");
-            assert!(stops <= 2, "{lead}");
+            assert_eq!(run(text.as_bytes(), 1).end, text.len() - 1, "{lead}");
         }
     }
 }

@@ -2,7 +2,7 @@ use super::{
     Fault, MAX_DEPTH, Malformed,
     members::Members,
     scan::{Nesting, Scanner},
-    string,
+    string::{self, NotUtf8},
 };
 
 /// Follows an object that arrives in pieces, and checks it as [`Json::parse`](super::Json::parse) checks a text that is there
@@ -159,29 +159,21 @@ impl Walk {
 
     /// As much of a string as there is, whole characters and whole escapes.
     fn string(&mut self, text: &[u8], start: usize) -> Result<Step, Malformed> {
-        let (mut at, mut ascii) = (start, true);
-        loop {
-            let run = string::run(text, at);
-            at = run.end;
-            ascii &= run.is_ascii;
-            match text.get(at) {
-                Some(b'\\') if text.len() - at < string::escape_width(text, at) => break,
-                Some(b'\\') => {
-                    let mut scanner = Scanner::at_byte(text, at);
-                    scanner.escape()?;
-                    at = scanner.at();
-                }
-                Some(b'"') | None => break,
-                Some(_) => return Err(Scanner::at_byte(text, at).fault("no control character in a string")),
+        let run = string::run(text, start);
+        let mut at = run.end;
+        let ends = match text.get(at) {
+            Some(b'"') => true,
+            Some(b'\\') if text.len() - at < string::escape_width(text, at) => false,
+            Some(b'\\') => return Err(Scanner::at_byte(text, at).fault("an escape of JSON")),
+            Some(_) => return Err(Scanner::at_byte(text, at).fault("no control character in a string")),
+            None => false,
+        };
+        if let Err(NotUtf8 { offset, is_cut }) = run.check(text) {
+            // A character may go on where the text ends.
+            if !is_cut || at < text.len() {
+                return Err(Malformed::new(Fault::Utf8 { offset }));
             }
-        }
-        let ends = text.get(at) == Some(&b'"');
-        if let (false, Err(error)) = (ascii, std::str::from_utf8(&text[start..at])) {
-            let valid = start + error.valid_up_to();
-            if ends || error.error_len().is_some() || text.get(at).is_some() {
-                return Err(Malformed::new(Fault::Utf8 { offset: valid }));
-            }
-            at = valid;
+            at = offset;
         }
         if !ends {
             return Ok(Step::Wait(at));

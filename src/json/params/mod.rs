@@ -7,7 +7,9 @@ mod splice;
 use super::{Json, Malformed, id::number, object, scan::Scanner};
 use crate::meta;
 use bytes::Bytes;
-use places::{Member, Places};
+use places::Member;
+
+pub(super) use places::Places;
 use std::borrow::Cow;
 
 /// The parameters of a call: an object as bytes, with the places of the members a gateway needs.
@@ -37,23 +39,14 @@ impl Params {
         if scanner.peek() != Some(b'{') {
             return Err(Malformed::shape("not an object"));
         }
-        let (params, _) = Self::scan(&mut scanner, &raw)?;
-        params
+        let (mut places, mut twice) = (Places::default(), None);
+        let object = places.scan(&mut scanner, &mut twice)?;
+        twice.map_or_else(|| Ok(Self::scanned(raw.slice_ref(object), places)), Err)
     }
 
-    /// Takes the object that comes next in `text`; what is no JSON is told apart from a member that stands twice, behind
-    /// which the text goes on.
-    pub(super) fn scan<'a>(
-        scanner: &mut Scanner<'a>,
-        text: &'a Bytes,
-    ) -> Result<(Result<Self, Malformed>, &'a [u8]), Malformed> {
-        if text.len() > u32::MAX as usize {
-            return Err(Malformed::shape("parameters above 4 GiB"));
-        }
-        let start = scanner.at();
-        let places = Places::scan(scanner)?;
-        let object = &text[start..scanner.at()];
-        Ok((places.map(|places| Self { raw: text.slice_ref(object), places }), object))
+    /// Those of a text in which places were found.
+    pub(super) fn scanned(raw: Bytes, places: Places) -> Self {
+        Self { raw, places }
     }
 
     /// Serializes `value`, which must be an object; for the calls the gateway makes itself.

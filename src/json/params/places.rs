@@ -2,7 +2,7 @@ use crate::{
     json::{Malformed, object::Seen, scan::Scanner},
     meta,
 };
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 /// The members of `_meta` that a gateway reads or writes on the way of a call.
 const KNOWN: [&str; 6] = [
@@ -41,7 +41,7 @@ pub(super) struct Member {
 
 /// Where the members stand that a gateway needs; found in one pass, and moved along when the text is spliced.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Places {
+pub(in crate::json) struct Places {
     pub(super) name: Member,
     pub(super) uri: Member,
     pub(super) meta: Member,
@@ -53,41 +53,42 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Walks the object that comes next. A member that stands twice is told apart from what is no JSON: the text behind it
-    /// is read, and so is the id of its request.
-    pub(super) fn scan(scanner: &mut Scanner<'_>) -> Result<Result<Self, Malformed>, Malformed> {
-        let (mut places, mut seen, base) = (Self::default(), Seen::default(), scanner.at());
-        let mut twice = Ok(());
+    /// Takes the object that comes next, and notes where its members stand. What stands `twice` is told apart from what is no
+    /// JSON: the text behind it is read, and so is the id of its request.
+    pub(in crate::json) fn scan<'a>(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        twice: &mut Option<Malformed>,
+    ) -> Result<&'a [u8], Malformed> {
+        let (mut seen, base) = (Seen::default(), scanner.at());
+        if scanner.text().len() > u32::MAX as usize {
+            return Err(Malformed::shape("parameters above 4 GiB"));
+        }
         scanner.members(|scanner, key| {
-            let start = (key.at - base) as u32;
-            let mut inner = Ok(());
             let value = match &*key.name {
-                b"_meta" => places.meta(scanner, base, &mut inner)?,
+                b"_meta" => self.meta(scanner, base, twice)?,
                 _ => span(scanner, base)?,
             };
-            let member = Member { key: start, value };
+            let member = Member { key: (key.at - base) as u32, value };
             match &*key.name {
-                b"name" => places.name = member,
-                b"uri" => places.uri = member,
-                b"_meta" => places.meta = member,
-                b"progressToken" => places.told = member,
-                b"requestState" | b"inputResponses" => places.is_retry = true,
+                b"name" => self.name = member,
+                b"uri" => self.uri = member,
+                b"_meta" => self.meta = member,
+                b"progressToken" => self.told = member,
+                b"requestState" | b"inputResponses" => self.is_retry = true,
                 _ => {}
             }
-            let noted = seen.note(key.name).and(inner);
-            if twice.is_ok() {
-                twice = noted;
-            }
+            note(&mut seen, key.name, twice);
             Ok(())
         })?;
-        Ok(twice.map(|()| places))
+        Ok(&scanner.text()[base..scanner.at()])
     }
 
     fn meta(
         &mut self,
         scanner: &mut Scanner<'_>,
         base: usize,
-        twice: &mut Result<(), Malformed>,
+        twice: &mut Option<Malformed>,
     ) -> Result<Span, Malformed> {
         if scanner.peek() != Some(b'{') {
             return span(scanner, base);
@@ -98,10 +99,7 @@ impl Places {
             if let Some(known) = index(&key.name) {
                 self.known[known] = Member { key: (key.at - base) as u32, value };
             }
-            let noted = seen.note(key.name);
-            if twice.is_ok() {
-                *twice = noted;
-            }
+            note(&mut seen, key.name, twice);
             Ok(())
         })?;
         Ok(Span { start: (start - base) as u32, end: (scanner.at() - base) as u32 })
@@ -128,6 +126,13 @@ pub(super) fn index(key: &[u8]) -> Option<usize> {
 /// One for each known member of `_meta`.
 pub(super) fn each<T>(make: impl FnMut(usize) -> T) -> [T; KNOWN.len()] {
     std::array::from_fn(make)
+}
+
+/// Takes note of a member; of those that stand twice the first is told.
+fn note<'a>(seen: &mut Seen<'a>, key: Cow<'a, [u8]>, twice: &mut Option<Malformed>) {
+    if let Err(duplicate) = seen.note(key) {
+        twice.get_or_insert(duplicate);
+    }
 }
 
 /// Skips the value that comes next.
