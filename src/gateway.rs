@@ -109,6 +109,8 @@ impl Gateway {
             keys: config.keys.unwrap_or_else(|| defaults.keys.clone()),
             #[cfg(feature = "stdio")]
             watchdog: config.watchdog,
+            #[cfg(feature = "stdio")]
+            runtimes: config.runtimes,
             ..defaults
         };
         let per_server = config.limits.max_in_flight_per_server;

@@ -16,6 +16,7 @@ use crate::{
     gateway::origin,
     metrics::Metrics,
     registry::{Entry, Registry},
+    upstream::stdio::Runtimes,
 };
 use serde_json::json;
 use std::{
@@ -48,7 +49,7 @@ pub(super) struct Faces {
 ///
 /// The configuration is read again from its source; what tools are is kept in the file, if there is one.
 pub(super) async fn serve(
-    config: Config,
+    mut config: Config,
     faces: Faces,
     (tls, source, kept): (Option<Tls>, Source, Option<pins::File>),
     json: bool,
@@ -65,6 +66,10 @@ pub(super) async fn serve(
     let (shown, admin) = (config.admin.clone(), admin(&config.admin, faces).await?);
     greet(&console, &config, address);
     let (origin, limits) = (origin(config.host), config.limits.clone());
+    let workers = Arc::new(Workers::per_core()?);
+    if faces.http {
+        config.runtimes = Runtimes::new(workers.runtimes().cloned());
+    }
     let (gateway, driver) = Gateway::from_config(config)?;
     let origin = origin.metrics(gateway.metrics().clone());
     let driver = tokio::spawn(driver);
@@ -77,7 +82,6 @@ pub(super) async fn serve(
     let accept = {
         let (routes, drained) = (Routes::new(gateway.clone(), ready.clone()).origin(origin), drained.clone());
         let (limits, metrics) = (limits.clone(), gateway.metrics().clone());
-        let workers = Arc::new(Workers::per_core()?);
         async move {
             let Some(listener) = listener else { return };
             // The listener stays open during the drain, so that probes are told 503 and not left to guess from a

@@ -251,6 +251,10 @@ pub struct Config {
     /// Ends child processes when the program is killed; nothing that a file could hold.
     #[cfg(feature = "stdio")]
     pub watchdog: Option<crate::upstream::stdio::watchdog::Watchdog>,
+    /// Where child processes are served; nothing that a file could hold. On the runtime that the gateway is made in, unless
+    /// set.
+    #[cfg(feature = "stdio")]
+    pub runtimes: Option<crate::upstream::stdio::Runtimes>,
     /// The servers, in the order of the file: those of `servers` before those of `mcpServers`.
     pub servers: Vec<Server>,
     /// What was ignored, one sentence each, for the operator to read.
@@ -279,6 +283,8 @@ impl Default for Config {
             keys: None,
             #[cfg(feature = "stdio")]
             watchdog: None,
+            #[cfg(feature = "stdio")]
+            runtimes: None,
             servers: Vec::new(),
             notes: Vec::new(),
         }

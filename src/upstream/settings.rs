@@ -1,5 +1,5 @@
 #[cfg(feature = "stdio")]
-use super::stdio::watchdog::Watchdog;
+use super::stdio::{Runtimes, watchdog::Watchdog};
 use crate::{json::Json, metrics::Metrics, seal::Keys};
 use std::{num::NonZeroU32, time::Duration};
 
@@ -32,6 +32,9 @@ pub struct Settings {
     /// Ends child processes when this program is killed; none unless set.
     #[cfg(feature = "stdio")]
     pub watchdog: Option<Watchdog>,
+    /// Where child processes are served; on the runtime that the service of a server is made in, unless set.
+    #[cfg(feature = "stdio")]
+    pub runtimes: Option<Runtimes>,
     /// Where a gateway with this registry counts what it refuses, drops and repeats.
     pub metrics: Metrics,
 }
@@ -58,6 +61,8 @@ impl Default for Settings {
             )),
             #[cfg(feature = "stdio")]
             watchdog: None,
+            #[cfg(feature = "stdio")]
+            runtimes: None,
             metrics: Metrics::default(),
         }
     }

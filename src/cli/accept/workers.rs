@@ -61,6 +61,11 @@ impl Workers {
         Self::start(thread::available_parallelism().map_or(1, usize::from))
     }
 
+    /// Their runtimes, for what should be served where clients are. They end with the threads.
+    pub fn runtimes(&self) -> impl Iterator<Item = &Handle> {
+        self.threads.iter().map(|worker| &worker.runtime)
+    }
+
     /// The runtime whose turn it is.
     pub(super) fn next(&self) -> &Handle {
         &self.threads[self.turn.fetch_add(1, Ordering::Relaxed) % self.threads.len()].runtime

@@ -4,6 +4,8 @@
 //! the child. It starts the child at once, restarts it with backoff when it goes away, and stops it when the last handle
 //! and the last reply are gone.
 //!
+//! - **Place.** The driver runs on the runtime that the handle is made in, or on one of the [`Runtimes`] of the
+//!   [settings](super::Settings::runtimes); calls may come from any.
 //! - **Start.** No shell ever sees the arguments. The environment is empty but for [`INHERITED`] and what is
 //!   configured. The child leads a process group of its own, so that what it starts can be stopped with it.
 //! - **stdout** carries messages. Lines that are none (banners, stray prints) are skipped and
@@ -30,6 +32,7 @@ mod driver;
 pub mod future;
 mod group;
 mod lines;
+mod runtimes;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -38,5 +41,6 @@ pub mod watchdog;
 pub(crate) use self::lines::{Line, Lines};
 pub use self::{
     child::{CannotStart, INHERITED},
+    runtimes::Runtimes,
     service::{Stats, Stdio},
 };

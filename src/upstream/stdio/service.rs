@@ -114,7 +114,10 @@ impl Stdio {
             released: released.clone(),
             hurry: server.hurry().clone(),
         };
-        server.tasks().spawn(driver.run());
+        match &server.settings().runtimes {
+            Some(runtimes) => server.tasks().spawn_on(driver.run(), runtimes.next()),
+            None => server.tasks().spawn(driver.run()),
+        };
         let lease = Arc::new(released.drop_guard());
         let settings = server.settings().clone();
         Some(Self { queue: PollSender::new(sender), mux, phase: phases, settings, counters, lease })

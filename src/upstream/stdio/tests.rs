@@ -33,8 +33,12 @@ fn settings() -> Settings {
 }
 
 fn start(server: Server) -> (Stdio, TaskTracker) {
+    start_with(server, settings())
+}
+
+fn start_with(server: Server, settings: Settings) -> (Stdio, TaskTracker) {
     let tasks = TaskTracker::new();
-    let server = server.attach(Arc::new(settings()), tasks.clone());
+    let server = server.attach(Arc::new(settings), tasks.clone());
     (Stdio::new(&server).unwrap(), tasks)
 }
 
@@ -324,5 +328,27 @@ async fn readiness_is_given_back_unless_it_is_spent_and_no_clone_inherits_it() {
         timeout(HANG, clone.ready()).await.expect("a place of its own").unwrap();
     }
     drop((stdio, reserved));
+    ended(tasks).await;
+}
+
+#[tokio::test]
+async fn a_child_on_another_runtime_answers_all_the_same_and_ends_with_it() {
+    let (alive, gone) = tokio::sync::oneshot::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtimes = Runtimes::new([runtime.handle().clone()]);
+    let thread = std::thread::spawn(move || runtime.block_on(gone));
+    let script = format!("read -r line; {ECHO}");
+    let server = Server::stdio("t", "t", "sh").arg("-c").arg(script);
+    let (stdio, tasks) = start_with(server, Settings { runtimes, ..settings() });
+    let epoch = stdio.connected().await.unwrap();
+    let mut unanswered = stdio.clone().oneshot(outbound(epoch, Method::PING, "{}"));
+    assert!(poll!(&mut unanswered).is_pending());
+    let all = join_all((0..100).map(|_| ask(&stdio, "{}"))).await;
+    assert!(all.iter().all(Result::is_ok));
+    drop(alive);
+    thread.join().unwrap().unwrap_err();
+    let error = timeout(HANG, unanswered).await.expect("an end").unwrap_err();
+    assert!(error.is::<Closed>(), "{error}");
+    assert!(ask(&stdio, "{}").await.unwrap_err().is::<Closed>());
     ended(tasks).await;
 }
