@@ -3,7 +3,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 
-const PREFIX: &str = "mcp-param-";
+pub(crate) const PREFIX: &str = "mcp-param-";
 
 /// The `Mcp-Param-*` headers of a client's call, in its [`extensions`](crate::Call): the only ones of a client's headers
 /// that go on to a server, and only to a modern one (2026-07-28, "streamable-http: Custom Headers").
@@ -54,16 +54,24 @@ pub(crate) fn mismatch(message: impl Into<Cow<'static, str>>) -> Problem {
 }
 
 /// The one value of a header, without the white space around it.
-///
-/// Two values are refused: an intermediary could have looked at the one that the body does not repeat.
-pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(mismatch(format!("the header {name} stands twice")));
+        return Err(twice(name));
     }
+    text(name, value).map(Some)
+}
+
+/// Two values are refused: an intermediary could have looked at the one that the body does not repeat.
+pub(crate) fn twice(name: &HeaderName) -> Problem {
+    mismatch(format!("the header {name} stands twice"))
+}
+
+/// The value of the header `name`, without the white space around it.
+pub(crate) fn text<'a>(name: &HeaderName, value: &'a HeaderValue) -> Result<&'a str, Problem> {
     let text = value.to_str().map_err(|_| mismatch(format!("the header {name} holds invalid characters")))?;
-    Ok(Some(text.trim_matches([' ', '\t'])))
+    Ok(text.trim_matches([' ', '\t']))
 }
 
 /// What a header value stands for: itself, or the text in `=?base64?…?=`. `None` where that holds no text.

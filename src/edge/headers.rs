@@ -1,11 +1,121 @@
-use http::HeaderName;
+use crate::{
+    error::Problem,
+    param_headers::{PREFIX, text, twice},
+};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri};
 
-pub(super) use crate::param_headers::{decoded, mismatch, single};
+pub(super) use crate::param_headers::{decoded, mismatch};
 
-pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-pub(super) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-pub(super) const NAME: HeaderName = HeaderName::from_static("mcp-name");
+const VERSION: &str = "mcp-protocol-version";
+const METHOD: &str = "mcp-method";
+const NAME: &str = "mcp-name";
+const SESSION: &str = "mcp-session-id";
+const LAST_EVENT: &str = "last-event-id";
+
+pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static(VERSION);
+pub(super) const MCP_METHOD: HeaderName = HeaderName::from_static(METHOD);
+pub(super) const MCP_NAME: HeaderName = HeaderName::from_static(NAME);
 #[cfg(feature = "legacy")]
-pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) const SESSION_ID: HeaderName = HeaderName::from_static(SESSION);
 #[cfg(feature = "legacy")]
-pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static(LAST_EVENT);
+
+/// The fields of a request's head that an edge reads, found in one pass: a look-up of each would hash its name, also
+/// where it is missing.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Fields<'a> {
+    pub(super) media: Media<'a>,
+    pub(super) target: Target<'a>,
+}
+
+/// What the body is, and what may answer it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Media<'a> {
+    pub(super) content_type: Field<'a>,
+    pub(super) content_encoding: Field<'a>,
+    pub(super) content_length: Field<'a>,
+    pub(super) accept: Field<'a>,
+}
+
+/// What the message is for.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Target<'a> {
+    pub(super) version: Field<'a>,
+    pub(super) method: Field<'a>,
+    pub(super) name: Field<'a>,
+    #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only sessions have ids"))]
+    pub(super) session: Field<'a>,
+    #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only streams of sessions are gone on with"))]
+    pub(super) last_event: Field<'a>,
+    /// Whether any `Mcp-Param-*` is among them.
+    pub(super) has_params: bool,
+}
+
+/// What stands before a message that was read, and says what it is for.
+pub(super) struct Head<'a> {
+    #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "sessions of HTTP+SSE are named in it"))]
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) target: &'a Target<'a>,
+    pub(super) extensions: Extensions,
+}
+
+/// A field by how often it stands there.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Field<'a> {
+    #[default]
+    Absent,
+    Once(&'a HeaderValue),
+    /// Of two values, another reader may take the other.
+    Twice,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self::default();
+        let Self { media, target } = &mut fields;
+        for (name, value) in headers {
+            let field = match name.as_str() {
+                "content-type" => &mut media.content_type,
+                "content-encoding" => &mut media.content_encoding,
+                "content-length" => &mut media.content_length,
+                "accept" => &mut media.accept,
+                VERSION => &mut target.version,
+                METHOD => &mut target.method,
+                NAME => &mut target.name,
+                SESSION => &mut target.session,
+                LAST_EVENT => &mut target.last_event,
+                other => {
+                    target.has_params |= other.starts_with(PREFIX);
+                    continue;
+                }
+            };
+            field.note(value);
+        }
+        fields
+    }
+}
+
+impl<'a> Field<'a> {
+    fn note(&mut self, value: &'a HeaderValue) {
+        *self = if let Field::Absent = self { Field::Once(value) } else { Field::Twice };
+    }
+
+    pub(super) fn is_absent(self) -> bool {
+        matches!(self, Field::Absent)
+    }
+
+    /// The value where it stands once.
+    pub(super) fn once(self) -> Option<&'a HeaderValue> {
+        if let Field::Once(value) = self { Some(value) } else { None }
+    }
+
+    /// The one value, without the white space around it.
+    pub(super) fn single(self, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+        match self {
+            Field::Absent => Ok(None),
+            Field::Once(value) => text(name, value).map(Some),
+            Field::Twice => Err(twice(name)),
+        }
+    }
+}

@@ -16,16 +16,19 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// The payload between two texts.
-    pub(super) fn around(mut before: Vec<u8>, payload: Bytes, after: &'static [u8]) -> Self {
+    /// The payload behind several texts and before one.
+    pub(super) fn around(before: &[&[u8]], payload: Bytes, after: &'static [u8]) -> Self {
         if payload.len() >= JOINED {
             let (payload, after) = behind(payload, after);
-            return Self { before: before.into(), payload, after };
+            return Self { before: before.concat().into(), payload, after };
         }
-        before.reserve_exact(payload.len() + after.len());
-        before.extend_from_slice(&payload);
-        before.extend_from_slice(after);
-        Bytes::from(before).into()
+        let length = before.iter().map(|text| text.len()).sum::<usize>() + payload.len() + after.len();
+        // Of this length exactly, so that it becomes `Bytes` as it is.
+        let mut whole = Vec::with_capacity(length);
+        before.iter().for_each(|text| whole.extend_from_slice(text));
+        whole.extend_from_slice(&payload);
+        whole.extend_from_slice(after);
+        Bytes::from(whole).into()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -91,10 +94,10 @@ mod tests {
 
     #[test]
     fn a_small_message_is_one_piece_and_a_large_one_shares_its_payload() {
-        let small = Message::around(b"<".to_vec(), Bytes::from_static(b"x"), b">");
+        let small = Message::around(&[b"<"], Bytes::from_static(b"x"), b">");
         assert_eq!((small.len(), pieces(small)), (3, vec![Bytes::from_static(b"<x>")]));
         let payload = Bytes::from(vec![b'x'; JOINED]);
-        let large = Message::around(b"<".to_vec(), payload.clone(), b">");
+        let large = Message::around(&[b"<"], payload.clone(), b">");
         assert_eq!(large.len(), JOINED + 2);
         assert_eq!(large.clone().into_bytes().len(), JOINED + 2);
         let pieces = pieces(large);
@@ -108,7 +111,7 @@ mod tests {
         let payload = whole.slice(6..6 + JOINED);
         let place = payload.as_ptr();
         drop(whole);
-        let pieces = pieces(Message::around(b"<".to_vec(), payload, b">"));
+        let pieces = pieces(Message::around(&[b"<"], payload, b">"));
         assert_eq!((pieces.len(), pieces[1].len()), (2, JOINED + 1));
         assert_eq!((pieces[1].as_ptr(), pieces[1][JOINED]), (place, b'>'));
     }

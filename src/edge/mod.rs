@@ -98,14 +98,17 @@
 //! ```
 
 mod answer;
+mod begun;
 mod body;
 mod error;
 pub mod future;
+mod gather;
 mod headers;
 mod incoming;
 mod layer;
 #[cfg(feature = "legacy")]
 mod legacy;
+mod media;
 mod message;
 mod modern;
 mod parts;

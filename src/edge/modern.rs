@@ -1,10 +1,11 @@
+#[cfg(feature = "legacy")]
+use super::headers::Field;
 use super::{
-    Body,
-    answer::{deliver, respond},
+    answer::deliver,
+    begun::Begun,
     error::Refusal,
-    headers::{self, mismatch, single},
+    headers::{self, Head, Target, mismatch},
     incoming::{Incoming, unshared},
-    layer::Settings,
     parts,
     running::{Inner, Running},
     writer::Writer,
@@ -15,7 +16,8 @@ use crate::{
     json::{Json, Params},
     meta,
 };
-use http::{HeaderMap, Response, request::Parts};
+#[cfg(feature = "legacy")]
+use http::HeaderValue;
 use std::{borrow::Cow, sync::Arc};
 
 /// The revisions whose requests stand for themselves.
@@ -24,10 +26,14 @@ const SUPPORTED: [Revision; 1] = [Revision::LATEST_MODERN];
 /// Whether a message claims to be of the era of self-contained requests: a version in its `_meta`, or a header that
 /// names such a revision. Anything else is of an earlier client, or nobody's.
 #[cfg(feature = "legacy")]
-pub(super) fn claims(headers: &HeaderMap, incoming: &Incoming) -> bool {
+pub(super) fn claims(head: &Head<'_>, incoming: &Incoming) -> bool {
+    let named = match head.target.version {
+        Field::Absent => false,
+        Field::Once(version) => is_modern(version),
+        Field::Twice => head.headers.get_all(headers::PROTOCOL_VERSION).iter().any(is_modern),
+    };
     let carries = |params: &Params| params.meta_member(meta::PROTOCOL_VERSION).is_some();
-    let named = headers.get_all(headers::PROTOCOL_VERSION).iter().filter_map(|value| value.to_str().ok());
-    named.map(str::trim).any(is_modern)
+    named
         || match incoming {
             Incoming::Batch(elements) => elements.iter().any(|element| {
                 let parsed = Incoming::parse_one(element.clone());
@@ -39,56 +45,47 @@ pub(super) fn claims(headers: &HeaderMap, incoming: &Incoming) -> bool {
 
 /// Revisions are dates, so later ones are known by their order even where they are not supported.
 #[cfg(feature = "legacy")]
-fn is_modern(version: &str) -> bool {
-    let date = version.len() == 10 && version.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-    date && version >= Revision::LATEST_MODERN.as_str()
+fn is_modern(version: &HeaderValue) -> bool {
+    let version = version.as_bytes().trim_ascii();
+    let date = version.len() == 10 && version.iter().all(|b| b.is_ascii_digit() || *b == b'-');
+    date && version >= Revision::LATEST_MODERN.as_str().as_bytes()
 }
 
-pub(super) async fn answer<S: Inner>(
-    inner: &Arc<S>,
-    settings: &Settings,
-    parts: &mut Parts,
-    incoming: Incoming,
-) -> Result<Response<Body>, Refusal> {
+pub(super) fn begin<'a, S: Inner>(inner: &'a Arc<S>, head: Head<'_>, incoming: Incoming) -> Result<Begun<'a>, Refusal> {
     let (id, method, params) = match incoming {
         Incoming::Request { id, method, params } => (id, method, params),
-        Incoming::Notification { method, params } => {
-            return Box::pin(notification(inner, parts, method, params)).await;
-        }
+        Incoming::Notification { method, params } => return notification(inner, head, method, params),
         Incoming::Response { .. } => return Err(Refusal::invalid("nothing was asked that could be answered")),
         #[cfg(feature = "legacy")]
         Incoming::Batch(_) => return Err(Refusal::invalid("this revision has no batches")),
     };
-    check(&parts.headers, &method, &params).map_err(|problem| Refusal::from(problem).with_id(&id))?;
+    check(head.target, &method, &params).map_err(|problem| Refusal::from(problem).with_id(&id))?;
     // The stream may be open for days, and would keep the buffer that its request was read into.
     let id = if method == Method::LISTEN { unshared(&id) } else { id };
     let writer = Writer::modern(id, &method);
-    let running = Running::start(inner, call(parts, method, params));
-    Ok(respond(running, writer, settings.keep_alive).await)
+    Ok(Begun::Alone(Running::start(inner, call(head, method, params)), writer))
 }
 
 /// The rules for headers say nothing about notifications, so only what is there is checked.
-async fn notification<S: Inner>(
+fn notification<'a, S: Inner>(
     inner: &Arc<S>,
-    parts: &mut Parts,
+    head: Head<'_>,
     method: Method,
     params: Params,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Begun<'a>, Refusal> {
     if !method.is_notification() {
         return Err(Refusal::invalid("a request must have an id"));
     }
-    if let Some(version) = single(&parts.headers, &headers::PROTOCOL_VERSION)? {
+    if let Some(version) = head.target.version.single(&headers::PROTOCOL_VERSION)? {
         supported(version)?;
     }
-    deliver(Running::start(inner, call(parts, method, params))).await
+    Ok(Begun::waiting(deliver(Running::start(inner, call(head, method, params)))))
 }
 
-fn call(request: &mut Parts, method: Method, params: Params) -> Call {
-    let in_parts = parts::suit(&method);
-    let mut call = Call::new(method, params);
-    (call.mirrored, call.in_parts) = (true, in_parts);
-    call.extensions = std::mem::take(&mut request.extensions);
-    if let Some(headers) = ParamHeaders::of(&request.headers) {
+fn call(head: Head<'_>, method: Method, params: Params) -> Call {
+    let mut call = Call { mirrored: true, in_parts: parts::suit(&method), ..Call::new(method, params) };
+    call.extensions = head.extensions;
+    if let Some(headers) = head.target.has_params.then(|| ParamHeaders::of(head.headers)).flatten() {
         call.extensions.insert(headers);
     }
     call
@@ -96,10 +93,10 @@ fn call(request: &mut Parts, method: Method, params: Params) -> Call {
 
 /// The checks of a request, in the order in which the first that fails is the one to report (2026-07-28,
 /// "basic/transports/streamable-http: Server Validation").
-fn check(headers: &HeaderMap, method: &Method, params: &Params) -> Result<(), Problem> {
-    check_version(headers, params)?;
-    check_method(headers, method)?;
-    check_name(headers, method, params)?;
+fn check(target: &Target<'_>, method: &Method, params: &Params) -> Result<(), Problem> {
+    check_version(target, params)?;
+    check_method(target, method)?;
+    check_name(target, method, params)?;
     check_body(method, params)
 }
 
@@ -115,8 +112,8 @@ pub(super) fn check_body(method: &Method, params: &Params) -> Result<(), Problem
     }
 }
 
-fn check_version(headers: &HeaderMap, params: &Params) -> Result<(), Problem> {
-    let header = single(headers, &headers::PROTOCOL_VERSION)?;
+fn check_version(target: &Target<'_>, params: &Params) -> Result<(), Problem> {
+    let header = target.version.single(&headers::PROTOCOL_VERSION)?;
     let body = params.meta_member(meta::PROTOCOL_VERSION);
     let body = body.as_ref().map(|version| version.read::<Cow<'_, str>>());
     match (header, body) {
@@ -145,22 +142,22 @@ fn unsupported(version: &str) -> Problem {
     problem.with_data(&serde_json::json!({"supported": supported, "requested": version}))
 }
 
-fn check_method(headers: &HeaderMap, method: &Method) -> Result<(), Problem> {
-    match single(headers, &headers::METHOD)? {
+fn check_method(target: &Target<'_>, method: &Method) -> Result<(), Problem> {
+    match target.method.single(&headers::MCP_METHOD)? {
         Some(named) if named == method.as_str() => Ok(()),
         Some(_) => Err(mismatch("the header Mcp-Method is not what the body says")),
         None => Err(mismatch("the header Mcp-Method is missing")),
     }
 }
 
-fn check_name(headers: &HeaderMap, method: &Method, params: &Params) -> Result<(), Problem> {
+fn check_name(target: &Target<'_>, method: &Method, params: &Params) -> Result<(), Problem> {
     let (member, name) = match method.as_str() {
         "tools/call" | "prompts/get" => ("name", params.name()),
         "resources/read" => ("uri", params.uri()),
         "tasks/get" | "tasks/update" | "tasks/cancel" => ("taskId", task_id(params)),
         _ => return Ok(()),
     };
-    let Some(header) = single(headers, &headers::NAME)? else {
+    let Some(header) = target.name.single(&headers::MCP_NAME)? else {
         return Err(mismatch("the header Mcp-Name is missing"));
     };
     let header = headers::decoded(header).ok_or_else(|| mismatch("the header Mcp-Name is not encoded text"))?;

@@ -2,7 +2,7 @@ use crate::{
     BoxError, Call, Reply,
     reply::{Event, Events},
 };
-use futures_util::Stream;
+use futures_util::{Stream, TryFutureExt};
 use std::{
     future::Future,
     pin::Pin,
@@ -36,8 +36,7 @@ enum State {
 
 impl Running {
     pub(super) fn start<S: Inner>(inner: &Arc<S>, call: Call) -> Self {
-        let reply = S::clone(inner).oneshot(call);
-        Self(State::Head(Box::pin(async { reply.await.map_err(Into::into) })))
+        Self(State::Head(Box::pin(S::clone(inner).oneshot(call).map_err(Into::into))))
     }
 }
 

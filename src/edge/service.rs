@@ -1,13 +1,24 @@
 #[cfg(feature = "legacy")]
 use super::legacy::Legacy;
 use super::{
-    Body, error::Refusal, future::ResponseFuture, incoming::Incoming, layer::Settings, modern, running::Inner,
+    Body,
+    begun::Begun,
+    error::Refusal,
+    future::ResponseFuture,
+    gather::gather,
+    headers::{Fields, Head},
+    incoming::Incoming,
+    layer::Settings,
+    modern,
+    running::Inner,
 };
 use crate::{BoxError, Call, Reply};
 use http::{Method, Request, Response, request::Parts};
 use std::{
     convert::Infallible,
     fmt,
+    future::Future,
+    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -134,18 +145,35 @@ where
     }
 }
 
-async fn post<S, B>(edge: &Edge<S>, parts: &mut Parts, body: B) -> Result<Response<Body>, Refusal>
+#[expect(clippy::manual_async_fn, reason = "its future would hold the body twice")]
+fn post<S, B>(
+    edge: &Edge<S>,
+    parts: &mut Parts,
+    body: B,
+) -> impl Future<Output = Result<Response<Body>, Refusal>> + Send
 where
     S: Inner,
-    B: http_body::Body,
+    B: http_body::Body + Send,
+    B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let incoming = Incoming::read(parts, body, &edge.settings).await?;
-    #[cfg(feature = "legacy")]
-    if !modern::claims(&parts.headers, &incoming) {
-        return edge.legacy.post(&edge.inner, parts, incoming).await;
+    async move {
+        let Parts { uri, headers, extensions, .. } = parts;
+        let (uri, headers) = (&*uri, &*headers);
+        let Fields { media, target } = Fields::of(headers);
+        media.check(headers)?;
+        let body = gather(body, media.declared(), &edge.settings).await?;
+        let head = Head { uri, headers, target: &target, extensions: mem::take(extensions) };
+        begin(edge, head, Incoming::parse(body)?)?.answered(edge.settings.keep_alive).await
     }
-    modern::answer(&edge.inner, &edge.settings, parts, incoming).await
+}
+
+fn begin<'a, S: Inner>(edge: &'a Edge<S>, head: Head<'_>, incoming: Incoming) -> Result<Begun<'a>, Refusal> {
+    #[cfg(feature = "legacy")]
+    if !modern::claims(&head, &incoming) {
+        return edge.legacy.post(&edge.inner, head, incoming);
+    }
+    modern::begin(&edge.inner, head, incoming)
 }
 
 #[cfg(feature = "legacy")]

@@ -4,11 +4,7 @@ use super::message::Message;
 use crate::{
     BoxError, Method,
     error::{Problem, explain},
-    json::{
-        Id, Json, Members, Params,
-        object::{self, Edit},
-        write,
-    },
+    json::{Id, Json, Members, Params, object::Edit, write},
     meta,
     reply::{Note, Outcome},
 };
@@ -86,10 +82,7 @@ impl Writer {
 
     /// The beginning of an answer whose result begins with `first`.
     pub(super) fn opening(&self, first: Bytes) -> Message {
-        // 40: what stands around the id.
-        let mut out = Vec::with_capacity(self.id.as_str().len() + 40);
-        self.open(&mut out);
-        Message::around(out, first, b"")
+        Message::around(&[OPEN, self.id.as_bytes(), RESULT], first, b"")
     }
 
     /// The end of an answer whose result has these members, and of which all went ahead but its last bracket.
@@ -101,18 +94,14 @@ impl Writer {
             Kind::Legacy(_) => &[],
         };
         let mut out = Vec::new();
-        for (key, value) in stamps.iter().filter(|(key, _)| members.has(key) == Some(false)) {
-            let comma = if out.is_empty() && members.is_empty() { "" } else { "," };
-            out.extend_from_slice(format!("{comma}\"{key}\":{value}").as_bytes());
+        for (_, member) in stamps.iter().filter(|(key, _)| members.has(key) == Some(false)) {
+            if !out.is_empty() || !members.is_empty() {
+                out.push(b',');
+            }
+            out.extend_from_slice(member.as_bytes());
         }
         out.extend_from_slice(b"}}");
         Bytes::from(out).into()
-    }
-
-    fn open(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
-        out.extend_from_slice(self.id.as_str().as_bytes());
-        out.extend_from_slice(b",\"result\":");
     }
 
     /// What the client is told about a failure of the gateway; `status` is that of a response that holds nothing else.
@@ -159,22 +148,21 @@ impl Writer {
 
     /// A frame with the result, and with those of `stamps` it lacks.
     fn stamped(&self, result: &Json, stamps: &[(&str, &str)]) -> Message {
-        if !result.as_bytes().starts_with(b"{") {
+        let Some((b'{', rest)) = result.as_bytes().split_first() else {
             return write::result(&self.id, result).into();
+        };
+        let mut before: [&[u8]; 4 + 2 * STAMPS.len()] = [b""; _];
+        before[..4].copy_from_slice(&[OPEN, self.id.as_bytes(), RESULT, b"{"]);
+        let mut end = 4;
+        for (_, member) in stamps.iter().filter(|(key, _)| !result.has(key)) {
+            before[end..end + 2].copy_from_slice(&[member.as_bytes(), b","]);
+            end += 2;
         }
-        let rest = result.as_bytes().slice(1..);
-        let absent = stamps.iter().filter(|(key, _)| !result.has(key));
-        // 128: the fixed members and all stamps.
-        let mut out = Vec::with_capacity(self.id.as_str().len() + 128);
-        self.open(&mut out);
-        out.push(b'{');
-        for (key, value) in absent {
-            object::push_member(&mut out, key, value.as_bytes());
+        // Nothing for a comma to part from in an object without other members.
+        if end > 4 && rest.trim_ascii_start().starts_with(b"}") {
+            before[end - 1] = b"";
         }
-        if out.last() != Some(&b'{') && !rest.trim_ascii_start().starts_with(b"}") {
-            out.push(b',');
-        }
-        Message::around(out, rest, b"}")
+        Message::around(&before, result.as_bytes().slice(1..), b"}")
     }
 
     fn error(&self, error: Json) -> Bytes {
@@ -188,7 +176,7 @@ impl Writer {
     }
 
     fn tag(&self, params: &Params) -> Params {
-        params.edit_meta(&[Edit::Set(meta::SUBSCRIPTION_ID, self.id.as_str().as_bytes())])
+        params.edit_meta(&[Edit::Set(meta::SUBSCRIPTION_ID, self.id.as_bytes())])
     }
 
     fn tagged(&self, result: Json) -> Json {
@@ -196,12 +184,20 @@ impl Writer {
     }
 }
 
-/// Members a modern result must have, with what they are where a server of an earlier revision left them out.
-const STAMPS: [(&str, &str); 3] = [("resultType", "\"complete\""), ("ttlMs", "0"), ("cacheScope", "\"private\"")];
+/// Members a modern result must have, each with what it is where a server of an earlier revision left it out.
+const STAMPS: [(&str, &str); 3] = [
+    ("resultType", r#""resultType":"complete""#),
+    ("ttlMs", r#""ttlMs":0"#),
+    ("cacheScope", r#""cacheScope":"private""#),
+];
 
 fn stamps(cacheable: bool) -> &'static [(&'static str, &'static str)] {
     if cacheable { &STAMPS } else { &STAMPS[..1] }
 }
+
+/// What stands before the id of an answer with a result, and between the two.
+const OPEN: &[u8] = br#"{"jsonrpc":"2.0","id":"#;
+const RESULT: &[u8] = br#","result":"#;
 
 /// The status of a response that is a server's error (2026-07-28, "basic/transports/streamable-http").
 fn status(error: &Json) -> StatusCode {
@@ -220,7 +216,7 @@ fn not_found(error: Json) -> Json {
     if code != Some(-32602) || uri.is_none() {
         return error;
     }
-    object::edit(error.as_bytes(), &[Edit::Set("code", b"-32002")]).map_or(error, Json::trusted)
+    crate::json::object::edit(error.as_bytes(), &[Edit::Set("code", b"-32002")]).map_or(error, Json::trusted)
 }
 
 #[cfg(test)]
@@ -290,8 +286,9 @@ mod tests {
             });
             let (_, frame) = writer.done(Outcome::Result(result));
             let object = value.as_object_mut().unwrap();
-            for (key, stamp) in stamps(cacheable && !listens) {
-                object.entry(*key).or_insert_with(|| serde_json::from_str(stamp).unwrap());
+            for (key, member) in stamps(cacheable && !listens) {
+                let stamp: Value = serde_json::from_str(&format!("{{{member}}}")).unwrap();
+                object.entry(*key).or_insert_with(|| stamp[key].clone());
             }
             if listens {
                 value["_meta"]["io.modelcontextprotocol/subscriptionId"] = json!(7);

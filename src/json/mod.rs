@@ -42,6 +42,8 @@ pub use self::{
 
 #[cfg(feature = "http")]
 pub(crate) use self::opening::Opening;
+#[cfg(feature = "legacy")]
+pub(crate) use self::params::Preset;
 
 use bytes::Bytes;
 use memchr::memmem;

@@ -32,8 +32,8 @@ impl Legacy {
     pub(super) async fn batch<S: Inner>(
         &self,
         inner: &Arc<S>,
-        entry: &Arc<Entry>,
-        extensions: &Extensions,
+        entry: Arc<Entry>,
+        extensions: Extensions,
         elements: Vec<Bytes>,
     ) -> Result<Response<Body>, Refusal> {
         let revision = entry.client().map(|client| client.session().revision());
@@ -45,9 +45,9 @@ impl Legacy {
         }
         let mut answers = Vec::new();
         for element in elements {
-            answers.extend(answer(inner, entry, extensions.clone(), element));
+            answers.extend(answer(inner, &entry, extensions.clone(), element));
         }
-        Ok(respond(entry, answers, self.settings.keep_alive).await)
+        Ok(respond(&entry, answers, self.settings.keep_alive).await)
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::{
     Call, Method, Revision, Session,
     json::{
-        Json, Params,
+        Json, Params, Preset,
         object::{self, Edit},
     },
     meta,
@@ -38,15 +38,19 @@ impl Told {
 #[derive(Debug)]
 pub(in crate::edge) struct Client {
     session: Arc<Session>,
-    /// The capabilities in the words of 2026-07-28.
-    capabilities: Json,
+    /// The same as each request of 2026-07-28 tells it.
+    preset: Preset,
 }
 
 impl Client {
     /// The client of the session with this id.
     pub(super) fn new(id: &str, told: Told) -> Self {
-        let capabilities = translated(&told.capabilities);
-        Self { session: Arc::new(Session::new(id, told.revision, told.info, told.capabilities)), capabilities }
+        let preset = Preset::new(&[
+            Edit::Set(meta::PROTOCOL_VERSION, Revision::QUOTED_MODERN.as_bytes()),
+            Edit::Set(meta::CLIENT_INFO, told.info.as_bytes()),
+            Edit::Set(meta::CLIENT_CAPABILITIES, translated(&told.capabilities).as_bytes()),
+        ]);
+        Self { session: Arc::new(Session::new(id, told.revision, told.info, told.capabilities)), preset }
     }
 
     pub(in crate::edge) fn session(&self) -> &Arc<Session> {
@@ -55,14 +59,14 @@ impl Client {
 
     /// A request of this client as one that stands for itself.
     pub(super) fn call(&self, method: Method, params: &Params, level: Option<&str>, extensions: Extensions) -> Call {
-        let level = level.map(|level| format!("\"{level}\""));
-        let edits = [
-            Edit::Set(meta::PROTOCOL_VERSION, Revision::QUOTED_MODERN.as_bytes()),
-            Edit::Set(meta::CLIENT_INFO, self.session.client_info().as_bytes()),
-            Edit::Set(meta::CLIENT_CAPABILITIES, self.capabilities.as_bytes()),
-            level.as_ref().map_or(Edit::Remove(meta::LOG_LEVEL), |level| Edit::Set(meta::LOG_LEVEL, level.as_bytes())),
-        ];
-        let mut call = Call::new(method, params.edit_meta(&edits));
+        let params = match level {
+            None => params.with_preset(&self.preset),
+            Some(level) => {
+                let level = format!("\"{level}\"");
+                params.with_preset(&self.preset.with(Edit::Set(meta::LOG_LEVEL, level.as_bytes())))
+            }
+        };
+        let mut call = Call::new(method, params);
         call.session = Some(self.session.clone());
         call.extensions = extensions;
         call

@@ -2,12 +2,19 @@ use super::{
     feed,
     live::{Live, Over},
     questions::Asked,
-    rounds::rounds,
+    rounds::Rounds,
     session::{Entry, Ticket},
 };
 use crate::{
-    BoxError, Call, Method,
-    edge::{Body, error::Refusal, message::Message, parts, running::Inner, writer::Writer},
+    BoxError, Method,
+    edge::{
+        Body,
+        error::Refusal,
+        message::Message,
+        parts,
+        running::{Inner, Running},
+        writer::Writer,
+    },
     json::Params,
     reply::{Event, Outcome, Whole},
 };
@@ -23,7 +30,7 @@ use std::{
 use tokio::runtime::Handle;
 
 /// A message to the client.
-pub(super) enum Said {
+pub(in crate::edge) enum Said {
     /// The first part of a result, to whoever takes [parts](Dialogue::in_parts).
     Part(Bytes),
     /// A note, or a question.
@@ -45,12 +52,28 @@ impl Said {
 /// without one where the client took the request back.
 ///
 /// Questions are open until they are answered or this is dropped.
-pub(super) struct Dialogue {
-    live: Live<Ticket>,
+pub(super) struct Dialogue(Box<dyn Course>);
+
+/// How a dialogue goes on, whatever its events come from: in one box with them, because it is handed from one to another
+/// before it is read.
+trait Course: Send {
+    fn poll_said(&mut self, cx: &mut Context<'_>) -> Poll<Option<Said>>;
+
+    /// The messages do not reach the client any more; who hears nothing is not asked either.
+    fn unheard(&mut self);
+
+    /// From here on, results come as a whole.
+    fn join(&mut self);
+
+    /// What is still to come, as the rest of an answer whose result began with `first`.
+    fn respond(self: Box<Self>, first: Bytes) -> Response<Body>;
+}
+
+struct Answering<E> {
+    live: Live<Ticket, E>,
     writer: Writer,
     asked: Vec<Asked>,
     entry: Arc<Entry>,
-    /// Whether the messages reach the client; who hears nothing is not asked either.
     heard: bool,
     /// Where results that come in parts are put together; `None` where they go on as they come.
     whole: Option<Whole>,
@@ -71,28 +94,51 @@ impl Dialogue {
         in_parts: bool,
     ) -> Result<Self, Refusal> {
         let in_parts = in_parts && parts::suit(&method);
+        let answering = Unstarted { ticket, writer, entry, in_parts };
         let subscribes = match method.as_str() {
             "resources/subscribe" => Some(true),
             "resources/unsubscribe" => Some(false),
             _ => None,
         };
-        let events = match subscribes {
-            Some(wanted) if entry.client().is_some() => feed::change(inner, entry, &params, extensions, wanted),
-            _ => {
-                let call = entry.call(method, &params, extensions);
-                let uninitialized = || Refusal::invalid("the session is not initialized");
-                rounds(inner, Call { in_parts, ..call.ok_or_else(uninitialized)? })
-            }
-        };
+        if let Some(wanted) = subscribes.filter(|_| entry.client().is_some()) {
+            return Ok(answering.on(feed::change(inner, entry, &params, extensions, wanted)));
+        }
+        let asks = Rounds::<S>::suit(&method);
+        let call = entry.call(method, &params, extensions);
+        let mut call = call.ok_or_else(|| Refusal::invalid("the session is not initialized"))?;
+        call.in_parts = in_parts;
+        Ok(match asks {
+            true => answering.on(Rounds::start(inner, call)),
+            false => answering.on(Running::start(inner, call)),
+        })
+    }
+}
+
+/// What a dialogue is made of beside its events.
+struct Unstarted<'a> {
+    ticket: Ticket,
+    writer: Writer,
+    entry: &'a Arc<Entry>,
+    in_parts: bool,
+}
+
+impl Unstarted<'_> {
+    fn on<E>(self, events: E) -> Dialogue
+    where
+        E: Stream<Item = Result<Event, BoxError>> + Send + Unpin + 'static,
+    {
+        let Self { ticket, writer, entry, in_parts } = self;
         let live = Live::new(events, Over::Call(ticket.cancelled().clone()), ticket);
         let whole = (!in_parts).then(Whole::default);
-        Ok(Self { live, writer, asked: Vec::new(), entry: entry.clone(), heard: true, whole })
+        Dialogue(Box::new(Answering { live, writer, asked: Vec::new(), entry: entry.clone(), heard: true, whole }))
     }
+}
 
+impl<E> Answering<E> {
     fn said(&mut self, event: Result<Event, BoxError>) -> Option<Said> {
-        let event = match (event, &mut self.whole) {
-            (Ok(event), Some(whole)) => Ok(whole.take(event)?),
-            (event, _) => event,
+        let event = match &mut self.whole {
+            Some(whole) => event.map(|event| whole.take(event)).transpose()?,
+            None => event,
         };
         match event {
             Ok(Event::Part(part)) => Some(Said::Part(part)),
@@ -115,10 +161,11 @@ impl Dialogue {
     }
 }
 
-impl Stream for Dialogue {
-    type Item = Said;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Said>> {
+impl<E> Course for Answering<E>
+where
+    E: Stream<Item = Result<Event, BoxError>> + Send + Unpin + 'static,
+{
+    fn poll_said(&mut self, cx: &mut Context<'_>) -> Poll<Option<Said>> {
         loop {
             let Some(event) = ready!(self.live.poll_next_unpin(cx)) else { return Poll::Ready(None) };
             if let Some(said) = self.said(event) {
@@ -126,12 +173,33 @@ impl Stream for Dialogue {
             }
         }
     }
+
+    fn unheard(&mut self) {
+        self.heard = false;
+        self.asked.clear();
+    }
+
+    fn join(&mut self) {
+        self.whole.get_or_insert_default();
+    }
+
+    fn respond(self: Box<Self>, first: Bytes) -> Response<Body> {
+        parts::respond(self.writer, first, self.live)
+    }
+}
+
+impl Stream for Dialogue {
+    type Item = Said;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Said>> {
+        self.0.poll_said(cx)
+    }
 }
 
 /// A request that outlives its response: where the client's connection goes, it moves into a task of its own and runs
 /// to its end there, in its place in the session. Only the client's notification, a deadline behind the edge or the
 /// end of the session cancel it.
-pub(super) struct Kept(Option<Dialogue>);
+pub(in crate::edge) struct Kept(Option<Dialogue>);
 
 impl Kept {
     pub(super) fn new(dialogue: Dialogue) -> Self {
@@ -141,7 +209,7 @@ impl Kept {
     /// From here on, results come as a whole.
     pub(super) fn whole(mut self) -> Self {
         if let Some(dialogue) = &mut self.0 {
-            dialogue.whole.get_or_insert_default();
+            dialogue.0.join();
         }
         self
     }
@@ -149,8 +217,7 @@ impl Kept {
     /// The response to a request whose result began with `first`. The call ends with it, because what a client has part of
     /// can be given to it in no other way.
     pub(super) fn respond(mut self, first: Bytes) -> Option<Response<Body>> {
-        let Dialogue { live, writer, .. } = self.0.take()?;
-        Some(parts::respond(writer, first, live))
+        self.0.take().map(|dialogue| dialogue.0.respond(first))
     }
 }
 
@@ -170,9 +237,9 @@ impl Stream for Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         // Without a runtime the process is ending, and the call with it.
-        if let (Some(mut dialogue), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            dialogue.heard = false;
-            dialogue.asked.clear();
+        let Some(mut dialogue) = self.0.take() else { return };
+        if let Ok(runtime) = Handle::try_current() {
+            dialogue.0.unheard();
             runtime.spawn(async move { while dialogue.next().await.is_some() {} });
         }
     }

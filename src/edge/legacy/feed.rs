@@ -1,5 +1,5 @@
 use super::{
-    live::{Events, Live},
+    live::Live,
     session::{Entry, Listening, lock},
 };
 use crate::{
@@ -9,7 +9,10 @@ use crate::{
     json::{Json, Params},
     reply::{Event, Outcome},
 };
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 use http::Extensions;
 use std::{
     collections::BTreeSet,
@@ -161,7 +164,7 @@ pub(super) fn change<S: Inner>(
     params: &Params,
     extensions: Extensions,
     wanted: bool,
-) -> Events {
+) -> BoxStream<'static, Result<Event, BoxError>> {
     let (inner, entry, uri) = (inner.clone(), entry.clone(), params.uri().map(String::from));
     Box::pin(stream::once(async move {
         let Some(uri) = uri else {

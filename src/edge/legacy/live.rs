@@ -13,9 +13,6 @@ use std::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// The events of a call, whatever makes them.
-pub(super) type Events = Pin<Box<dyn Stream<Item = Result<Event, BoxError>> + Send>>;
-
 /// What ends the events of a call before its outcome.
 pub(super) enum Over {
     /// That the call is taken back, or its session over.
@@ -36,8 +33,8 @@ impl Over {
 /// The events of a call of a session: they end without an outcome once the call is taken back.
 ///
 /// Dropping it cancels the call; [`Kept`](super::dialogue::Kept) does not.
-pub(super) struct Live<G> {
-    events: Option<Events>,
+pub(super) struct Live<G, E = Running> {
+    events: Option<E>,
     over: Over,
     // After the call, so that its place is free only when it has gone.
     _place: G,
@@ -47,15 +44,17 @@ impl<G> Live<G> {
     /// Listens for as long as a session lasts.
     pub(super) fn start<S: Inner>(inner: &Arc<S>, call: Call, ended: CancellationToken, place: G) -> Self {
         let ended = Over::Session(Box::pin(ended.cancelled_owned()));
-        Self::new(Box::pin(Running::start(inner, call)), ended, place)
+        Self::new(Running::start(inner, call), ended, place)
     }
+}
 
-    pub(super) fn new(events: Events, over: Over, place: G) -> Self {
+impl<G, E> Live<G, E> {
+    pub(super) fn new(events: E, over: Over, place: G) -> Self {
         Self { events: Some(events), over, _place: place }
     }
 }
 
-impl<G: Unpin> Stream for Live<G> {
+impl<G: Unpin, E: Stream<Item = Result<Event, BoxError>> + Unpin> Stream for Live<G, E> {
     type Item = Result<Event, BoxError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -10,7 +10,7 @@
 mod batch;
 mod cancel;
 mod client;
-mod dialogue;
+pub(super) mod dialogue;
 mod feed;
 mod history;
 mod initialize;
@@ -31,14 +31,15 @@ mod welcome;
 use self::{session::Entry, store::Sessions, welcome::Welcome};
 use super::{
     Body,
+    begun::Begun,
     error::{Refusal, bare},
-    headers::{self, single},
+    headers::{self, Field, Fields, Head, Target},
     incoming::Incoming,
     layer::Settings,
     running::Inner,
 };
 use crate::{Revision, auth::Principal, error::Problem, seal::Keys};
-use http::{Extensions, HeaderMap, Response, StatusCode, request::Parts};
+use http::{Extensions, Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
 /// The initialize-era side of an edge.
@@ -67,18 +68,15 @@ impl Legacy {
         self.sessions.len()
     }
 
-    pub(super) async fn post<S: Inner>(
-        &self,
-        inner: &Arc<S>,
-        parts: &mut Parts,
+    pub(super) fn post<'a, S: Inner>(
+        &'a self,
+        inner: &'a Arc<S>,
+        head: Head<'_>,
         incoming: Incoming,
-    ) -> Result<Response<Body>, Refusal> {
-        match sse::session_id(&parts.uri, &self.settings) {
-            Some(id) => {
-                let id = id.to_owned();
-                Box::pin(self.post_event(inner, id, std::mem::take(&mut parts.extensions), incoming)).await
-            }
-            None => self.post_message(inner, parts, incoming).await,
+    ) -> Result<Begun<'a>, Refusal> {
+        match sse::session_id(head.uri, &self.settings) {
+            Some(id) => Ok(Begun::waiting(self.post_event(inner, id.to_owned(), head.extensions, incoming))),
+            None => self.post_message(inner, head, incoming),
         }
     }
 
@@ -91,22 +89,25 @@ impl Legacy {
 
     /// Ends a session and everything in it.
     pub(super) fn delete(&self, parts: &Parts) -> Result<Response<Body>, Refusal> {
-        let entry =
-            self.session(&parts.headers, &parts.extensions)?.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
+        let entry = self.session(&Fields::of(&parts.headers).target, &parts.extensions)?;
+        let entry = entry.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
         self.sessions.revoke(&entry);
         Ok(bare(StatusCode::NO_CONTENT))
     }
 
     /// The session a request names, if it names one of its sender's, with the header of its revision checked.
-    fn session(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Option<Arc<Entry>>, Refusal> {
-        let id = single(headers, &headers::SESSION_ID).map_err(|_| Refusal::invalid("more than one Mcp-Session-Id"))?;
-        let Some(id) = id else { return Ok(None) };
+    fn session(&self, target: &Target<'_>, extensions: &Extensions) -> Result<Option<Arc<Entry>>, Refusal> {
+        let id = match target.session {
+            Field::Absent => return Ok(None),
+            Field::Once(id) => id,
+            Field::Twice => return Err(Refusal::invalid("more than one Mcp-Session-Id")),
+        };
         // The id of an HTTP+SSE session travels in URLs, so it is none here.
         let entry = self.sessions.find(id, &Principal::mark_in(extensions))?;
         if entry.queue().is_some() {
             return Err(no_session());
         }
-        let version = single(headers, &headers::PROTOCOL_VERSION).map_err(|_| unsupported())?;
+        let version = target.version.single(&headers::PROTOCOL_VERSION).map_err(|_| unsupported())?;
         match version.map(str::parse::<Revision>) {
             None => Ok(Some(entry)),
             Some(Ok(revision)) if !revision.is_modern() => Ok(Some(entry)),

@@ -7,7 +7,9 @@ use crate::{
     edge::{
         Body,
         answer::{PATIENCE, deliver, event_stream, json},
+        begun::Begun,
         error::{Refusal, bare, retry_after},
+        headers::{Head, Target},
         incoming::Incoming,
         legacy::Legacy,
         running::{Inner, Running},
@@ -18,79 +20,71 @@ use crate::{
     reply::Outcome,
 };
 use futures_util::{StreamExt, stream};
-use http::{Extensions, Response, StatusCode, request::Parts};
+use http::{Extensions, Response, StatusCode};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 impl Legacy {
     /// What a client of Streamable HTTP posts.
-    pub(super) async fn post_message<S: Inner>(
-        &self,
-        inner: &Arc<S>,
-        parts: &mut Parts,
+    pub(super) fn post_message<'a, S: Inner>(
+        &'a self,
+        inner: &'a Arc<S>,
+        head: Head<'_>,
         incoming: Incoming,
-    ) -> Result<Response<Body>, Refusal> {
-        let extensions = std::mem::take(&mut parts.extensions);
+    ) -> Result<Begun<'a>, Refusal> {
+        let Head { target, extensions, .. } = head;
         let incoming = match incoming {
             Incoming::Request { id, method, params } if method == Method::INITIALIZE => {
-                return Box::pin(self.initialize(inner, extensions, id, params)).await;
+                return Ok(Begun::waiting(self.initialize(inner, extensions, id, params)));
             }
             other => other,
         };
-        let entry = self.named(parts, &extensions, incoming.id())?;
-        // Boxed is what is rare, or small: the future has room for the largest of them all the time.
+        let entry = self.named(target, &extensions, incoming.id())?;
         match incoming {
-            Incoming::Request { id, method, params } => match begin(inner, &entry, extensions, id, method, params)? {
-                Begun::Answered(response) => Ok(response),
-                Begun::Running(said) => Ok(respond(&entry, said, self.settings.keep_alive).await),
-            },
-            Incoming::Notification { method, params } => {
-                Box::pin(notification(inner, &entry, extensions, method, params)).await
-            }
+            Incoming::Request { id, method, params } => begin(inner, entry, extensions, id, method, params),
+            Incoming::Notification { method, params } => notification(inner, &entry, extensions, method, params),
             Incoming::Response { id, outcome } => {
                 entry.questions().answer(id.as_ref(), outcome);
-                Ok(bare(StatusCode::ACCEPTED))
+                Ok(Begun::Answered(bare(StatusCode::ACCEPTED)))
             }
-            Incoming::Batch(elements) => Box::pin(self.batch(inner, &entry, &extensions, elements)).await,
+            Incoming::Batch(elements) => Ok(Begun::waiting(self.batch(inner, entry, extensions, elements))),
         }
     }
 
-    fn named(&self, parts: &Parts, extensions: &Extensions, id: Option<&Id>) -> Result<Arc<Entry>, Refusal> {
-        let entry = self.session(&parts.headers, extensions);
+    fn named(&self, target: &Target<'_>, extensions: &Extensions, id: Option<&Id>) -> Result<Arc<Entry>, Refusal> {
+        let entry = self.session(target, extensions);
         let entry =
             entry.and_then(|entry| entry.ok_or_else(|| Refusal::invalid("the header Mcp-Session-Id is missing")));
         entry.map_err(|refusal| id.into_iter().fold(refusal, Refusal::with_id))
     }
 }
 
-/// What became of a request at once.
-enum Begun {
-    Answered(Response<Body>),
-    Running(Kept),
-}
-
-fn begin<S: Inner>(
+fn begin<'a, S: Inner>(
     inner: &Arc<S>,
-    entry: &Arc<Entry>,
+    entry: Arc<Entry>,
     extensions: Extensions,
     id: Id,
     method: Method,
     params: Params,
-) -> Result<Begun, Refusal> {
-    let writer = Writer::legacy(id.clone(), &method);
-    if let Some(outcome) = local(entry, &method, &params) {
-        let (status, message) = writer.done(outcome);
+) -> Result<Begun<'a>, Refusal> {
+    if let Some(outcome) = local(&entry, &method, &params) {
+        let (status, message) = Writer::legacy(id, &method).done(outcome);
         return Ok(Begun::Answered(json(status, message)));
     }
     let ticket = entry.begin(&id)?;
-    let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, params, extensions), true)?;
-    Ok(Begun::Running(Kept::new(dialogue)))
+    let writer = Writer::legacy(id, &method);
+    let dialogue = Dialogue::start(inner, &entry, ticket, writer, (method, params, extensions), true)?;
+    Ok(Begun::InSession(entry, Kept::new(dialogue)))
 }
 
 /// Answers a request: JSON where the answer comes first, an event stream where something comes before it or nothing
 /// comes for ten seconds.
 #[expect(clippy::manual_async_fn, reason = "its future would hold a parameter twice that it changes")]
-fn respond(entry: &Arc<Entry>, mut said: Kept, keep_alive: Duration) -> impl Future<Output = Response<Body>> {
+pub(in crate::edge) fn respond(
+    entry: &Arc<Entry>,
+    mut said: Kept,
+    keep_alive: Duration,
+) -> impl Future<Output = Response<Body>> {
     async move {
         let first = match timeout(PATIENCE, said.next()).await {
             Ok(Some(Said::Last(message, delay))) => {
@@ -111,17 +105,17 @@ fn respond(entry: &Arc<Entry>, mut said: Kept, keep_alive: Duration) -> impl Fut
     }
 }
 
-async fn notification<S: Inner>(
+fn notification<'a, S: Inner>(
     inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
     method: Method,
     params: Params,
-) -> Result<Response<Body>, Refusal> {
-    match told(inner, entry, extensions, method, params)? {
-        Some(running) => deliver(running).await,
-        None => Ok(bare(StatusCode::ACCEPTED)),
-    }
+) -> Result<Begun<'a>, Refusal> {
+    Ok(match told(inner, entry, extensions, method, params)? {
+        Some(running) => Begun::waiting(deliver(running)),
+        None => Begun::Answered(bare(StatusCode::ACCEPTED)),
+    })
 }
 
 /// What a notification makes of itself: nothing more to do, or a call to hand on.

@@ -1,7 +1,4 @@
-use super::{
-    inquiry::{Inquiry, Kind, is_input_required},
-    live::Events,
-};
+use super::inquiry::{Inquiry, Kind, is_input_required};
 use crate::{
     BoxError, Call, Method,
     edge::running::{Inner, Running},
@@ -39,15 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// What such a result asks for becomes an [`Event::Ask`] each, so whoever reads the events sees no difference to a
 /// server that asks in the middle of a call.
-pub(super) fn rounds<S: Inner>(inner: &Arc<S>, call: Call) -> Events {
-    let running = Running::start(inner, call.clone());
-    if ![Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ].contains(&call.method) {
-        return Box::pin(running);
-    }
-    Box::pin(Rounds { inner: inner.clone(), call, step: Step::Calling(running), made: 0 })
-}
-
-struct Rounds<S> {
+pub(super) struct Rounds<S> {
     inner: Arc<S>,
     /// As the client made it.
     call: Call,
@@ -120,6 +109,16 @@ impl<S: Inner> Stream for Rounds<S> {
 }
 
 impl<S: Inner> Rounds<S> {
+    /// Whether results of this method may ask for input.
+    pub(super) fn suit(method: &Method) -> bool {
+        [Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ].contains(method)
+    }
+
+    pub(super) fn start(inner: &Arc<S>, call: Call) -> Self {
+        let step = Step::Calling(Running::start(inner, call.clone()));
+        Self { inner: inner.clone(), call, step, made: 0 }
+    }
+
     fn end(&mut self, last: Result<Event, BoxError>) -> Poll<Option<Result<Event, BoxError>>> {
         self.step = Step::Over;
         Poll::Ready(Some(last))

@@ -16,9 +16,11 @@ use crate::{
         Body,
         answer::{deliver, event_stream},
         error::{Refusal, bare},
-        incoming::{Incoming, accepts, not_acceptable},
+        headers::Fields,
+        incoming::Incoming,
         layer::Settings,
         legacy::Legacy,
+        media::not_acceptable,
         running::Inner,
         stream::{WriteEvents, event},
         writer::Writer,
@@ -75,7 +77,7 @@ fn messages_path(stream: &str) -> String {
 impl Legacy {
     /// Opens the stream that is the session of an HTTP+SSE client (2024-11-05, "basic/transports: HTTP with SSE").
     pub(super) fn open_events(&self, parts: &Parts) -> Result<Response<Body>, Refusal> {
-        if !accepts(&parts.headers, &["text/event-stream", "text/*"]) {
+        if !Fields::of(&parts.headers).media.accepts(&parts.headers, &["text/event-stream", "text/*"]) {
             return Err(not_acceptable());
         }
         let (sender, queue) = mpsc::channel(QUEUE);
@@ -100,7 +102,10 @@ impl Legacy {
         incoming: Incoming,
     ) -> Result<Response<Body>, Refusal> {
         let named = |refusal: Refusal| incoming.id().into_iter().fold(refusal, Refusal::with_id);
-        let entry = self.sessions.known(&id, &Principal::mark_in(&extensions)).filter(|entry| entry.queue().is_some());
+        let entry = self
+            .sessions
+            .known(id.as_bytes(), &Principal::mark_in(&extensions))
+            .filter(|entry| entry.queue().is_some());
         let entry = entry.ok_or_else(|| named(super::no_session()))?;
         match incoming {
             Incoming::Batch(elements) => {
@@ -146,7 +151,7 @@ impl WriteEvents for Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.sessions.remove(self.entry.id());
+        self.sessions.remove(self.entry.id().as_bytes());
     }
 }
 

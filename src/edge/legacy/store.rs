@@ -11,6 +11,7 @@ use crate::{
     seal::Keys,
 };
 use ahash::RandomState;
+use http::HeaderValue;
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -38,7 +39,7 @@ pub(super) struct Sessions {
 
 struct Store {
     /// Each is counted while it is here.
-    entries: HashMap<Box<str>, (Arc<Entry>, Held), RandomState>,
+    entries: HashMap<Box<[u8]>, (Arc<Entry>, Held), RandomState>,
     /// Sessions that were ended before their time; their ids still open.
     revoked: BTreeSet<Stamp>,
     swept: Instant,
@@ -90,12 +91,12 @@ impl Sessions {
         if entry.stamp().is_some_and(|stamp| store.revoked.contains(stamp)) {
             return Err(super::no_session());
         }
-        if let Some((there, _)) = store.entries.get(entry.id()) {
+        if let Some((there, _)) = store.entries.get(entry.id().as_bytes()) {
             return Ok(there.clone());
         }
         match store.entries.len() < self.max {
             true => {
-                store.entries.insert(entry.id().into(), (entry.clone(), self.metrics.hold(Gauge::Sessions)));
+                store.entries.insert(entry.id().as_bytes().into(), (entry.clone(), self.metrics.hold(Gauge::Sessions)));
                 Ok(entry)
             }
             false => Err(full()),
@@ -115,10 +116,12 @@ impl Sessions {
     /// # Errors
     ///
     /// 404, the same for every reason; 503 if there is no room to open it again.
-    pub(super) fn find(&self, id: &str, owner: &Mark) -> Result<Arc<Entry>, Refusal> {
-        if let Some(entry) = self.known(id, owner) {
+    pub(super) fn find(&self, id: &HeaderValue, owner: &Mark) -> Result<Arc<Entry>, Refusal> {
+        if let Some(entry) = self.known(id.as_bytes().trim_ascii(), owner) {
             return Ok(entry);
         }
+        let id =
+            id.to_str().map_err(|_| Refusal::invalid("the header Mcp-Session-Id holds invalid characters"))?.trim();
         let token = Token::open(&self.keys, id).ok_or_else(super::no_session)?;
         let revoked = lock(&self.store).revoked.contains(&token.stamp);
         if revoked || token.stamp.expires <= self.clock.now() || token.owner != self.bound(owner) {
@@ -128,12 +131,18 @@ impl Sessions {
     }
 
     /// The session of `owner` with this id where it is in memory, which is in use from now.
-    pub(super) fn known(&self, id: &str, owner: &Mark) -> Option<Arc<Entry>> {
+    pub(super) fn known(&self, id: &[u8], owner: &Mark) -> Option<Arc<Entry>> {
         // Read once: each call comes this way.
         let now = Instant::now();
-        self.sweep(self.idle / 4, now);
-        let is_theirs = |entry: &&Arc<Entry>| entry.is_of(owner);
-        let entry = lock(&self.store).entries.get(id).map(|(entry, _)| entry).filter(is_theirs).cloned()?;
+        let (entry, swept) = {
+            let store = lock(&self.store);
+            let theirs = store.entries.get(id).map(|(entry, _)| entry).filter(|entry| entry.is_of(owner));
+            (theirs.cloned(), store.swept)
+        };
+        if now.saturating_duration_since(swept) >= self.idle / 4 {
+            self.sweep(self.idle / 4, now);
+        }
+        let entry = entry?;
         if entry.is_over(self.clock.at(now), now, self.idle) {
             self.remove(id);
             return None;
@@ -154,11 +163,11 @@ impl Sessions {
                 store.revoked.pop_first();
             }
         }
-        self.remove(entry.id());
+        self.remove(entry.id().as_bytes());
     }
 
     /// Takes the session with this id out of memory, with everything in it.
-    pub(super) fn remove(&self, id: &str) {
+    pub(super) fn remove(&self, id: &[u8]) {
         let entry = lock(&self.store).entries.remove(id);
         if let Some((entry, _)) = entry {
             entry.close();

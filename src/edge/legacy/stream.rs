@@ -5,9 +5,9 @@ use crate::{
         Body,
         answer::event_stream,
         error::Refusal,
-        headers::{self, single},
-        incoming::{accepts, not_acceptable},
+        headers::{self, Fields},
         legacy::Legacy,
+        media::not_acceptable,
         running::Inner,
     },
     error::{Problem, explain},
@@ -23,12 +23,13 @@ impl Legacy {
     /// The stream of what is told outside of calls; one per session, because each message must go to one stream only.
     /// With `Last-Event-ID` the stream that event was of is gone on with, whichever it was.
     pub(super) async fn open_stream<S: Inner>(&self, inner: &Arc<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
-        let entry =
-            self.session(&parts.headers, &parts.extensions)?.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
-        if !accepts(&parts.headers, &["text/event-stream", "text/*"]) {
+        let Fields { media, target } = Fields::of(&parts.headers);
+        let entry = self.session(&target, &parts.extensions)?;
+        let entry = entry.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
+        if !media.accepts(&parts.headers, &["text/event-stream", "text/*"]) {
             return Err(not_acceptable());
         }
-        let last = single(&parts.headers, &headers::LAST_EVENT_ID)?;
+        let last = target.last_event.single(&headers::LAST_EVENT_ID)?;
         let from = last.map(|last| Place::parse(last).ok_or_else(unknown)).transpose()?;
         if let Some(from) = &from {
             match entry.resume(from) {

@@ -2,6 +2,8 @@
 
 mod edit;
 mod places;
+#[cfg(feature = "legacy")]
+mod preset;
 mod splice;
 
 use super::{Json, Malformed, id::number, object, scan::Scanner};
@@ -10,6 +12,8 @@ use bytes::Bytes;
 use places::Member;
 
 pub(super) use places::Places;
+#[cfg(feature = "legacy")]
+pub(crate) use preset::Preset;
 use std::borrow::Cow;
 
 /// The parameters of a call: an object as bytes, with the places of the members a gateway needs.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::json::object::Edit;
+use crate::json::{object::Edit, splices::object_of};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -98,6 +98,21 @@ proptest! {
         assert_places(&edited);
         assert_places(&edited.with_name("longer than before"));
         assert_places(&edited.with_name("l").edit_meta(&[Edit::Set(meta::LOG_LEVEL, b"\"debug\"")]));
+    }
+
+    /// A preset says what its members say one by one.
+    #[cfg(feature = "legacy")]
+    #[test]
+    fn what_is_preset_is_what_edits_would_say((_, text) in object_of("name|_meta|[a-c]".prop_map(String::from)), n in any::<i32>(), level in any::<bool>()) {
+        let n = n.to_string();
+        let sets = [Edit::Set(meta::PROTOCOL_VERSION, b"\"v\""), Edit::Set(meta::CLIENT_INFO, n.as_bytes())];
+        let level = if level { Edit::Set(meta::LOG_LEVEL, b"\"debug\"") } else { Edit::Remove(meta::LOG_LEVEL) };
+        let edited = params(&text).edit_meta(&[sets[0], sets[1], level, Edit::Remove(meta::CLIENT_CAPABILITIES)]);
+        let preset = params(&text).with_preset(&Preset::new(&sets).with(level));
+        let value = |params: &Params| serde_json::from_str::<Value>(params.as_str()).unwrap();
+        prop_assert_eq!(value(&preset), value(&edited));
+        assert_places(&preset);
+        assert_places(&preset.with_name("longer than before"));
     }
 
     #[test]

@@ -1,0 +1,54 @@
+use super::{
+    Params,
+    places::{Member, Places, Span},
+};
+use crate::{json::object::Edit, meta};
+
+/// What all requests of one client say in `_meta`, written once.
+#[derive(Clone, Debug)]
+pub(crate) struct Preset {
+    /// With nothing but `_meta`.
+    params: Params,
+}
+
+impl Preset {
+    /// Of the members of `_meta` that only a request of 2026-07-28 has, those of `edits` that are set.
+    pub(crate) fn new(edits: &[Edit<'_>]) -> Self {
+        Self { params: Params::empty().edit_meta(edits) }
+    }
+
+    /// The same with one member changed.
+    #[must_use]
+    pub(crate) fn with(&self, edit: Edit<'_>) -> Self {
+        Self { params: self.params.edit_meta(&[edit]) }
+    }
+}
+
+impl Params {
+    /// The parameters with what is preset, and without the other members of [`meta::MODERN`].
+    pub(crate) fn with_preset(&self, preset: &Preset) -> Self {
+        let preset = &preset.params;
+        if self.places.meta.value.is_some() {
+            let set = meta::MODERN.map(|key| (key, preset.meta_member(key)));
+            let edits = set.each_ref().map(|(key, value)| match value {
+                Some(value) => Edit::Set(key, value.as_bytes()),
+                None => Edit::Remove(key),
+            });
+            return self.edit_meta(&edits);
+        }
+        let open = &self.raw[..self.raw.len() - 1];
+        let comma: &[u8] = if open.trim_ascii_end().ends_with(b"{") { b"" } else { b"," };
+        let raw = [open, comma, &preset.raw[1..]].concat();
+        let moved = (open.len() + comma.len()) as u32 - 1;
+        let there = |member: Member| if member.value.is_some() { member.moved(moved) } else { member };
+        let (meta, known) = (there(preset.places.meta), preset.places.known.map(there));
+        Self { raw: raw.into(), places: Places { meta, known, ..self.places } }
+    }
+}
+
+impl Member {
+    fn moved(self, by: u32) -> Self {
+        let Self { key, value: Span { start, end } } = self;
+        Self { key: key + by, value: Span { start: start + by, end: end + by } }
+    }
+}
