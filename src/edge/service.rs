@@ -135,6 +135,8 @@ where
         ResponseFuture::new(async move {
             let answered = match parts.method {
                 Method::POST => post(&edge, &mut parts, body).await,
+                #[cfg(feature = "legacy")]
+                Method::DELETE => edge.legacy.delete(&parts),
                 _ => Box::pin(other_than_post(&edge, parts)).await,
             };
             answered.unwrap_or_else(|refusal| {
@@ -180,7 +182,6 @@ fn begin<'a, S: Inner>(edge: &'a Edge<S>, head: Head<'_>, incoming: Incoming) ->
 async fn other_than_post<S: Inner>(edge: &Edge<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
     match parts.method {
         Method::GET => edge.legacy.get(&edge.inner, parts).await,
-        Method::DELETE => edge.legacy.delete(&parts),
         _ => Err(Refusal::method_not_allowed(Legacy::ALLOW)),
     }
 }

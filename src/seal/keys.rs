@@ -2,12 +2,13 @@ use super::error::{InvalidKeys, NoRandomness};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
+    aead::{Aead, AeadInOut, Payload},
 };
 use sha2::{Digest, Sha256};
 use std::{fmt, sync::Arc};
 
 const NONCE: usize = 24;
+const TAG: usize = 16;
 
 /// The secrets of a gateway, or of a fleet of them: the first seals, all open. Clones share them.
 ///
@@ -15,6 +16,22 @@ const NONCE: usize = 24;
 /// sessions).
 #[derive(Clone)]
 pub struct Keys(Arc<[XChaCha20Poly1305]>);
+
+/// What seals one token and no other; whoever has the token can read it.
+#[derive(Debug)]
+pub(crate) struct Nonce([u8; NONCE]);
+
+impl Nonce {
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).map(|()| Self(nonce))
+    }
+
+    #[cfg(feature = "legacy")]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// What a token is for; one purpose's tokens are nothing to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +100,19 @@ impl Keys {
     ///
     /// If the operating system gives no random bytes any more, which would make tokens forgeable.
     pub fn seal(&self, purpose: Purpose, content: &[u8]) -> String {
-        let mut nonce = [0; NONCE];
-        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
-        let payload = Payload { msg: content, aad: purpose.tag() };
-        let sealed = self.0[0].encrypt(&XNonce::from(nonce), payload).expect("a token is far below the cipher's limit");
-        URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())
+        self.seal_with(Nonce::random().expect("the operating system gives random bytes"), purpose, content)
+    }
+
+    /// As [`seal`](Self::seal), with a nonce that was drawn before.
+    pub(crate) fn seal_with(&self, nonce: Nonce, purpose: Purpose, content: &[u8]) -> String {
+        let Nonce(nonce) = nonce;
+        let mut out = Vec::with_capacity(NONCE + content.len() + TAG);
+        out.extend_from_slice(&nonce);
+        out.extend_from_slice(content);
+        let sealed = (&mut out[NONCE..]).into();
+        let tag = self.0[0].encrypt_inout_detached(&XNonce::from(nonce), purpose.tag(), sealed);
+        out.extend_from_slice(&tag.expect("a token is far below the cipher's limit"));
+        URL_SAFE_NO_PAD.encode(out)
     }
 
     /// Whether both are the same secrets in the same order.

@@ -17,4 +17,6 @@
 pub mod error;
 mod keys;
 
+#[cfg(feature = "legacy")]
+pub(crate) use self::keys::Nonce;
 pub use self::keys::{Keys, Purpose};

@@ -46,9 +46,9 @@ impl Client {
     /// The client of the session with this id.
     pub(super) fn new(id: &str, told: Told) -> Self {
         let preset = Preset::new(&[
-            Edit::Set(meta::PROTOCOL_VERSION, Revision::QUOTED_MODERN.as_bytes()),
-            Edit::Set(meta::CLIENT_INFO, told.info.as_bytes()),
-            Edit::Set(meta::CLIENT_CAPABILITIES, translated(&told.capabilities).as_bytes()),
+            (meta::PROTOCOL_VERSION, Revision::QUOTED_MODERN.as_bytes()),
+            (meta::CLIENT_INFO, told.info.as_bytes()),
+            (meta::CLIENT_CAPABILITIES, translated(&told.capabilities).as_bytes()),
         ]);
         Self { session: Arc::new(Session::new(id, told.revision, told.info, told.capabilities)), preset }
     }

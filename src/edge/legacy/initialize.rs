@@ -34,10 +34,10 @@ impl Legacy {
         params: Params,
     ) -> Result<Response<Body>, Refusal> {
         self.sessions.room().map_err(|full| full.with_id(&id))?;
-        let (stamp, owner) = (self.sessions.stamp()?, Principal::mark_in(&extensions));
+        let ((stamp, nonce), owner) = (self.sessions.stamp()?, Principal::mark_in(&extensions));
         let greeted = match greeting(&params) {
             Ok(told) => {
-                let session = Token::seal(self.sessions.keys(), &told, stamp, self.sessions.bound(&owner));
+                let session = Token::seal(self.sessions.keys(), nonce, &told, stamp, self.sessions.bound(&owner));
                 introduce(inner, Client::new(&session, told), extensions, &self.welcome).await
             }
             Err(problem) => Err(problem.into()),

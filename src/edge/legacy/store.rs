@@ -8,7 +8,7 @@ use crate::{
     edge::{error::Refusal, layer::Settings},
     error::Problem,
     metrics::{Gauge, Held, Metrics},
-    seal::Keys,
+    seal::{Keys, Nonce},
 };
 use ahash::RandomState;
 use http::HeaderValue;
@@ -32,6 +32,8 @@ pub(super) struct Sessions {
     keys: Keys,
     /// What tells this edge from others with the same keys.
     mount: Box<str>,
+    /// Whoever needs no principal, as bound.
+    nobody: Mark,
     clock: Clock,
     budget: Arc<Budget>,
     metrics: Metrics,
@@ -57,7 +59,8 @@ impl Sessions {
         let store = Store { entries: HashMap::default(), revoked: BTreeSet::new(), swept: Instant::now() };
         let (max, idle, mount) = (settings.max_sessions, settings.session_idle, settings.mount.clone());
         let (clock, budget, metrics) = (Clock::new(), Arc::default(), settings.metrics.clone());
-        Self { store: Mutex::new(store), max, idle, keys, mount, clock, budget, metrics }
+        let nobody = bound(&Mark::default(), &mount);
+        Self { store: Mutex::new(store), max, idle, keys, mount, nobody, clock, budget, metrics }
     }
 
     pub(super) fn keys(&self) -> &Keys {
@@ -66,17 +69,19 @@ impl Sessions {
 
     /// The owner as it is sealed: of this mount.
     pub(super) fn bound(&self, owner: &Mark) -> Mark {
-        let digest = Sha256::new().chain_update(owner).chain_update(&*self.mount).finalize();
-        digest[..16].try_into().expect("16 bytes of 32")
+        if *owner == Mark::default() { self.nobody } else { bound(owner, &self.mount) }
     }
 
     pub(super) fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
 
-    /// A new session from here on.
-    pub(super) fn stamp(&self) -> Result<Stamp, Problem> {
-        Ok(Stamp { expires: self.clock.now() + Token::LIFE.as_secs(), id: random()? })
+    /// A new session from here on, and what its id is sealed with. They say the same to tell it from others, so that
+    /// the operating system is asked once.
+    pub(super) fn stamp(&self) -> Result<(Stamp, Nonce), Problem> {
+        let nonce = Nonce::random().map_err(|error| no_randomness(&error))?;
+        let id = *nonce.as_bytes().first_chunk().expect("a nonce is longer");
+        Ok((Stamp { expires: self.clock.now() + Token::LIFE.as_secs(), id }, nonce))
     }
 
     /// Takes a session in; one with its id that is there already stays.
@@ -219,11 +224,18 @@ pub(in crate::edge) fn mint() -> Result<Box<str>, Problem> {
 
 fn random() -> Result<[u8; 16], Problem> {
     let mut random = [0u8; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        tracing::error!(%error, "the operating system gives no random bytes");
-        Problem::rpc(500, -32603, "internal error")
-    })?;
+    getrandom::fill(&mut random).map_err(|error| no_randomness(&error))?;
     Ok(random)
+}
+
+fn no_randomness(error: &getrandom::Error) -> Problem {
+    tracing::error!(%error, "the operating system gives no random bytes");
+    Problem::rpc(500, -32603, "internal error")
+}
+
+fn bound(owner: &Mark, mount: &str) -> Mark {
+    let digest = Sha256::new().chain_update(owner).chain_update(mount).finalize();
+    digest[..16].try_into().expect("16 bytes of 32")
 }
 
 fn full() -> Refusal {

@@ -3,7 +3,7 @@ use crate::{
     Revision,
     auth::Mark,
     json::{Json, object::push_member},
-    seal::{Keys, Purpose},
+    seal::{Keys, Nonce, Purpose},
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ impl Token {
     const MAX_CONTENT: usize = (Self::MAX_BYTES - 54) / 4 * 3;
 
     /// The id of the session. Of a client that told a lot about itself it holds only what matters.
-    pub(super) fn seal(keys: &Keys, told: &Told, stamp: Stamp, owner: Mark) -> String {
+    pub(super) fn seal(keys: &Keys, nonce: Nonce, told: &Told, stamp: Stamp, owner: Mark) -> String {
         let (info, capabilities) = (&told.info, &told.capabilities);
         let with = |info: &Json, capabilities: &Json| content(told.revision, (stamp, owner), info, capabilities);
         let fits = |content: &Vec<u8>| content.len() <= Self::MAX_CONTENT;
@@ -43,7 +43,7 @@ impl Token {
             let content = content.or_else(|| Some(with(&brief, &known(capabilities, true))).filter(fits));
             content.unwrap_or_else(|| with(&brief, &known(capabilities, false)))
         });
-        keys.seal(Purpose::Session, &content)
+        keys.seal_with(nonce, Purpose::Session, &content)
     }
 
     /// What a session id holds; `None` for what these keys did not seal.

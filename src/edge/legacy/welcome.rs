@@ -13,8 +13,8 @@ pub(super) struct Welcome(ArcSwapOption<Written>);
 #[derive(Debug)]
 struct Written {
     found: Json,
-    /// All but the revision, which is the client's own.
-    rest: Vec<u8>,
+    /// To a client of each revision.
+    told: [Json; Revision::ALL.len()],
 }
 
 impl Welcome {
@@ -22,10 +22,10 @@ impl Welcome {
     pub(super) fn result(&self, revision: Revision, found: &Json) -> Json {
         let kept = self.0.load();
         match kept.as_deref().filter(|written| written.found.is_same(found)) {
-            Some(written) => written.in_words_of(revision),
+            Some(written) => written.told[revision as usize].clone(),
             None => {
                 let written = Written::new(found);
-                let result = written.in_words_of(revision);
+                let result = written.told[revision as usize].clone();
                 self.0.store(Some(Arc::new(written)));
                 result
             }
@@ -47,13 +47,11 @@ impl Written {
             push_member(&mut rest, "instructions", instructions.as_bytes());
         }
         rest.push(b'}');
-        Self { found: found.clone(), rest }
-    }
-
-    fn in_words_of(&self, revision: Revision) -> Json {
-        let mut out = format!("{{\"protocolVersion\":\"{revision}\"").into_bytes();
-        out.extend_from_slice(&self.rest);
-        Json::trusted(out.into())
+        let told = Revision::ALL.map(|revision| {
+            let version = format!("{{\"protocolVersion\":\"{revision}\"");
+            Json::trusted([version.as_bytes(), &rest].concat().into())
+        });
+        Self { found: found.clone(), told }
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{
     Params,
-    places::{Member, Places, Span},
+    places::{Member, Places, Span, index},
 };
 use crate::{json::object::Edit, meta};
 
@@ -12,9 +12,28 @@ pub(crate) struct Preset {
 }
 
 impl Preset {
-    /// Of the members of `_meta` that only a request of 2026-07-28 has, those of `edits` that are set.
-    pub(crate) fn new(edits: &[Edit<'_>]) -> Self {
-        Self { params: Params::empty().edit_meta(edits) }
+    /// These members, of those that only a request of 2026-07-28 has.
+    pub(crate) fn new(members: &[(&'static str, &[u8])]) -> Self {
+        let length = members.iter().map(|(key, value)| key.len() + value.len() + 4).sum::<usize>();
+        let (mut raw, mut known) = (Vec::with_capacity(length + OPEN.len() + 1), Places::default().known);
+        raw.extend_from_slice(OPEN);
+        for (key, value) in members {
+            let key_at = raw.len() as u32;
+            for text in [b"\"", key.as_bytes(), b"\":"] {
+                raw.extend_from_slice(text);
+            }
+            let start = raw.len() as u32;
+            raw.extend_from_slice(value);
+            if let Some(at) = index(key.as_bytes()) {
+                known[at] = Member { key: key_at, value: Span { start, end: raw.len() as u32 } };
+            }
+            raw.push(b',');
+        }
+        raw.pop();
+        raw.extend_from_slice(b"}}");
+        let value = Span { start: OPEN.len() as u32 - 1, end: raw.len() as u32 - 1 };
+        let places = Places { meta: Member { key: 1, value }, known, ..Places::default() };
+        Self { params: Params { raw: raw.into(), places } }
     }
 
     /// The same with one member changed.
@@ -23,6 +42,8 @@ impl Preset {
         Self { params: self.params.edit_meta(&[edit]) }
     }
 }
+
+const OPEN: &[u8] = b"{\"_meta\":{";
 
 impl Params {
     /// The parameters with what is preset, and without the other members of [`meta::MODERN`].

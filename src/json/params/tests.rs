@@ -105,10 +105,11 @@ proptest! {
     #[test]
     fn what_is_preset_is_what_edits_would_say((_, text) in object_of("name|_meta|[a-c]".prop_map(String::from)), n in any::<i32>(), level in any::<bool>()) {
         let n = n.to_string();
-        let sets = [Edit::Set(meta::PROTOCOL_VERSION, b"\"v\""), Edit::Set(meta::CLIENT_INFO, n.as_bytes())];
+        let members = [(meta::PROTOCOL_VERSION, &b"\"v\""[..]), (meta::CLIENT_INFO, n.as_bytes())];
+        let sets = members.map(|(key, value)| Edit::Set(key, value));
         let level = if level { Edit::Set(meta::LOG_LEVEL, b"\"debug\"") } else { Edit::Remove(meta::LOG_LEVEL) };
         let edited = params(&text).edit_meta(&[sets[0], sets[1], level, Edit::Remove(meta::CLIENT_CAPABILITIES)]);
-        let preset = params(&text).with_preset(&Preset::new(&sets).with(level));
+        let preset = params(&text).with_preset(&Preset::new(&members).with(level));
         let value = |params: &Params| serde_json::from_str::<Value>(params.as_str()).unwrap();
         prop_assert_eq!(value(&preset), value(&edited));
         assert_places(&preset);
