@@ -47,8 +47,9 @@ pub(super) fn claims(head: &Head<'_>, incoming: &Incoming) -> bool {
 #[cfg(feature = "legacy")]
 fn is_modern(version: &HeaderValue) -> bool {
     let version = version.as_bytes().trim_ascii();
-    let date = version.len() == 10 && version.iter().all(|b| b.is_ascii_digit() || *b == b'-');
-    date && version >= Revision::LATEST_MODERN.as_str().as_bytes()
+    // Most are earlier, which is told by the first bytes that differ.
+    let later = version.len() == 10 && version >= Revision::LATEST_MODERN.as_str().as_bytes();
+    later && version.iter().all(|b| b.is_ascii_digit() || *b == b'-')
 }
 
 pub(super) fn begin<'a, S: Inner>(inner: &'a Arc<S>, head: Head<'_>, incoming: Incoming) -> Result<Begun<'a>, Refusal> {
