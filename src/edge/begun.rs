@@ -10,6 +10,7 @@ use std::{future::Future, time::Duration};
 /// What became of a message at once; what is made of it before anything is waited for takes no room in the future of its
 /// answer.
 pub(super) enum Begun<'a> {
+    #[cfg(feature = "legacy")]
     Answered(Response<Body>),
     /// A call of a request that stands for itself.
     Alone(Running, Writer),
@@ -33,6 +34,7 @@ impl<'a> Begun<'a> {
     ) -> impl Future<Output = Result<Response<Body>, Refusal>> + Send + use<'a> {
         async move {
             match self {
+                #[cfg(feature = "legacy")]
                 Self::Answered(response) => Ok(response),
                 Self::Alone(running, writer) => Ok(respond(running, writer, keep_alive).await),
                 #[cfg(feature = "legacy")]
