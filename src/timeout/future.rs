@@ -1,16 +1,14 @@
 //! The future of a call with deadlines.
 
 use super::{
-    Lapse,
     stream::TimeoutStream,
-    watch::{Bounds, Terms, Watch},
+    watch::{Terms, Watch},
 };
 use crate::{BoxError, Reply};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -28,8 +26,8 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn new(inner: F, bounds: Arc<Bounds>, lapse: Lapse) -> Self {
-        Self { inner, watch: Some(Watch::new(Terms::new(bounds, lapse))) }
+    pub(super) fn new(inner: F, terms: Terms) -> Self {
+        Self { inner, watch: Some(Watch::new(terms)) }
     }
 
     pub(super) fn unbounded(inner: F) -> Self {

@@ -21,6 +21,7 @@ pub mod error;
 pub mod future;
 mod lapse;
 mod layer;
+mod moment;
 mod question;
 mod service;
 mod stream;

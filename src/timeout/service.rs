@@ -1,4 +1,9 @@
-use super::{Lapse, TimeoutLayer, future::ResponseFuture, watch::Bounds};
+use super::{
+    Lapse, TimeoutLayer,
+    future::ResponseFuture,
+    moment::Moments,
+    watch::{Bounds, Terms},
+};
 use crate::{BoxError, Call, Method, Reply};
 use std::{
     sync::Arc,
@@ -23,6 +28,7 @@ use tower::{Layer, Service};
 pub struct Timeout<S> {
     inner: S,
     bounds: Arc<Bounds>,
+    moments: Moments,
 }
 
 impl<S> Timeout<S> {
@@ -32,7 +38,7 @@ impl<S> Timeout<S> {
     }
 
     pub(super) fn bounded(inner: S, bounds: Bounds) -> Self {
-        Self { inner, bounds: Arc::new(bounds) }
+        Self { inner, bounds: Arc::new(bounds), moments: Moments::default() }
     }
 
     /// The wrapped service.
@@ -70,6 +76,7 @@ where
         }
         let lapse = Lapse::default();
         call.lapse = Some(lapse.clone());
-        ResponseFuture::new(self.inner.call(call), self.bounds.clone(), lapse)
+        let terms = Terms::new(self.bounds.clone(), lapse, self.moments.board());
+        ResponseFuture::new(self.inner.call(call), terms)
     }
 }

@@ -1,6 +1,7 @@
 use super::{
     Lapse,
     error::{Elapsed, Limit, Stopping},
+    moment::{Board, MOMENT, Moment},
     question::{Question, Questions},
 };
 use crate::BoxError;
@@ -17,10 +18,6 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Durations too large to add are no deadline anyone waits for.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
-/// How long a call goes on before it listens for the cut. Most are over by then, and never touch the one list of
-/// listeners that all calls of a gateway, on whatever core, would stand in; those that are not are told this much later.
-const MOMENT: Duration = Duration::from_millis(50);
-
 /// How long a call may take.
 #[derive(Clone, Debug)]
 pub(super) struct Bounds {
@@ -42,12 +39,14 @@ pub(super) struct Terms {
     /// `None` until the first question.
     questions: Option<Questions>,
     lapse: Lapse,
+    /// Where its first moment passes.
+    board: Option<Arc<Board>>,
 }
 
 impl Terms {
-    pub(super) fn new(bounds: Arc<Bounds>, lapse: Lapse) -> Self {
+    pub(super) fn new(bounds: Arc<Bounds>, lapse: Lapse, board: Option<Arc<Board>>) -> Self {
         let now = Instant::now();
-        Self { bounds, started: now, heard: now, asked: None, questions: None, lapse }
+        Self { bounds, started: now, heard: now, asked: None, questions: None, lapse, board }
     }
 
     /// The next deadline, and what it stands for.
@@ -74,6 +73,20 @@ impl Terms {
         self.asked.is_none() && silent
     }
 
+    /// Ready once a timer is due: when the first moment is over, or at once where the deadline is not well behind it.
+    fn poll_begun(&self, moment: &mut Option<Moment>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(board) = self.board.as_ref().filter(|_| deadline >= self.heard + 4 * MOMENT) else {
+            return Poll::Ready(());
+        };
+        match moment {
+            Some(moment) => moment.poll_over(cx),
+            None => {
+                *moment = Some(board.begin(self.heard, cx.waker()));
+                Poll::Pending
+            }
+        }
+    }
+
     /// The last question was answered: the clocks go on from where they stood.
     fn answered(&mut self, asked: Instant, now: Instant) {
         self.started += now.duration_since(asked);
@@ -82,24 +95,21 @@ impl Terms {
 }
 
 pin_project! {
-    /// One timer for all deadlines. Being heard of only notes the time: the timer is moved when it fires too early, so
-    /// a stream of many events does not touch the runtime's timers for each.
+    /// One timer for all deadlines, set once the first moment is over. Being heard of only notes the time: the timer is moved
+    /// when it fires too early, so a stream of many events does not touch the runtime's timers for each.
     #[derive(Debug)]
     pub(super) struct Watch {
         terms: Terms,
+        moment: Option<Moment>,
         #[pin]
-        sleep: Sleep,
-        // When to listen for the cut; `None` where there is none, or once it is listened for.
-        listens: Option<Instant>,
+        sleep: Option<Sleep>,
         cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     }
 }
 
 impl Watch {
     pub(super) fn new(terms: Terms) -> Self {
-        let listens = terms.bounds.cut.is_some().then(|| terms.heard + MOMENT);
-        let sleep = sleep_until(due(&terms, listens));
-        Self { terms, sleep, listens, cut: None }
+        Self { terms, moment: None, sleep: None, cut: None }
     }
 
     pub(super) fn terms(&self) -> &Terms {
@@ -114,7 +124,9 @@ impl Watch {
     pub(super) fn asked(self: Pin<&mut Self>) -> Question {
         let mut this = self.project();
         this.terms.asked.get_or_insert_with(Instant::now);
-        this.sleep.as_mut().reset(due(this.terms, *this.listens));
+        if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
+            sleep.reset(this.terms.next().0);
+        }
         this.terms.questions.get_or_insert_default().ask()
     }
 
@@ -128,23 +140,32 @@ impl Watch {
             && questions.are_answered(cx.waker())
         {
             this.terms.answered(asked, Instant::now());
-            this.sleep.as_mut().reset(due(this.terms, *this.listens));
+            if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
+                sleep.reset(this.terms.next().0);
+            }
         }
+        let (deadline, _) = this.terms.next();
+        let mut sleep = match this.sleep.as_mut().as_pin_mut() {
+            Some(sleep) => sleep,
+            None => {
+                ready!(this.terms.poll_begun(this.moment, deadline, cx));
+                *this.moment = None;
+                if let Some(cut) = this.terms.bounds.cut.clone() {
+                    let cut = this.cut.insert(Box::pin(cut.cancelled_owned()));
+                    if cut.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Stopping(()).into());
+                    }
+                }
+                this.sleep.set(Some(sleep_until(deadline)));
+                this.sleep.as_mut().as_pin_mut().expect("it was set just now")
+            }
+        };
         // What is called may turn out only now to have a shorter silence.
-        let deadline = due(this.terms, *this.listens);
-        if deadline < this.sleep.deadline() {
-            this.sleep.as_mut().reset(deadline);
+        if deadline < sleep.deadline() {
+            sleep.as_mut().reset(deadline);
         }
         loop {
-            ready!(this.sleep.as_mut().poll(cx));
-            if this.listens.take().is_some()
-                && let Some(cut) = this.terms.bounds.cut.clone()
-            {
-                let cut = this.cut.insert(Box::pin(cut.cancelled_owned()));
-                if cut.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Stopping(()).into());
-                }
-            }
+            ready!(sleep.as_mut().poll(cx));
             let (deadline, elapsed) = this.terms.next();
             let now = Instant::now();
             if now >= deadline {
@@ -153,13 +174,7 @@ impl Watch {
                 }
                 return Poll::Ready(elapsed.into());
             }
-            this.sleep.as_mut().reset(deadline);
+            sleep.as_mut().reset(deadline);
         }
     }
-}
-
-/// When to look at a call again.
-fn due(terms: &Terms, listens: Option<Instant>) -> Instant {
-    let (deadline, _) = terms.next();
-    listens.map_or(deadline, |listens| listens.min(deadline))
 }
