@@ -120,6 +120,7 @@ pub mod cli;
 pub mod config;
 pub mod edge;
 pub mod error;
+mod field;
 mod gateway;
 mod glob;
 pub mod health;

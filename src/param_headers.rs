@@ -1,4 +1,4 @@
-use crate::error::Problem;
+use crate::{error::Problem, field::Field};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
@@ -39,7 +39,7 @@ impl ParamHeaders {
 
     /// The one value of a header, without the white space around it.
     pub(crate) fn single(&self, name: &HeaderName) -> Result<Option<&str>, Problem> {
-        single(&self.0, name)
+        Field::of(&self.0, name).single(name)
     }
 
     /// Each name with each of its values.
@@ -51,27 +51,6 @@ impl ParamHeaders {
 /// −32020: a header that is missing, unreadable or not what the body says.
 pub(crate) fn mismatch(message: impl Into<Cow<'static, str>>) -> Problem {
     Problem::rpc(400, -32020, message)
-}
-
-/// The one value of a header, without the white space around it.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(twice(name));
-    }
-    text(name, value).map(Some)
-}
-
-/// Two values are refused: an intermediary could have looked at the one that the body does not repeat.
-pub(crate) fn twice(name: &HeaderName) -> Problem {
-    mismatch(format!("the header {name} stands twice"))
-}
-
-/// The value of the header `name`, without the white space around it.
-pub(crate) fn text<'a>(name: &HeaderName, value: &'a HeaderValue) -> Result<&'a str, Problem> {
-    let text = value.to_str().map_err(|_| mismatch(format!("the header {name} holds invalid characters")))?;
-    Ok(text.trim_matches([' ', '\t']))
 }
 
 /// What a header value stands for: itself, or the text in `=?base64?…?=`. `None` where that holds no text.

@@ -1,10 +1,10 @@
-use crate::{
-    error::Problem,
-    param_headers::{PREFIX, text, twice},
-};
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri};
+use crate::param_headers::PREFIX;
+use http::{Extensions, HeaderMap, HeaderName, Uri};
 
-pub(super) use crate::param_headers::{decoded, mismatch};
+pub(super) use crate::{
+    field::Field,
+    param_headers::{decoded, mismatch},
+};
 
 const VERSION: &str = "mcp-protocol-version";
 const METHOD: &str = "mcp-method";
@@ -60,16 +60,6 @@ pub(super) struct Head<'a> {
     pub(super) extensions: Extensions,
 }
 
-/// A field by how often it stands there.
-#[derive(Clone, Copy, Default)]
-pub(super) enum Field<'a> {
-    #[default]
-    Absent,
-    Once(&'a HeaderValue),
-    /// Of two values, another reader may take the other.
-    Twice,
-}
-
 impl<'a> Fields<'a> {
     pub(super) fn of(headers: &'a HeaderMap) -> Self {
         let mut fields = Self::default();
@@ -93,29 +83,5 @@ impl<'a> Fields<'a> {
             field.note(value);
         }
         fields
-    }
-}
-
-impl<'a> Field<'a> {
-    fn note(&mut self, value: &'a HeaderValue) {
-        *self = if let Field::Absent = self { Field::Once(value) } else { Field::Twice };
-    }
-
-    pub(super) fn is_absent(self) -> bool {
-        matches!(self, Field::Absent)
-    }
-
-    /// The value where it stands once.
-    pub(super) fn once(self) -> Option<&'a HeaderValue> {
-        if let Field::Once(value) = self { Some(value) } else { None }
-    }
-
-    /// The one value, without the white space around it.
-    pub(super) fn single(self, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
-        match self {
-            Field::Absent => Ok(None),
-            Field::Once(value) => text(name, value).map(Some),
-            Field::Twice => Err(twice(name)),
-        }
     }
 }

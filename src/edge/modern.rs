@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Call, Method, ParamHeaders, Revision,
     error::Problem,
-    json::{Json, Params},
+    json::{self, Json, Params},
     meta,
 };
 #[cfg(feature = "legacy")]
@@ -32,7 +32,7 @@ pub(super) fn claims(head: &Head<'_>, incoming: &Incoming) -> bool {
         Field::Once(version) => is_modern(version),
         Field::Twice => head.headers.get_all(headers::PROTOCOL_VERSION).iter().any(is_modern),
     };
-    let carries = |params: &Params| params.meta_member(meta::PROTOCOL_VERSION).is_some();
+    let carries = |params: &Params| params.reserved(meta::PROTOCOL_VERSION).is_some();
     named
         || match incoming {
             Incoming::Batch(elements) => elements.iter().any(|element| {
@@ -103,8 +103,8 @@ fn check(target: &Target<'_>, method: &Method, params: &Params) -> Result<(), Pr
 
 /// What is asked of a request beside its version and its headers, whatever wire it came over.
 pub(super) fn check_body(method: &Method, params: &Params) -> Result<(), Problem> {
-    match params.meta_member(meta::CLIENT_CAPABILITIES) {
-        Some(capabilities) if capabilities.as_bytes().starts_with(b"{") => {}
+    match params.reserved(meta::CLIENT_CAPABILITIES) {
+        Some(capabilities) if capabilities.starts_with(b"{") => {}
         _ => return Err(missing(meta::CLIENT_CAPABILITIES)),
     }
     match is_removed(method) {
@@ -115,18 +115,17 @@ pub(super) fn check_body(method: &Method, params: &Params) -> Result<(), Problem
 
 fn check_version(target: &Target<'_>, params: &Params) -> Result<(), Problem> {
     let header = target.version.single(&headers::PROTOCOL_VERSION)?;
-    let body = params.meta_member(meta::PROTOCOL_VERSION);
-    let body = body.as_ref().map(|version| version.read::<Cow<'_, str>>());
+    let body = params.reserved(meta::PROTOCOL_VERSION).map(json::text);
     match (header, body) {
         (None, Some(_)) => Err(mismatch("the header MCP-Protocol-Version is missing")),
-        (Some(_), Some(Ok(body))) if header == Some(&*body) => supported(&body),
-        (Some(_), Some(Ok(_))) => Err(mismatch("the header MCP-Protocol-Version is not what the body says")),
+        (Some(_), Some(Some(body))) if header == Some(&*body) => supported(&body),
+        (Some(_), Some(Some(_))) => Err(mismatch("the header MCP-Protocol-Version is not what the body says")),
         // A client that opens with `initialize` learns what would do.
         (None, None) => match params.member("protocolVersion").and_then(|version| version.read::<String>().ok()) {
             Some(asked) => Err(unsupported(&asked)),
             None => Err(missing(meta::PROTOCOL_VERSION)),
         },
-        (_, None) | (_, Some(Err(_))) => Err(missing(meta::PROTOCOL_VERSION)),
+        (_, None) | (_, Some(None)) => Err(missing(meta::PROTOCOL_VERSION)),
     }
 }
 

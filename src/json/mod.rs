@@ -44,6 +44,7 @@ pub use self::{
 pub(crate) use self::opening::Opening;
 #[cfg(feature = "legacy")]
 pub(crate) use self::params::Preset;
+pub(crate) use self::params::text;
 
 use bytes::Bytes;
 use memchr::memmem;

@@ -10,18 +10,23 @@ pub(super) struct HostPort<T = Box<str>> {
 impl<'a> HostPort<&'a str> {
     /// `None` for what is no `host[:port]` (RFC 3986, section 3.2.2); credentials before the host are none either.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let end = match text.strip_prefix('[') {
-            Some(address) => address.bytes().position(|byte| byte == b']')? + 2,
-            None => text.bytes().position(|byte| byte == b':').unwrap_or(text.len()),
+        let (name, host) = match text.strip_prefix('[') {
+            Some(address) => {
+                let name = &address[..address.find(']')?];
+                if !name.bytes().all(|byte| is_part_of_name(byte) || byte == b':') {
+                    return None;
+                }
+                (name, &text[..name.len() + 2])
+            }
+            None => {
+                let name = &text[..text.bytes().position(|byte| !is_part_of_name(byte)).unwrap_or(text.len())];
+                (name, name)
+            }
         };
-        let (host, rest) = text.split_at(end);
-        let (name, is_part): (_, fn(u8) -> bool) = match host.strip_prefix('[') {
-            Some(address) => (address.strip_suffix(']')?, is_part_of_address),
-            None => (host, is_part_of_name),
-        };
-        if name.is_empty() || !name.bytes().all(is_part) {
+        if name.is_empty() {
             return None;
         }
+        let rest = &text[host.len()..];
         let port = if rest.is_empty() { None } else { Some(port(rest.strip_prefix(':')?)?) };
         Some(Self { host, port })
     }
@@ -31,12 +36,18 @@ impl<'a> HostPort<&'a str> {
     }
 }
 
+/// Looked up rather than compared: each request's host is gone through.
 fn is_part_of_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
-}
-
-fn is_part_of_address(byte: u8) -> bool {
-    is_part_of_name(byte) || byte == b':'
+    const PARTS: [bool; 256] = {
+        let (mut parts, mut byte) = ([false; 256], 0);
+        while byte < 256 {
+            parts[byte] = matches!(byte as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%'
+                    | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+            byte += 1;
+        }
+        parts
+    };
+    PARTS[usize::from(byte)]
 }
 
 /// Digits alone: `u16` would read a sign too.

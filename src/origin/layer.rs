@@ -3,8 +3,11 @@ use super::{
     authority::{HostPort, Page},
     error::Forbidden,
 };
-use crate::metrics::{Count, Metrics};
-use http::{HeaderMap, Uri, header};
+use crate::{
+    field::Field,
+    metrics::{Count, Metrics},
+};
+use http::{HeaderMap, HeaderValue, Uri};
 use std::sync::Arc;
 use tower::Layer;
 
@@ -116,9 +119,18 @@ impl OriginLayer {
 
 impl Rules {
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Forbidden> {
-        let mut origins = headers.get_all(header::ORIGIN).iter();
-        let page = origins.next().map(|origin| origin.to_str().ok().and_then(Page::parse));
-        if origins.next().is_some() || page.is_some_and(|page| !page.is_some_and(|page| self.knows(&page))) {
+        // One pass: a look-up of each would hash its name, and a page is seldom named at all.
+        let (mut origin, mut host) = (Field::Absent, Field::Absent);
+        for (name, value) in headers {
+            match name.as_str() {
+                "origin" => origin.note(value),
+                "host" => host.note(value),
+                _ => {}
+            }
+        }
+        let is_known =
+            |origin: &HeaderValue| origin.to_str().ok().and_then(Page::parse).is_some_and(|it| self.knows(&it));
+        if !origin.is_absent() && !origin.once().is_some_and(is_known) {
             return Err(Forbidden::Origin);
         }
         if self.any_host {
@@ -126,11 +138,11 @@ impl Rules {
         }
         // HTTP/2 and absolute-form requests name the host in the URI; where both stand, both must be served, because
         // what is behind may look at either.
-        let mut hosts = headers.get_all(header::HOST).iter();
-        let host = hosts.next();
-        if hosts.next().is_some() || (host.is_none() && uri.authority().is_none()) {
-            return Err(Forbidden::HostCount);
-        }
+        let host = match host {
+            Field::Once(host) => Some(host),
+            Field::Absent if uri.authority().is_some() => None,
+            Field::Absent | Field::Twice => return Err(Forbidden::HostCount),
+        };
         let named = host.map(|host| host.to_str().ok()).into_iter();
         let mut named = named.chain(uri.authority().map(|authority| Some(authority.as_str())));
         match named.all(|name| name.and_then(HostPort::parse).is_some_and(|host| self.serves(&host))) {

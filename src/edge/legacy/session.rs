@@ -243,8 +243,10 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // What is kept behind for a session goes with it, whoever held it last.
-        self.close();
+        // What is kept behind for a session goes with it, whoever held it last; of one that was closed nothing is kept.
+        if !self.ended.is_cancelled() {
+            self.close();
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use ahash::RandomState;
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, hash_map},
     fmt::Write,
     sync::{Arc, Mutex},
     time::Duration,
@@ -96,15 +96,14 @@ impl Sessions {
         if entry.stamp().is_some_and(|stamp| store.revoked.contains(stamp)) {
             return Err(super::no_session());
         }
-        if let Some((there, _)) = store.entries.get(entry.id().as_bytes()) {
-            return Ok(there.clone());
-        }
-        match store.entries.len() < self.max {
-            true => {
-                store.entries.insert(entry.id().as_bytes().into(), (entry.clone(), self.metrics.hold(Gauge::Sessions)));
+        let has_room = store.entries.len() < self.max;
+        match store.entries.entry(entry.id().as_bytes().into()) {
+            hash_map::Entry::Occupied(there) => Ok(there.get().0.clone()),
+            hash_map::Entry::Vacant(_) if !has_room => Err(full()),
+            hash_map::Entry::Vacant(place) => {
+                place.insert((entry.clone(), self.metrics.hold(Gauge::Sessions)));
                 Ok(entry)
             }
-            false => Err(full()),
         }
     }
 

@@ -95,6 +95,12 @@ impl Params {
         }
     }
 
+    /// The text of one of the [reserved](crate::meta) members of `_meta`.
+    pub(crate) fn reserved(&self, key: &str) -> Option<&[u8]> {
+        let known = places::index(key.as_bytes())?;
+        self.places.known[known].value.range().map(|range| &self.raw[range])
+    }
+
     /// The sender's progress token; hop-by-hop, so every transport replaces it by one of its own.
     pub fn progress_token(&self) -> Option<Json> {
         self.meta_member(meta::PROGRESS_TOKEN)
@@ -132,13 +138,17 @@ impl Params {
     }
 
     fn string(&self, member: Member) -> Option<Cow<'_, str>> {
-        let raw = &self.raw[member.value.range()?];
-        let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        if memchr::memchr(b'\\', inner).is_none() {
-            return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
-        }
-        serde_json::from_slice::<String>(raw).ok().map(Cow::Owned)
+        text(&self.raw[member.value.range()?])
     }
+}
+
+/// What a value of JSON says, if it is a string.
+pub(crate) fn text(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', inner).is_none() {
+        return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+    }
+    serde_json::from_slice::<String>(raw).ok().map(Cow::Owned)
 }
 
 impl Default for Params {
