@@ -2,7 +2,6 @@ use super::future::ResponseFuture;
 use crate::{
     BoxError, Call, Method, Reply,
     error::Problem,
-    json::Params,
     reply::Outcome,
     route::{Pool, Table, Tables, View},
 };
@@ -61,10 +60,6 @@ fn answer<P>(tables: &Tables<Table<P>>, method: &Method, early: bool) -> Option<
     result.map(|result| Outcome::Result(result.clone()).into())
 }
 
-fn has_cursor(params: &Params) -> bool {
-    params.member("cursor").is_some_and(|cursor| cursor.as_str() != "null")
-}
-
 impl<S, P> Service<Call> for Catalog<S, P>
 where
     S: Service<Call, Response = Reply>,
@@ -86,7 +81,7 @@ where
         let Some(reply) = answer(tables, &call.method, early) else {
             return ResponseFuture::inner(self.inner.call(call));
         };
-        if has_cursor(&call.params) {
+        if call.params.has_cursor() {
             let problem = Problem::rpc(200, -32602, "invalid params: unknown cursor");
             return ResponseFuture::ready(Err(problem.into()));
         }

@@ -11,7 +11,7 @@ use std::{future::Future, time::Duration};
 /// answer.
 pub(super) enum Begun<'a> {
     #[cfg(feature = "legacy")]
-    Answered(Response<Body>),
+    Answered(Box<Response<Body>>),
     /// A call of a request that stands for itself.
     Alone(Running, Writer),
     /// A call of a session.
@@ -35,7 +35,7 @@ impl<'a> Begun<'a> {
         async move {
             match self {
                 #[cfg(feature = "legacy")]
-                Self::Answered(response) => Ok(response),
+                Self::Answered(response) => Ok(*response),
                 Self::Alone(running, writer) => Ok(respond(running, writer, keep_alive).await),
                 #[cfg(feature = "legacy")]
                 Self::InSession(entry, said) => Ok(post::respond(&entry, said, keep_alive).await),

@@ -13,6 +13,7 @@ use super::{
     running::Inner,
 };
 use crate::{BoxError, Call, Reply};
+use bytes::Bytes;
 use http::{Method, Request, Response, request::Parts};
 use std::{
     convert::Infallible,
@@ -166,11 +167,12 @@ where
         media.check(headers)?;
         let body = gather(body, media.declared(), &edge.settings).await?;
         let head = Head { uri, headers, target: &target, extensions: mem::take(extensions) };
-        begin(edge, head, Incoming::parse(body)?)?.answered(edge.settings.keep_alive).await
+        begin(edge, head, body)?.answered(edge.settings.keep_alive).await
     }
 }
 
-fn begin<'a, S: Inner>(edge: &'a Edge<S>, head: Head<'_>, incoming: Incoming) -> Result<Begun<'a>, Refusal> {
+fn begin<'a, S: Inner>(edge: &'a Edge<S>, head: Head<'_>, body: Bytes) -> Result<Begun<'a>, Refusal> {
+    let incoming = Incoming::parse(body)?;
     #[cfg(feature = "legacy")]
     if !modern::claims(&head, &incoming) {
         return edge.legacy.post(&edge.inner, head, incoming);

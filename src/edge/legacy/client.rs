@@ -81,11 +81,13 @@ fn unshared(json: &Json) -> Json {
 /// Capabilities in the words of 2026-07-28: an elicitation without a mode means forms, roots no longer change, and
 /// tasks are something else there.
 fn translated(told: &Json) -> Json {
-    let roots = told.member("roots").and_then(|roots| {
-        let plain = object::edit(roots.as_bytes(), &[Edit::Remove("listChanged")]);
-        plain.ok()
-    });
-    let elicitation = told.member("elicitation").and_then(|it| object::edit(it.as_bytes(), &[]).ok());
+    let named = object::members(told.as_bytes(), ["roots", "elicitation", "tasks"]);
+    let Ok([roots, elicitation, tasks]) = named else { return Json::from_static("{}") };
+    if roots.is_none() && elicitation.is_none() && tasks.is_none() {
+        return told.clone();
+    }
+    let roots = roots.and_then(|roots| object::edit(roots.as_bytes(), &[Edit::Remove("listChanged")]).ok());
+    let elicitation = elicitation.and_then(|it| object::edit(it.as_bytes(), &[]).ok());
     let mut edits = vec![Edit::Remove("tasks")];
     if let Some(roots) = &roots {
         edits.push(Edit::Set("roots", roots));

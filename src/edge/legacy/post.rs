@@ -45,7 +45,7 @@ impl Legacy {
             Incoming::Notification { method, params } => notification(inner, &entry, extensions, method, params),
             Incoming::Response { id, outcome } => {
                 entry.questions().answer(id.as_ref(), outcome);
-                Ok(Begun::Answered(bare(StatusCode::ACCEPTED)))
+                Ok(Begun::Answered(bare(StatusCode::ACCEPTED).into()))
             }
             Incoming::Batch(elements) => Ok(Begun::waiting(self.batch(inner, entry, extensions, elements))),
         }
@@ -69,7 +69,7 @@ fn begin<'a, S: Inner>(
 ) -> Result<Begun<'a>, Refusal> {
     if let Some(outcome) = local(&entry, &method, &params) {
         let (status, message) = Writer::legacy(id, &method).done(outcome);
-        return Ok(Begun::Answered(json(status, message)));
+        return Ok(Begun::Answered(json(status, message).into()));
     }
     let ticket = entry.begin(&id)?;
     let writer = Writer::legacy(id, &method);
@@ -114,7 +114,7 @@ fn notification<'a, S: Inner>(
 ) -> Result<Begun<'a>, Refusal> {
     Ok(match told(inner, entry, extensions, method, params)? {
         Some(running) => Begun::waiting(deliver(running)),
-        None => Begun::Answered(bare(StatusCode::ACCEPTED)),
+        None => Begun::Answered(bare(StatusCode::ACCEPTED).into()),
     })
 }
 

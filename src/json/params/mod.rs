@@ -122,6 +122,11 @@ impl Params {
         self.places.is_retry
     }
 
+    /// Whether a place in a list is asked for.
+    pub(crate) fn has_cursor(&self) -> bool {
+        self.places.has_cursor
+    }
+
     /// Any other member, found by a shallow pass.
     pub fn member(&self, key: &str) -> Option<Json> {
         object::get(&self.raw, key).ok().flatten()

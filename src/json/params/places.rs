@@ -49,6 +49,8 @@ pub(in crate::json) struct Places {
     pub(super) told: Member,
     /// Whether answers or the state of an earlier call are brought along.
     pub(super) is_retry: bool,
+    /// Whether there is a `cursor` other than `null`.
+    pub(super) has_cursor: bool,
     pub(super) known: [Member; KNOWN.len()],
 }
 
@@ -76,6 +78,9 @@ impl Places {
                 b"_meta" => self.meta = member,
                 b"progressToken" => self.told = member,
                 b"requestState" | b"inputResponses" => self.is_retry = true,
+                b"cursor" => {
+                    self.has_cursor = &scanner.text()[base..][value.start as usize..value.end as usize] != b"null"
+                }
                 _ => {}
             }
             note(&mut seen, key.name, twice);
