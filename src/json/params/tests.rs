@@ -43,6 +43,8 @@ fn assert_places(params: &Params) {
         assert_eq!(kept.map(|json| json.to_string()), found.map(|json| json.to_string()), "{key} of {params:?}");
     }
     assert_eq!((params.name(), params.uri(), params.meta()), (again.name(), again.uri(), again.meta()));
+    let cursor = again.member("cursor").is_some_and(|cursor| cursor.as_str() != "null");
+    assert_eq!((params.has_cursor(), again.has_cursor()), (cursor, cursor));
 }
 
 const META_KEYS: [&str; 5] = [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::LOG_LEVEL, meta::PROGRESS_TOKEN, "a"];
@@ -103,7 +105,7 @@ proptest! {
     /// A preset says what its members say one by one.
     #[cfg(feature = "legacy")]
     #[test]
-    fn what_is_preset_is_what_edits_would_say((_, text) in object_of("name|_meta|[a-c]".prop_map(String::from)), n in any::<i32>(), level in any::<bool>()) {
+    fn what_is_preset_is_what_edits_would_say((_, text) in object_of("name|_meta|cursor|[a-c]".prop_map(String::from)), n in any::<i32>(), level in any::<bool>()) {
         let n = n.to_string();
         let members = [(meta::PROTOCOL_VERSION, &b"\"v\""[..]), (meta::CLIENT_INFO, n.as_bytes())];
         let sets = members.map(|(key, value)| Edit::Set(key, value));
