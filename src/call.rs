@@ -2,6 +2,7 @@ use crate::{Method, Session, json::Params, timeout::Lapse};
 use std::{
     borrow::Borrow,
     fmt,
+    ops::{Deref, DerefMut},
     sync::{Arc, atomic::AtomicUsize},
 };
 
@@ -19,8 +20,30 @@ use std::{
 /// assert_eq!(call.params.name().as_deref(), Some("search"));
 /// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
 /// ```
+///
+/// It is small, because each layer takes it by value: what was asked stands in one place, which clones share until one of
+/// them is changed ([`Arc::make_mut`]).
+///
+/// ```
+/// # use tower_mcp_gateway::{Call, Method, json::Params};
+/// let call = Call::new(Method::PING, Params::empty());
+/// let mut other = call.clone();
+/// other.method = Method::DISCOVER;
+/// assert_eq!(call.method, Method::PING);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Call {
+    asked: Arc<Parts>,
+    /// Who can serve this call, set by [`Route`](crate::route::Route).
+    pub providers: Option<Arc<Providers>>,
+    /// What its deadlines and the layers behind them tell each other, set by [`Timeout`](crate::timeout::Timeout). A
+    /// field, because every call has one and `extensions` allocate.
+    pub lapse: Option<Lapse>,
+}
+
+/// What was asked by a [`Call`], which gives access to it as to fields of its own.
+#[derive(Clone, Debug)]
+pub struct Parts {
     /// What is asked.
     pub method: Method,
     /// The parameters, as bytes.
@@ -36,11 +59,6 @@ pub struct Call {
     /// looked at then, so only who passes it on as it is should ask for that; an edge does for clients that are answered
     /// with JSON, and a transport takes it up only where server and client speak one era.
     pub in_parts: bool,
-    /// Who can serve this call, set by [`Route`](crate::route::Route).
-    pub providers: Option<Arc<Providers>>,
-    /// What its deadlines and the layers behind them tell each other, set by [`Timeout`](crate::timeout::Timeout). A
-    /// field, because every call has one and `extensions` allocate.
-    pub lapse: Option<Lapse>,
     /// What a layer wants to tell a layer behind it: the principal, trace context, `Mcp-Param-*` headers.
     pub extensions: http::Extensions,
 }
@@ -48,17 +66,36 @@ pub struct Call {
 impl Call {
     /// A call with nothing but a method and parameters.
     pub fn new(method: Method, params: Params) -> Self {
-        Self {
-            method,
-            params,
-            session: None,
-            pin: None,
-            mirrored: false,
-            in_parts: false,
-            providers: None,
-            lapse: None,
-            extensions: http::Extensions::new(),
-        }
+        let (session, pin, extensions) = (None, None, http::Extensions::new());
+        let asked = Parts { method, params, session, pin, mirrored: false, in_parts: false, extensions };
+        Self { asked: Arc::new(asked), providers: None, lapse: None }
+    }
+
+    /// The call with a change of what is asked.
+    ///
+    /// ```
+    /// # use tower_mcp_gateway::{Call, Method, json::Params};
+    /// let call = Call::new(Method::PING, Params::empty()).with(|asked| asked.pin = Some("search-1".into()));
+    /// assert_eq!(call.pin, Some("search-1".into()));
+    /// ```
+    #[must_use]
+    pub fn with(mut self, edit: impl FnOnce(&mut Parts)) -> Self {
+        edit(&mut self);
+        self
+    }
+}
+
+impl Deref for Call {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.asked
+    }
+}
+
+impl DerefMut for Call {
+    fn deref_mut(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.asked)
     }
 }
 

@@ -139,10 +139,14 @@ proptest! {
     }
 
     #[test]
-    fn frames_around_what_is_in_them((inner, text) in object_of(key()), id in any::<u64>(), method in "[a-z/\"\\\\]{1,8}") {
+    fn frames_around_what_is_in_them((inner, text) in object_of(key()), id in any::<u64>(), method in "[a-z/é\"\\\\\u{0}-\u{1f}\u{7f}]{1,8}") {
         let (id_of, payload) = (Id::from(id), Json::parse(text.clone()).unwrap());
         let method_of = Method::new(method.clone());
         let read = |frame: bytes::Bytes| serde_json::from_slice::<Value>(&frame).unwrap();
+        let (frame, mut framed) = (write::Frame { id, method: &method_of, params: text.as_bytes() }, Vec::new());
+        frame.append(&mut framed);
+        prop_assert_eq!(&framed, &write::request(&id_of, &method_of, text.as_bytes()));
+        prop_assert_eq!(framed.len(), frame.length());
         prop_assert_eq!(read(write::request(&id_of, &method_of, text.as_bytes())), json!({"jsonrpc": "2.0", "id": id, "method": method, "params": inner}));
         prop_assert_eq!(read(write::notification(&method_of, text.as_bytes())), json!({"jsonrpc": "2.0", "method": method, "params": inner}));
         prop_assert_eq!(read(write::result(&id_of, &payload)), json!({"jsonrpc": "2.0", "id": id, "result": inner}));

@@ -13,6 +13,29 @@ pub fn request(id: &Id, method: &Method, params: &[u8]) -> Bytes {
     out.into()
 }
 
+/// What [`request`] writes, for where it is to stand behind something else that says how long it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) id: u64,
+    pub(crate) method: &'a Method,
+    pub(crate) params: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// How many bytes [`append`](Self::append) appends.
+    pub(crate) fn length(&self) -> usize {
+        const AROUND: usize = r#"{"jsonrpc":"2.0","id":,"method":,"params":}"#.len();
+        let digits = itoa::Buffer::new().format(self.id).len();
+        AROUND + digits + string_length(self.method.as_str()) + self.params.len()
+    }
+
+    pub(crate) fn append(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        out.extend_from_slice(itoa::Buffer::new().format(self.id).as_bytes());
+        method_and_params(out, self.method, self.params);
+    }
+}
+
 /// `{"jsonrpc":"2.0","method":…,"params":…}`
 pub fn notification(method: &Method, params: &[u8]) -> Bytes {
     let mut out = Vec::new();
@@ -56,6 +79,16 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
         return;
     }
     serde_json::to_writer(&mut *out, text).expect("a Vec takes every byte");
+}
+
+/// How many bytes [`string`] appends.
+fn string_length(text: &str) -> usize {
+    let length = |byte| match byte {
+        b'"' | b'\\' | 8..=10 | 12 | 13 => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(length).sum::<usize>() + 2
 }
 
 fn open(payload: usize) -> Vec<u8> {

@@ -21,30 +21,33 @@ impl Ewma {
         Self { base: Instant::now(), state: AtomicU64::new(0) }
     }
 
-    /// Takes a latency into account.
-    pub(super) fn record(&self, latency: Duration) {
-        let sample = micros(latency);
-        self.update(
+    /// Takes into account how long it took from `started` to now.
+    pub(super) fn record(&self, started: Instant) {
+        let (now, sample) = self.since(started);
+        self.update_at(
+            now,
             |average, weight| {
                 if sample > average { sample } else { average * weight + sample * (1.0 - weight) }
             },
         );
     }
 
-    /// Takes into account that an answer takes at least this long.
-    pub(super) fn record_at_least(&self, latency: Duration) {
-        let sample = micros(latency);
-        self.update(|average, weight| sample.max(average * weight));
+    /// Takes into account that an answer takes at least as long as from `started` to now.
+    pub(super) fn record_at_least(&self, started: Instant) {
+        let (now, sample) = self.since(started);
+        self.update_at(now, |average, weight| sample.max(average * weight));
     }
 
     /// The average, in microseconds, faded by the time since the last call; 0 before the first.
     pub(super) fn micros(&self) -> f32 {
         let (average, stamp) = unpack(self.state.load(Ordering::Relaxed));
-        average * fade(self.now(), stamp)
+        average * fade(self.at(Instant::now()), stamp)
     }
 
-    fn update(&self, edit: impl Fn(f32, f32) -> f32) {
-        self.update_at(self.now(), edit);
+    /// The time of now, and the microseconds since `started`: the clock is read once.
+    fn since(&self, started: Instant) -> (u32, f32) {
+        let now = Instant::now();
+        (self.at(now), micros(now.duration_since(started)))
     }
 
     fn update_at(&self, now: u32, edit: impl Fn(f32, f32) -> f32) {
@@ -56,8 +59,8 @@ impl Ewma {
     }
 
     #[allow(clippy::cast_possible_truncation)]
-    fn now(&self) -> u32 {
-        self.base.elapsed().as_millis() as u32
+    fn at(&self, now: Instant) -> u32 {
+        now.duration_since(self.base).as_millis() as u32
     }
 }
 
@@ -105,28 +108,34 @@ mod interleaved {
 mod tests {
     use super::*;
 
+    async fn ago(ms: u64) -> Instant {
+        let then = Instant::now();
+        tokio::time::advance(Duration::from_millis(ms)).await;
+        then
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_jumps_up_comes_down_slowly_and_fades_when_idle() {
         let ewma = Ewma::new();
         assert_eq!(ewma.micros(), 0.0);
-        ewma.record(Duration::from_millis(100));
+        ewma.record(ago(100).await);
         assert_eq!(ewma.micros(), 100_000.0);
         tokio::time::advance(Duration::from_secs(1)).await;
-        ewma.record(Duration::from_millis(1));
+        ewma.record(ago(1).await);
         assert!((85_000.0..95_000.0).contains(&ewma.micros()), "{}", ewma.micros());
         tokio::time::advance(DECAY * 3).await;
         assert!(ewma.micros() < 5_000.0);
-        ewma.record(Duration::from_millis(300));
+        ewma.record(ago(300).await);
         assert_eq!(ewma.micros(), 300_000.0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lower_bound_never_lowers_it() {
         let ewma = Ewma::new();
-        ewma.record(Duration::from_millis(100));
-        ewma.record_at_least(Duration::from_millis(1));
+        ewma.record(ago(100).await);
+        ewma.record_at_least(Instant::now());
         assert_eq!(ewma.micros(), 100_000.0);
-        ewma.record_at_least(Duration::from_millis(200));
+        ewma.record_at_least(ago(200).await);
         assert_eq!(ewma.micros(), 200_000.0);
     }
 }

@@ -137,7 +137,7 @@ impl Flight {
     /// Records the latency of the first answer; the call stays in flight.
     pub fn answered(&mut self) {
         if let Some(started) = self.started.take() {
-            self.meter.0.latency.record(started.elapsed());
+            self.meter.0.latency.record(started);
         }
     }
 }
@@ -148,7 +148,7 @@ impl Drop for Flight {
         // A call that failed or was given up says how long an answer takes at least. A quick refusal thus does not
         // make an endpoint look fast.
         if let Some(started) = self.started {
-            self.meter.0.latency.record_at_least(started.elapsed());
+            self.meter.0.latency.record_at_least(started);
         }
     }
 }

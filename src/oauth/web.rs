@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::{pin::pin, time::Duration};
 use tower::ServiceExt;
@@ -82,7 +83,7 @@ async fn send(
 /// Asks over a connection of its own; redirects are not followed.
 async fn exchange(uri: &Uri, request: Request<Full<Bytes>>) -> Result<Answer, BoxError> {
     let stream = Connector::new(uri, CONNECT, None)?.oneshot(uri.clone()).await?;
-    let (mut sender, connection) = handshake(stream.into_inner()).await?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let mut answer = pin!(async {
         let (head, body) = sender.send_request(request).await?.into_parts();
         let body = Limited::new(body, MAX_BYTES).collect().await?.to_bytes();

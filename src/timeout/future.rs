@@ -47,10 +47,7 @@ where
         // The answer first: one that is there counts, even if this was polled too late to see it in time.
         if let Poll::Ready(result) = this.inner.poll(cx) {
             return Poll::Ready(match (result, this.watch.as_pin_mut()) {
-                (Ok(reply), Some(mut watch)) => {
-                    watch.as_mut().heard();
-                    Ok(guard(reply, watch.terms().clone()))
-                }
+                (Ok(reply), Some(watch)) => Ok(guard(reply, watch)),
                 (result, _) => result.map_err(Into::into),
             });
         }
@@ -61,9 +58,12 @@ where
     }
 }
 
-fn guard(reply: Reply, terms: Terms) -> Reply {
+fn guard(reply: Reply, mut watch: Pin<&mut Watch>) -> Reply {
     match reply.into_single() {
         Ok(outcome) => Reply::single(outcome),
-        Err(events) => Reply::stream(TimeoutStream::new(events, terms)),
+        Err(events) => {
+            watch.as_mut().heard();
+            Reply::stream(TimeoutStream::new(events, watch.terms().clone()))
+        }
     }
 }

@@ -148,6 +148,11 @@ impl Service<Call> for Upstream {
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
+        // In a box already.
+        #[cfg(all(feature = "http", feature = "sse"))]
+        if let Kind::Http(fallback) = &mut self.0 {
+            return fallback.call(call);
+        }
         each!(&mut self.0, era => era.call(call).boxed(), name => {
             drop(call);
             let error = Connect(left_out(name).into());

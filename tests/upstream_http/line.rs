@@ -150,7 +150,7 @@ async fn who_cancelled_a_call_may_be_asked_at_once_for_the_next() {
     assert!(reply.await.unwrap().is_ok());
     // Calls of one session, on a line that others use as well.
     let session = Session::new("c", Revision::V2025_11_25, Json::from_static("{}"), Json::from_static(FORM));
-    let client = Call { session: Some(session.into()), ..of_client(false) };
+    let client = of_client(false).with(|asked| asked.session = Some(session.into()));
     let reply = send(&scene.http, &scene.hop, client.clone());
     let first = scene.peer.next().await;
     reply.abort();
@@ -198,7 +198,7 @@ async fn what_is_said_outside_of_calls_is_for_the_client_whose_session_it_is() {
     let (http, hop) = (transport(&peer), session());
     let client = Session::new("c", Revision::V2025_11_25, Json::from_static("{}"), Json::from_static(FORM));
     let client = Arc::new(client);
-    let reply = send(&http, &hop, Call { session: Some(client.clone()), ..of_client(true) });
+    let reply = send(&http, &hop, of_client(true).with(|asked| asked.session = Some(client.clone())));
     let mut stream = peer.next().await;
     stream.stream().await;
     let request = peer.next().await;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
 use jsonwebtoken::jwk::Jwk;
 use serde::Deserialize;
 use std::{pin::pin, time::Duration};
@@ -93,7 +94,7 @@ async fn get<T: for<'de> Deserialize<'de>>(uri: &Uri) -> Result<T, String> {
 /// A document, over a connection of its own; redirects are not followed.
 async fn bytes(uri: &Uri) -> Result<Bytes, BoxError> {
     let stream = Connector::new(uri, TIME, None)?.oneshot(uri.clone()).await?;
-    let (mut sender, connection) = handshake::<_, Empty<Bytes>>(stream.into_inner()).await?;
+    let (mut sender, connection) = handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = uri.authority().map_or("", |authority| authority.as_str());
     let request = Request::get(path).header(header::HOST, host).header(header::ACCEPT, "application/json");

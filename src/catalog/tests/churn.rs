@@ -33,7 +33,7 @@ impl Service<Call> for Echo {
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let providers = call.providers.expect("only what is listed is asked for");
+        let providers = call.providers.as_ref().expect("only what is listed is asked for");
         let value = serde_json::json!([self.0, call.params.name(), providers.endpoints()]);
         ready(Ok(Outcome::Result(Json::from_value(&value).unwrap()).into()))
     }

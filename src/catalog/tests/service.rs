@@ -65,7 +65,7 @@ async fn a_client_with_a_session_sees_what_its_revision_knows() {
     let modern = call(Method::TOOLS_LIST, "{}");
     let empty = || Json::from_static("{}");
     let session = Arc::new(crate::Session::new("s", crate::Revision::LATEST_LEGACY, empty(), empty()));
-    let early = Call { session: Some(session), ..modern.clone() };
+    let early = modern.clone().with(|asked| asked.session = Some(session));
     assert!(!listed(catalog.call(modern).await.unwrap()).as_str().contains("execution"));
     assert!(listed(catalog.call(early).await.unwrap()).as_str().contains("execution"));
 }

@@ -1,5 +1,4 @@
 use super::places::{Member, Places, Span};
-use crate::json::write;
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -83,14 +82,16 @@ impl<'a> Splice<'a> {
     }
 }
 
-/// Appends a member to an object whose closing bracket is still to come; says where it stands.
+/// Appends a member to an object whose closing bracket is still to come; says where it stands. `key` is one of those that are
+/// known, in none of which anything is escaped.
 pub(super) fn append(out: &mut Vec<u8>, key: &str, value: impl FnOnce(&mut Vec<u8>)) -> Member {
     if out.trim_ascii_end().last() != Some(&b'{') {
         out.push(b',');
     }
     let at = out.len() as u32;
-    write::string(out, key);
-    out.push(b':');
+    out.push(b'"');
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
     let start = out.len() as u32;
     value(out);
     Member { key: at, value: Span { start, end: out.len() as u32 } }

@@ -18,7 +18,7 @@ async fn a_call_reaches_its_server_with_providers_and_under_the_servers_own_name
     ] {
         let params = format!(r#"{{"_meta":{{"k":1}},"name":"{name}","arguments":{{"name":"{name}","n":1e400}}}}"#);
         let (asked, _) = exchange(&route, call(Method::TOOLS_CALL, &params), &mut hands[hand], done()).await;
-        assert_eq!(asked.providers.unwrap().endpoints()[0].as_str(), expected.1, "{name}");
+        assert_eq!(asked.providers.as_ref().unwrap().endpoints()[0].as_str(), expected.1, "{name}");
         let sent = params.replacen(&format!("\"name\":\"{name}\""), &format!("\"name\":\"{}\"", expected.0), 1);
         assert_eq!(asked.params.as_str(), sent, "nothing but the name differs");
     }
@@ -150,7 +150,7 @@ async fn completion_follows_its_reference() {
     let params = r#"{"ref":{"type":"ref/prompt","name":"b__p"},"argument":{"name":"q","value":"v"}}"#;
     let (asked, _) = exchange(&route, call(Method::COMPLETE, params), &mut at_b, done()).await;
     assert_eq!(asked.params.as_str(), params.replace("b__p", "p"));
-    assert_eq!(asked.providers.unwrap().endpoints()[0].as_str(), "b-1");
+    assert_eq!(asked.providers.as_ref().unwrap().endpoints()[0].as_str(), "b-1");
     for reference in [r#"{"type":"ref/prompt","name":"p"}"#, r#"{"type":"ref/resource","uri":"t://{x}"}"#] {
         let reply = route.clone().oneshot(call(Method::COMPLETE, &format!(r#"{{"ref":{reference}}}"#))).await.unwrap();
         let answer = reply.as_single().unwrap().result().unwrap().to_string();

@@ -73,11 +73,10 @@ impl Arrival {
         client.extensions.insert(InSession);
         let asked: Uris = self.uris.iter().map(|(uri, _)| uri.clone()).collect();
         let filter = listen(&asked);
-        let call = Call {
-            method: Method::LISTEN,
-            params: client.params.edit(&[Edit::Set("notifications", &filter)]),
-            ..client
-        };
+        let call = client.with(|asked| {
+            asked.method = Method::LISTEN;
+            asked.params = asked.params.edit(&[Edit::Set("notifications", &filter)]);
+        });
         while let Some(stream) = opened(service.clone(), call.clone(), &asked).await {
             if let Some(stream) = stream {
                 let own = Own::new(&self, &stream.honoured);

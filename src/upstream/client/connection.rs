@@ -1,7 +1,7 @@
 use super::{
-    connector::Stream,
     head::{Head, Heads, NotHttp},
     request::Wire,
+    stream::Stream,
 };
 use bytes::BytesMut;
 use std::{

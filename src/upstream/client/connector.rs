@@ -1,7 +1,7 @@
-use super::ramp::Ramp;
+use super::{ramp::Ramp, stream::Stream};
 use crate::BoxError;
 use http::Uri;
-use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use hyper_util::client::legacy::connect::HttpConnector;
 use std::{
     future::Future,
     io,
@@ -16,9 +16,6 @@ use tower::Service;
 type Scheme = hyper_rustls::HttpsConnector<HttpConnector>;
 #[cfg(not(feature = "tls"))]
 type Scheme = HttpConnector;
-
-/// A connection as bytes, encrypted or not.
-pub(super) type Stream = TokioIo<<Scheme as Service<Uri>>::Response>;
 
 /// How long a connection is silent before the peer's kernel is asked for a sign of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -103,7 +100,7 @@ impl Service<Uri> for Connector {
             } else {
                 ramp.failed()
             }
-            connected.map(TokioIo::new)
+            connected.map(Stream::from)
         })
     }
 }

@@ -1,6 +1,6 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, ops::Range};
 
 /// The largest head of a response, in bytes: twice what any server's headers need, and little beside a connection.
 const MAX_HEAD: usize = 64 << 10;
@@ -19,6 +19,8 @@ pub(super) struct Head {
     pub(super) status: StatusCode,
     /// The status line and the headers, as they came.
     pub(super) text: Bytes,
+    /// Where the content type stands in it.
+    pub(super) kind: Option<Range<usize>>,
     pub(super) framing: Framing,
     /// Whether another request may follow on the connection.
     pub(super) keeps_alive: bool,
@@ -92,16 +94,21 @@ fn parse(buffer: &[u8]) -> Result<Option<(usize, Head)>, NotHttp> {
     let mut told = Told::default();
     for header in response.headers.iter() {
         told.take(header)?;
+        if told.kind.is_none() && header.name.eq_ignore_ascii_case("content-type") {
+            let start = header.value.as_ptr().addr() - buffer.as_ptr().addr();
+            told.kind = Some(start..start + header.value.len());
+        }
     }
     let persistent = if response.version == Some(1) { !told.close } else { told.keep_alive && !told.close };
     let framing = told.framing(status)?;
     let keeps_alive = persistent && framing != Framing::Close;
-    Ok(Some((length, Head { status, text: Bytes::new(), framing, keeps_alive })))
+    Ok(Some((length, Head { status, text: Bytes::new(), kind: told.kind, framing, keeps_alive })))
 }
 
 /// What the headers say about the body's end and the connection's.
 #[derive(Default)]
 struct Told {
+    kind: Option<Range<usize>>,
     length: Option<u64>,
     coded: bool,
     chunked: bool,

@@ -18,6 +18,7 @@ mod pool;
 mod ramp;
 mod request;
 mod response;
+mod stream;
 
 pub(crate) use self::{
     body::Body, connector::Connector, events::Events, gather::Gather, request::Request, response::Response,
@@ -119,7 +120,24 @@ impl Client {
     /// A request with the configured headers to `url`, which differs from the client's in its path at most.
     pub(crate) fn request(&self, method: &Method, url: &Uri, body: Bytes) -> Request {
         debug_assert_eq!((url.scheme(), url.authority()), (self.0.url.scheme(), self.0.url.authority()));
-        Request::new(method, url, &self.0.fields, body)
+        let length = (*method != Method::GET).then_some(body.len());
+        let mut request = Request::begin(&request::opening(method, url, &self.0.fields), length);
+        request.body(body);
+        request
+    }
+
+    /// What requests to `url` begin with that carry `headers`, too: written once, for [`begin`](Self::begin).
+    #[cfg(feature = "http")]
+    pub(crate) fn opening(&self, method: &Method, url: &Uri, headers: &[(HeaderName, HeaderValue)]) -> Vec<u8> {
+        let mut opening = request::opening(method, url, &self.0.fields);
+        headers.iter().for_each(|(name, value)| request::field(&mut opening, name, value.as_bytes()));
+        opening
+    }
+
+    /// A request that begins so, whose body of so many bytes is still to be given.
+    #[cfg(feature = "http")]
+    pub(crate) fn begin(&self, opening: &[u8], length: usize) -> Request {
+        Request::begin(opening, Some(length))
     }
 
     /// Sends a request and waits for the head of the response, whatever its status.

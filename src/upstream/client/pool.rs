@@ -108,13 +108,13 @@ impl Pool {
 
 impl Shard {
     fn take(&self, home: Id) -> Option<Box<Connection>> {
-        let mut dead = Vec::new();
+        let (mut dead, now) = (Vec::new(), Instant::now());
         let mut state = self.state();
         let mut at = state.idle.len();
         while at > 0 {
             at -= 1;
             let idle = &mut state.idle[at];
-            match idle.fate(Waker::noop()) {
+            match idle.fate(now, Waker::noop()) {
                 Fate::Free if idle.home == home => return Some(state.idle.remove(at).connection),
                 Fate::Free | Fate::Busy => {}
                 // Closed when the lock is free again.
@@ -125,7 +125,7 @@ impl Shard {
     }
 
     fn put(self: &Arc<Self>, mut idle: Idle, runtime: &Handle) {
-        if let Fate::Dead = idle.fate(&self.waker) {
+        if let Fate::Dead = idle.fate(idle.since, &self.waker) {
             return;
         }
         let mut state = self.state();
@@ -154,8 +154,9 @@ impl Shard {
 
     /// Closes what has been idle for long, or was closed by the server; `true` if nothing is left.
     fn sweep(&self) -> bool {
-        let mut state = self.state();
-        let dead: Vec<Idle> = state.idle.extract_if(.., |idle| matches!(idle.fate(&self.waker), Fate::Dead)).collect();
+        let (mut state, now) = (self.state(), Instant::now());
+        let is_dead = |idle: &mut Idle| matches!(idle.fate(now, &self.waker), Fate::Dead);
+        let dead: Vec<Idle> = state.idle.extract_if(.., is_dead).collect();
         let empty = state.idle.is_empty();
         state.reaped = !empty;
         drop(state);
@@ -169,10 +170,10 @@ impl Shard {
 }
 
 impl Idle {
-    /// What can be done with the connection; `waker` is woken when that may change.
-    fn fate(&mut self, waker: &Waker) -> Fate {
+    /// What can be done with the connection `now`; `waker` is woken when that may change.
+    fn fate(&mut self, now: Instant, waker: &Waker) -> Fate {
         let cx = &mut Context::from_waker(waker);
-        if self.since.elapsed() >= IDLE {
+        if now.duration_since(self.since) >= IDLE {
             return Fate::Dead;
         }
         while !self.rest.is_over() {

@@ -6,20 +6,22 @@ use super::{
 };
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// A response whose body is still to be read.
 #[derive(Debug)]
 pub(crate) struct Response {
     status: StatusCode,
     head: Bytes,
+    /// Where the content type stands in it.
+    kind: Option<Range<usize>>,
     body: Body,
 }
 
 impl Response {
     pub(super) fn new(head: Head, connection: Box<Connection>, pool: &Arc<Pool>) -> Self {
         let pool = head.keeps_alive.then(|| pool.clone());
-        Self { status: head.status, head: head.text, body: Body::new(head.framing, connection, pool) }
+        Self { status: head.status, head: head.text, kind: head.kind, body: Body::new(head.framing, connection, pool) }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -33,7 +35,7 @@ impl Response {
 
     /// The content type, without its parameters.
     pub(crate) fn media_type(&self) -> Option<&[u8]> {
-        let value = self.header(&http::header::CONTENT_TYPE)?;
+        let value = &self.head[self.kind.clone()?];
         Some(value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii())
     }
 

@@ -108,7 +108,7 @@ impl<T: Transport> Connection<'_, T> {
     /// Asks which era the server is of; `None` if it does not answer in time.
     async fn discover(&self) -> Result<Option<Verdict>, BoxError> {
         let settings = &self.greeting.settings;
-        let params = wording::with_modern_meta(&Params::empty(), &settings.client_info);
+        let params = wording::with_modern_meta(&Params::empty(), &settings.client_info).unwrap_or_default();
         let hop = Hop::new(Some(Revision::LATEST_MODERN), self.epoch);
         let answer = self.exchange(Method::DISCOVER, params, hop.into());
         match time::timeout(settings.era_timeout, answer).await {

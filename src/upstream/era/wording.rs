@@ -47,14 +47,20 @@ pub(super) fn plan(call: &Call, agreed: &Agreed, client_info: &Json, alone: bool
         return Plan::Answer(Outcome::Accepted);
     }
     if agreed.revision.is_modern() {
-        let params = with_modern_meta(&call.params, client_info);
-        let method = if *method == Method::PING { Method::DISCOVER } else { method.clone() };
-        return Plan::Send(Call { method, params, ..call.clone() });
+        let mut worded = call.clone();
+        if let Some(params) = with_modern_meta(&call.params, client_info) {
+            worded.params = params;
+        }
+        if *method == Method::PING {
+            worded.method = Method::DISCOVER;
+        }
+        return Plan::Send(worded);
     }
     if *method == Method::DISCOVER {
         return Plan::Answer(Outcome::Result(agreed.discover.clone()));
     }
-    let mut worded = Call { params: call.params.edit_meta(&meta::MODERN.map(Edit::Remove)), ..call.clone() };
+    let params = call.params.edit_meta(&meta::MODERN.map(Edit::Remove));
+    let mut worded = call.clone().with(|asked| asked.params = params);
     if *method == Method::LISTEN {
         return Plan::Listen(worded);
     }
@@ -80,8 +86,9 @@ pub(super) fn is_of_client(call: &Call) -> bool {
     call.session.is_some() || CLIENTS.contains(&call.method)
 }
 
-/// The parameters with every key of `_meta` a modern request must have (2026-07-28, "basic/index: `_meta`").
-pub(super) fn with_modern_meta(params: &Params, client_info: &Json) -> Params {
+/// The parameters with every key of `_meta` a modern request must have (2026-07-28, "basic/index: `_meta`"); `None` if they
+/// have them.
+pub(super) fn with_modern_meta(params: &Params, client_info: &Json) -> Option<Params> {
     const VERSION: &str = Revision::QUOTED_MODERN;
     let sets = [
         (meta::PROTOCOL_VERSION, VERSION.as_bytes()),
@@ -98,7 +105,7 @@ pub(super) fn with_modern_meta(params: &Params, client_info: &Json) -> Params {
         edits[count] = Edit::Set(key, value);
         count += 1;
     }
-    if count == 0 { params.clone() } else { params.edit_meta(&edits[..count]) }
+    (count > 0).then(|| params.edit_meta(&edits[..count]))
 }
 
 /// Words a reply for the gateway.
@@ -157,7 +164,8 @@ mod tests {
                 params["_meta"] = meta;
             }
             let info = Json::from_static(r#"{"name":"gw"}"#);
-            let worded = with_modern_meta(&Params::from_value(&params).unwrap(), &info);
+            let given = Params::from_value(&params).unwrap();
+            let worded = with_modern_meta(&given, &info).unwrap_or(given);
             let meta = &mut params["_meta"];
             meta[meta::PROTOCOL_VERSION] = Revision::LATEST_MODERN.as_str().into();
             for (key, lacking) in [(meta::CLIENT_CAPABILITIES, json!({})), (meta::CLIENT_INFO, json!({"name": "gw"}))] {

@@ -11,11 +11,15 @@ use crate::{
         sse::Sse,
     },
 };
-use futures_util::future::BoxFuture;
+use futures_util::{
+    FutureExt, TryFutureExt,
+    future::{BoxFuture, Either},
+};
 use http::{HeaderMap, StatusCode, Uri};
 use std::{
     error::Error,
     fmt,
+    future::ready,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -109,15 +113,10 @@ impl Service<Call> for Fallback {
         let found = self.found.clone();
         let searches = found.searches.load(Ordering::Acquire);
         let over_http = self.http.call(call.clone());
-        Box::pin(async move {
-            match over_http.await {
-                Err(error) if is_refusal(&*error) => match found.search(searches).await {
-                    Some(sse) => sse.oneshot(call).await,
-                    None => Err(error),
-                },
-                result => result,
-            }
-        })
+        Box::pin(over_http.or_else(move |error| match is_refusal(&*error) {
+            true => Either::Right(found.over_sse(call, error, searches).boxed()),
+            false => Either::Left(ready(Err(error))),
+        }))
     }
 }
 
@@ -129,6 +128,14 @@ fn is_refusal(error: &(dyn Error + 'static)) -> bool {
 }
 
 impl Found {
+    /// Makes a call that was refused over HTTP with `error`.
+    async fn over_sse(self: Arc<Self>, call: Call, error: BoxError, before: u64) -> Result<Reply, BoxError> {
+        match self.search(before).await {
+            Some(sse) => sse.oneshot(call).await,
+            None => Err(error),
+        }
+    }
+
     /// The server over HTTP+SSE, if that is what it speaks; `before` is how often was searched before the call.
     async fn search(&self, before: u64) -> Option<Era<Sse>> {
         let _searching = self.searching.lock().await;

@@ -70,16 +70,15 @@ impl Annotations {
     }
 
     /// The headers of a call, as far as its tool's annotations are known.
-    pub(super) fn headers(&self, call: &Call) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+    pub(super) fn headers(&self, call: &Call) -> Option<HeaderMap> {
         let known = self.0.load();
         // Hardly any server has such tools, and arguments are read for no other.
         if known.is_empty() {
-            return headers;
+            return None;
         }
-        let Some(params) = call.params.name().and_then(|name| known.get(&*name)) else { return headers };
-        let arguments = call.params.member("arguments").and_then(|arguments| arguments.read::<Value>().ok());
-        let Some(arguments) = arguments else { return headers };
+        let params = call.params.name().and_then(|name| known.get(&*name))?;
+        let arguments = call.params.member("arguments").and_then(|arguments| arguments.read::<Value>().ok())?;
+        let mut headers = HeaderMap::new();
         for Param { header, path } in params.iter() {
             let value = path.iter().try_fold(&arguments, |value, name| value.get(name));
             let text = match value {
@@ -91,7 +90,7 @@ impl Annotations {
             };
             headers.insert(header.clone(), header::value(&text));
         }
-        headers
+        Some(headers)
     }
 }
 
@@ -176,7 +175,7 @@ mod tests {
 
     fn headers(annotations: &Annotations, name: &str, arguments: Value) -> Vec<(String, String)> {
         let params = Params::from_value(&json!({"name": name, "arguments": arguments})).unwrap();
-        let headers = annotations.headers(&Call::new(Method::TOOLS_CALL, params));
+        let headers = annotations.headers(&Call::new(Method::TOOLS_CALL, params)).unwrap_or_default();
         let mut all: Vec<_> =
             headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         all.sort();

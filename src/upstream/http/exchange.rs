@@ -169,5 +169,5 @@ pub(super) fn another_id() -> Protocol {
 
 /// The parameters with the request's id as progress token: unique among all that run, as a token must be.
 pub(super) fn with_token(params: &Params, id: u64) -> Params {
-    params.edit_meta(&[Edit::Set(meta::PROGRESS_TOKEN, id.to_string().as_bytes())])
+    params.edit_meta(&[Edit::Set(meta::PROGRESS_TOKEN, itoa::Buffer::new().format(id).as_bytes())])
 }

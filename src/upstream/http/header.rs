@@ -1,5 +1,6 @@
 //! The headers that repeat what a modern body says (2026-07-28, "streamable-http: Value Encoding").
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 const OPEN: &[u8] = b"=?base64?";
@@ -7,19 +8,27 @@ const CLOSE: &[u8] = b"?=";
 
 /// The header value for `text`: as it is where that survives the way, in base64 with a mark around it otherwise.
 pub(super) fn value(text: &str) -> HeaderValue {
+    match encoded(text) {
+        None => HeaderValue::from_str(text),
+        Some(encoded) => HeaderValue::from_maybe_shared(Bytes::from(encoded)),
+    }
+    .expect("visible ASCII and spaces")
+}
+
+/// What stands for `text` in a header, where that cannot itself.
+pub(super) fn encoded(text: &str) -> Option<Vec<u8>> {
     let bytes = text.as_bytes();
     let edge_space = text.starts_with(' ') || text.ends_with(' ');
     // What looks marked already would be decoded by the server.
     let looks_marked = bytes.starts_with(b"=?") && bytes.ends_with(CLOSE);
-    let plain = !edge_space && !looks_marked && bytes.iter().all(|b| matches!(b, b' '..=b'~'));
-    if plain {
-        return HeaderValue::from_bytes(bytes).expect("visible ASCII and spaces");
+    if !edge_space && !looks_marked && bytes.iter().all(|b| matches!(b, b' '..=b'~')) {
+        return None;
     }
     let mut out = Vec::with_capacity(bytes.len() * 4 / 3 + 16);
     out.extend_from_slice(OPEN);
     base64(&mut out, bytes);
     out.extend_from_slice(CLOSE);
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(out)).expect("visible ASCII")
+    Some(out)
 }
 
 /// Appends the standard alphabet's base64 of `bytes`, with padding (RFC 4648, section 4).

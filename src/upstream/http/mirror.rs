@@ -6,7 +6,11 @@ use crate::{
     reply::Outcome,
     upstream::Hop,
 };
-use std::sync::Arc;
+use futures_util::{TryFutureExt, future::Either};
+use std::{
+    future::{Future, ready},
+    sync::Arc,
+};
 
 /// Headers and body do not agree: the call was refused before it was made.
 const HEADER_MISMATCH: i64 = -32020;
@@ -16,19 +20,25 @@ const MAX_PAGES: usize = 64;
 impl Endpoint {
     /// An exchange in which headers repeat what the body says. Where the server says that they do not, its tools are
     /// listed anew and the call is made once more (2026-07-28, "streamable-http: Custom Headers").
-    pub(super) async fn mirrored(self: Arc<Self>, call: Call, hop: Arc<Hop>) -> Result<Reply, BoxError> {
-        let of_a_tool = hop.is_modern() && call.method == Method::TOOLS_CALL;
-        let of_the_list = hop.is_modern() && call.method == Method::TOOLS_LIST;
-        let reply = self.clone().exchange(self.next_id(), &call, hop.clone()).await?;
-        if of_the_list {
-            return Ok(reply.map_outcome(move |outcome| self.learn(outcome)));
-        }
-        let mismatch = reply.as_single().and_then(Outcome::error_code) == Some(HEADER_MISMATCH);
-        // A client's own headers are its affair, and so is a list that it has not read lately.
-        if !of_a_tool || !mismatch || call.extensions.get::<ParamHeaders>().is_some() {
-            return Ok(reply);
-        }
-        Box::pin(self.again(call, hop, reply)).await
+    pub(super) fn mirrored(
+        self: Arc<Self>,
+        call: Call,
+        hop: Arc<Hop>,
+    ) -> impl Future<Output = Result<Reply, BoxError>> + Send + use<> {
+        let exchange = self.clone().exchange(self.next_id(), &call, hop.clone());
+        exchange.and_then(move |reply| match reply.as_single().and_then(Outcome::error_code) {
+            _ if !hop.is_modern() => Either::Left(ready(Ok(reply))),
+            // A client's own headers are its affair, and so is a list that it has not read lately.
+            Some(HEADER_MISMATCH)
+                if call.method == Method::TOOLS_CALL && call.extensions.get::<ParamHeaders>().is_none() =>
+            {
+                Either::Right(Box::pin(self.again(call, hop, reply)))
+            }
+            _ if call.method == Method::TOOLS_LIST => {
+                Either::Left(ready(Ok(reply.map_outcome(move |outcome| self.learn(outcome)))))
+            }
+            _ => Either::Left(ready(Ok(reply))),
+        })
     }
 
     /// The call once more where the list names its tool; what it was answered with otherwise.

@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     BoxError, Call, Method, Reply,
-    json::{Id, write},
+    json::write::{self, Frame},
     registry::Server,
     reply::{Note, Outcome},
 };
@@ -97,6 +97,8 @@ pub struct Http(Arc<Endpoint>);
 struct Endpoint {
     client: Client,
     url: Uri,
+    /// What every POST begins with.
+    opening: Vec<u8>,
     next_id: AtomicU64,
     annotations: Annotations,
     /// What the server says outside of calls, and in which session.
@@ -110,6 +112,7 @@ impl Http {
     pub fn new(server: &Server, url: &Uri, headers: &HeaderMap) -> Self {
         let client = Client::new(server, url, headers);
         Self(Arc::new(Endpoint {
+            opening: Endpoint::opening(&client, url),
             client,
             url: url.clone(),
             next_id: AtomicU64::new(1),
@@ -205,17 +208,14 @@ impl Endpoint {
         hop: Arc<Hop>,
     ) -> impl Future<Output = Result<Reply, BoxError>> + Send + use<> {
         let token = call.params.progress_token();
-        let params = match &token {
-            Some(_) => exchange::with_token(&call.params, id),
-            None => call.params.clone(),
-        };
-        let body = write::request(&Id::from(id), &call.method, params.as_bytes());
-        let request = self.post(&hop, Some(call), body);
+        let params = token.as_ref().map(|_| exchange::with_token(&call.params, id));
+        let params = params.as_ref().unwrap_or(&call.params).as_bytes();
+        let request = self.call(&hop, call, &Frame { id, method: &call.method, params });
         // Between the eras an answer is put into other words.
         let in_parts = call.in_parts && call.session.is_none() == hop.is_modern();
         let method = call.method.clone();
-        let mut cancel = Cancel::new(&self, &hop, &method, id);
         async move {
+            let mut cancel = Cancel::new(&self, &hop, &method, id);
             let sent = self.client.send(request).await;
             let response = sent.inspect_err(|error| {
                 if crate::error::never_sent(&**error) {

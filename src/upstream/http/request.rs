@@ -1,10 +1,14 @@
 use super::{Endpoint, header};
 use crate::{
     Call, Method, ParamHeaders,
-    upstream::{Hop, client::Request},
+    json::write::Frame,
+    upstream::{
+        Hop,
+        client::{Client, Request},
+    },
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header as standard};
+use http::{HeaderName, HeaderValue, Uri, header as standard};
 
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -17,11 +21,27 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const EITHER: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 impl Endpoint {
-    /// One message as a POST; `call` is the request or notification in it, if it is one of a client's.
+    /// What every POST begins with.
+    pub(super) fn opening(client: &Client, url: &Uri) -> Vec<u8> {
+        client.opening(&http::Method::POST, url, &[(standard::CONTENT_TYPE, JSON), (standard::ACCEPT, EITHER)])
+    }
+
+    /// One message as a POST; `call` is the notification in it, if it is one of a client's.
     pub(super) fn post(&self, hop: &Hop, call: Option<&Call>, body: Bytes) -> Request {
-        let mut request = self.client.request(&http::Method::POST, &self.url, body);
-        request.header(&standard::CONTENT_TYPE, &JSON);
-        request.header(&standard::ACCEPT, &EITHER);
+        let mut request = self.head(hop, call, body.len());
+        request.body(body);
+        request
+    }
+
+    /// A request as a POST.
+    pub(super) fn call(&self, hop: &Hop, call: &Call, frame: &Frame<'_>) -> Request {
+        let mut request = self.head(hop, Some(call), frame.length());
+        request.frame(frame);
+        request
+    }
+
+    fn head(&self, hop: &Hop, call: Option<&Call>, length: usize) -> Request {
+        let mut request = self.client.begin(&self.opening, length);
         agreed(&mut request, hop);
         if let Some(call) = call
             && hop.is_modern()
@@ -30,7 +50,9 @@ impl Endpoint {
             match call.extensions.get::<ParamHeaders>() {
                 Some(given) => given.iter().for_each(|(name, value)| request.header(name, value)),
                 None if call.method == Method::TOOLS_CALL => {
-                    self.annotations.headers(call).iter().for_each(|(name, value)| request.header(name, value));
+                    for (name, value) in self.annotations.headers(call).iter().flatten() {
+                        request.header(name, value);
+                    }
                 }
                 None => {}
             }
@@ -60,7 +82,7 @@ impl Endpoint {
 /// What every request of a hop carries.
 fn agreed(request: &mut Request, hop: &Hop) {
     if let Some(revision) = hop.revision {
-        request.header(&VERSION, &HeaderValue::from_static(revision.as_str()));
+        request.field(&VERSION, revision.as_str().as_bytes());
     }
     if let Some(session) = hop.session_id()
         && !hop.is_modern()
@@ -71,13 +93,20 @@ fn agreed(request: &mut Request, hop: &Hop) {
 
 /// The parts of a modern body that stand in headers as well, for intermediaries that do not read bodies.
 fn mirror(request: &mut Request, call: &Call) {
-    request.header(&METHOD, &header::value(call.method.as_str()));
+    repeat(request, &METHOD, call.method.as_str());
     let name = match &call.method {
         m if *m == Method::TOOLS_CALL || *m == Method::PROMPTS_GET => call.params.name(),
         m if *m == Method::RESOURCES_READ => call.params.uri(),
         _ => None,
     };
     if let Some(name) = name {
-        request.header(&NAME, &header::value(&name));
+        repeat(request, &NAME, &name);
+    }
+}
+
+fn repeat(request: &mut Request, name: &HeaderName, text: &str) {
+    match header::encoded(text) {
+        None => request.field(name, text.as_bytes()),
+        Some(encoded) => request.field(name, &encoded),
     }
 }

@@ -98,7 +98,7 @@ async fn the_session_and_its_calls_end_with_the_stream() {
     assert_eq!(edge.sessions(), 1);
     drop(body);
     dropped.await;
-    call_behind.session.unwrap().closed().await;
+    call_behind.session.clone().unwrap().closed().await;
     assert_eq!(edge.sessions(), 0);
     refused(ask(&edge, call(&path, json!(2), "ping")).await, 404, 404, json!(2)).await;
 }

@@ -16,7 +16,7 @@ async fn initialize_is_answered_from_what_the_gateway_discovers() {
     assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({"elicitation": {"form": {}}, "roots": {}}));
     let session = header_of(&response, "mcp-session-id").unwrap().to_owned();
     assert!(session.len() >= 32 && session.bytes().all(|b| (0x21..=0x7e).contains(&b)));
-    assert_eq!(call.session.unwrap().id(), session);
+    assert_eq!(call.session.clone().unwrap().id(), session);
     let expected = json!({
         "protocolVersion": "2025-06-18",
         "capabilities": {"tools": {"listChanged": true}},
@@ -96,7 +96,7 @@ async fn a_deleted_session_is_gone_with_all_that_ran_in_it() {
     let mut body = Reading::of(response);
     while frame(&mut body).await.is_some() {}
     dropped.await;
-    call.session.unwrap().closed().await;
+    call.session.clone().unwrap().closed().await;
     refused(ask(&edge, request(&session, json!(2), "ping", json!({}))).await, 404, 404, json!(2)).await;
     refused(ask(&edge, delete(&session)).await, 404, 404, Value::Null).await;
     assert_eq!(edge.sessions(), 0);

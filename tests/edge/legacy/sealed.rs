@@ -20,7 +20,7 @@ async fn the_next_request_after_a_restart_needs_no_new_handshake() {
     let (after, mut behind) = edge_with(EdgeLayer::new().keys(keys()));
     let (call, response) = through(&after, &mut behind, tool_call(&session, json!(1)), result(json!({"a": 1}))).await;
     assert_eq!(value(response).await["result"], json!({"a": 1}));
-    let told = call.session.unwrap();
+    let told = call.session.clone().unwrap();
     assert_eq!((told.id(), told.revision().as_str()), (&session[..], "2025-06-18"));
     assert_eq!(told.client_info().as_str(), r#"{"name":"c","version":"1"}"#);
     let can = call.params.meta_member("io.modelcontextprotocol/clientCapabilities").unwrap();
@@ -75,7 +75,7 @@ async fn a_session_ends_after_a_day_however_busy_it_is() {
     tokio::time::advance(Duration::from_secs(3601)).await;
     refused(ask(&edge, ping(&session)).await, 404, 404, json!(1)).await;
     dropped.await;
-    call.session.unwrap().closed().await;
+    call.session.clone().unwrap().closed().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,9 +86,9 @@ async fn an_idle_session_frees_what_it_held_and_is_opened_again() {
     tokio::time::advance(Duration::from_secs(120)).await;
     let other = open(&edge, &mut behind, "2025-11-25").await;
     assert_eq!(edge.sessions(), 1);
-    call.session.unwrap().closed().await;
+    call.session.clone().unwrap().closed().await;
     let (call, _) = through(&edge, &mut behind, tool_call(&session, json!(1)), result(json!({}))).await;
-    assert!(!call.session.unwrap().is_closed());
+    assert!(!call.session.clone().unwrap().is_closed());
     assert_eq!(ask(&edge, ping(&other)).await.status(), 200);
     assert_eq!(edge.sessions(), 2);
 }
@@ -142,7 +142,7 @@ async fn of_a_talkative_client_the_id_holds_what_servers_ask_by() {
         assert!(session.len() <= 1024 && session.bytes().all(|b| b.is_ascii_graphic()), "{}", session.len());
         let (after, mut behind) = edge_with(EdgeLayer::new().keys(keys()));
         let (call, _) = through(&after, &mut behind, tool_call(session, json!(1)), result(json!({}))).await;
-        let told = call.session.unwrap();
+        let told = call.session.clone().unwrap();
         assert_eq!(serde_json::from_str::<Value>(told.capabilities().as_str()).unwrap(), kept);
         assert!(told.client_info().member("name").is_some());
     }

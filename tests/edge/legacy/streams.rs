@@ -40,7 +40,7 @@ async fn what_a_server_says_to_one_client_outside_of_calls_comes_on_its_stream_f
     assert_eq!(ask(&edge, level).await.status(), 200);
     let (reply, _dropped) = endless(vec![acknowledged()]);
     let (call, response) = through(&edge, &mut behind, get(&session), reply).await;
-    let client = call.session.unwrap();
+    let client = call.session.clone().unwrap();
     for level in ["info", "warning", "no level", "debug", "error"] {
         let Event::Note(log) = note("notifications/message", json!({"level": level, "data": level})) else { panic!() };
         client.tell(log);
@@ -57,7 +57,7 @@ async fn what_a_server_asks_one_client_outside_of_calls_is_asked_where_that_list
     let session = open_with(&edge, &mut behind, "2025-11-25", json!({"roots": {}})).await;
     let (reply, _dropped) = endless(vec![acknowledged()]);
     let (call, response) = through(&edge, &mut behind, get(&session), reply).await;
-    let (client, mut body) = (call.session.unwrap(), Reading::of(response));
+    let (client, mut body) = (call.session.clone().unwrap(), Reading::of(response));
     let (undeclared, refused) = Ask::new(Asked::SAMPLE, Params::empty());
     client.ask(undeclared);
     assert!(refused.await.is_none(), "the client has not said that it can be asked so");

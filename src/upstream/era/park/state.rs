@@ -105,7 +105,7 @@ mod tests {
 
     fn carries(call: &Call, token: &str) -> Call {
         let params = call.params.edit(&[Edit::Set(REQUEST_STATE, format!("\"{token}\"").as_bytes())]);
-        Call { params, ..call.clone() }
+        call.clone().with(|asked| asked.params = params)
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         let mut foreign = retry.clone();
         foreign.extensions.insert(Principal::new("somebody else"));
         assert!(State::of(&foreign, &here, &keys).is_err(), "of another principal");
-        assert!(State::of(&Call { method: Method::PROMPTS_GET, ..retry.clone() }, &here, &keys).is_err());
+        assert!(State::of(&retry.clone().with(|asked| asked.method = Method::PROMPTS_GET), &here, &keys).is_err());
         let late = State::new(&here, None, &first, Duration::ZERO).seal(&keys);
         assert!(State::of(&carries(&first, &late), &here, &keys).is_err());
         assert!(State::of(&carries(&first, "x"), &here, &keys).is_err());

@@ -72,7 +72,7 @@ async fn messages_go_to_calls_that_want_them_from_their_level_on() {
 async fn a_client_with_a_session_that_set_no_level_hears_what_the_server_chooses() {
     let mock = talkative(|| LOGS);
     let session = Arc::new(Session::new("s", Revision::V2025_11_25, Json::from_static("{}"), Json::from_static("{}")));
-    let call = Call { session: Some(session), ..at(None) };
+    let call = at(None).with(|asked| asked.session = Some(session));
     assert_eq!(heard(&shared(&mock), call).await.len(), 3);
     assert!(set(&mock).is_empty());
 }

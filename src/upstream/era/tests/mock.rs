@@ -155,7 +155,7 @@ pub(super) fn call(method: Method, params: &str) -> Call {
 
 /// A call of a client that opened with `initialize`.
 pub(super) fn of(session: &Arc<Session>) -> Call {
-    Call { session: Some(session.clone()), ..call(Method::TOOLS_LIST, "{}") }
+    call(Method::TOOLS_LIST, "{}").with(|asked| asked.session = Some(session.clone()))
 }
 
 pub(super) async fn ask(era: &Era<Mock>, call: Call) -> Result<Outcome, BoxError> {

@@ -84,7 +84,7 @@ fn session(id: &str) -> Arc<Session> {
 
 fn calls(session: Option<&Arc<Session>>, capabilities: &str) -> Call {
     let params = format!(r#"{{"name":"t","_meta":{{"io.modelcontextprotocol/clientCapabilities":{capabilities}}}}}"#);
-    Call { session: session.cloned(), ..call(Method::TOOLS_CALL, &params) }
+    call(Method::TOOLS_CALL, &params).with(|asked| asked.session = session.cloned())
 }
 
 async fn outcome(events: &mut Events) -> Value {
@@ -145,7 +145,7 @@ async fn calls_without_a_session_are_alone_where_they_can_be_asked() {
         let answers = json!({key: {"for": name}}).to_string();
         let edits = [Edit::Set("inputResponses", answers.as_bytes()), Edit::Set("requestState", state.as_bytes())];
         let call = calls(None, FORM);
-        let retry = Call { params: call.params.edit(&edits), ..call };
+        let retry = call.with(|asked| asked.params = asked.params.edit(&edits));
         assert_eq!(outcome(&mut scene.events(retry).await).await, json!({"for": name}));
     }
     assert_eq!(scene.calls(), [0, 1, 1], "an answer makes no other call");
@@ -159,7 +159,7 @@ async fn a_listener_is_where_the_next_call_is_and_keeps_the_connection() {
         "subscriptions/listen" => Answer::Reply(Reply::stream(stream::pending())),
         method => plain(method),
     });
-    let mut listen = Call { method: Method::LISTEN, ..calls(None, FORM) };
+    let mut listen = calls(None, FORM).with(|asked| asked.method = Method::LISTEN);
     listen.extensions.insert(InSession);
     let events = scene.events(listen).await;
     scene.events(calls(None, FORM)).await;

@@ -80,7 +80,7 @@ fn retry(result: &Value, answers: &Value) -> Call {
     let first = modern(BOTH);
     let (answers, state) = (answers.to_string(), result["requestState"].to_string());
     let edits = [Edit::Set("inputResponses", answers.as_bytes()), Edit::Set("requestState", state.as_bytes())];
-    Call { params: first.params.edit(&edits), ..first }
+    first.with(|asked| asked.params = asked.params.edit(&edits))
 }
 
 fn ask(server: &UnboundedSender<Sent>, method: Method, params: &'static str) -> Answered {
@@ -326,7 +326,7 @@ async fn other_methods_cannot_ask_and_go_on() {
 async fn a_client_with_a_session_is_asked_what_it_declared() {
     let mut scene = Scene::new();
     let session = Arc::new(Session::new("s", Revision::V2025_11_25, Json::from_static("{}"), Json::from_static("{}")));
-    let call = Call { session: Some(session), ..modern(r#"{"roots":{}}"#) };
+    let call = modern(r#"{"roots":{}}"#).with(|asked| asked.session = Some(session));
     let (mut events, server) = scene.open(call).await;
     let (roots, sample) = (ask(&server, Method::ROOTS_LIST, "{}"), ask(&server, Method::SAMPLE, "{}"));
     let Some(Ok(Event::Ask(question))) = events.next().await else { panic!("no question") };
@@ -370,7 +370,7 @@ async fn an_address_to_visit_first_is_a_result_and_the_call_is_made_again() {
     assert_eq!(unable.error_code(), Some(-32021));
     let session = Arc::new(Session::new("s", Revision::V2025_11_25, Json::from_static("{}"), Json::from_static("{}")));
     super::mock::ask(&era, modern(BOTH)).await.unwrap();
-    let legacy = super::mock::ask(&era, Call { session: Some(session), ..modern(BOTH) }).await.unwrap();
+    let legacy = super::mock::ask(&era, modern(BOTH).with(|asked| asked.session = Some(session))).await.unwrap();
     assert_eq!(legacy.error_code(), Some(-32042), "as it is in its own era");
 }
 
