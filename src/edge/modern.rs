@@ -84,7 +84,9 @@ fn notification<'a, S: Inner>(
 }
 
 fn call(head: Head<'_>, method: Method, params: Params) -> Call {
-    let mut call = Call { mirrored: true, in_parts: parts::suit(&method), ..Call::new(method, params) };
+    let in_parts = parts::suit(&method);
+    let mut call = Call::new(method, params);
+    (call.mirrored, call.in_parts) = (true, in_parts);
     call.extensions = head.extensions;
     if let Some(headers) = head.target.has_params.then(|| ParamHeaders::of(head.headers)).flatten() {
         call.extensions.insert(headers);
