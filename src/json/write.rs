@@ -14,6 +14,7 @@ pub fn request(id: &Id, method: &Method, params: &[u8]) -> Bytes {
 }
 
 /// What [`request`] writes, for where it is to stand behind something else that says how long it is.
+#[cfg(any(feature = "http", test))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
     pub(crate) id: u64,
@@ -21,6 +22,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) params: &'a [u8],
 }
 
+#[cfg(any(feature = "http", test))]
 impl Frame<'_> {
     /// How many bytes [`append`](Self::append) appends.
     pub(crate) fn length(&self) -> usize {
@@ -82,6 +84,7 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// How many bytes [`string`] appends.
+#[cfg(any(feature = "http", test))]
 fn string_length(text: &str) -> usize {
     let length = |byte| match byte {
         b'"' | b'\\' | 8..=10 | 12 | 13 => 2,

@@ -154,6 +154,7 @@ impl Told {
 }
 
 /// The value of a header in the text of a head that was parsed; the first one, without the space around it.
+#[cfg(any(feature = "http", test))]
 pub(super) fn header<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
     memchr::memchr_iter(b'\n', text).find_map(|end| {
         let (key, value) = text[end + 1..].split_at_checked(name.len())?;

@@ -1,11 +1,6 @@
-use super::{
-    body::Body,
-    connection::Connection,
-    head::{self, Head},
-    pool::Pool,
-};
+use super::{body::Body, connection::Connection, head::Head, pool::Pool};
 use bytes::Bytes;
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use std::{ops::Range, sync::Arc};
 
 /// A response whose body is still to be read.
@@ -29,8 +24,9 @@ impl Response {
     }
 
     /// The first header of this name.
-    pub(crate) fn header(&self, name: &HeaderName) -> Option<&[u8]> {
-        head::header(&self.head, name.as_str())
+    #[cfg(feature = "http")]
+    pub(crate) fn header(&self, name: &http::HeaderName) -> Option<&[u8]> {
+        super::head::header(&self.head, name.as_str())
     }
 
     /// The content type, without its parameters.
