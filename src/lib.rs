@@ -115,6 +115,8 @@ pub mod auth;
 pub mod balance;
 mod call;
 pub mod catalog;
+#[cfg(feature = "_client")]
+mod chunked;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

@@ -3,7 +3,7 @@
 use super::{NEVER, rest_of};
 use http::{Request, Response};
 use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Bytes, Frame, Incoming};
+use hyper::body::{Bytes, Frame};
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -20,7 +20,7 @@ use tokio::{
 };
 use tower::service_fn;
 use tower_mcp_gateway::{
-    cli::accept::Accept,
+    cli::accept::{Accept, Incoming},
     metrics::{Count, Metrics},
 };
 

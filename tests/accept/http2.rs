@@ -31,7 +31,7 @@ use tokio::{
 };
 use tower::service_fn;
 use tower_mcp_gateway::{
-    cli::accept::{Accept, tls::Tls},
+    cli::accept::{self, Accept, tls::Tls},
     metrics::{Count, Metrics},
 };
 
@@ -51,7 +51,7 @@ async fn serve(name: &str, tune: impl FnOnce(Accept) -> Accept) -> Served {
     let authority = Authority::new("one");
     let (metrics, made) = (Metrics::default(), Arc::new(AtomicUsize::new(0)));
     let counter = Arc::clone(&made);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<accept::Incoming>| {
         let made = Arc::clone(&counter);
         async move {
             let piece = |bytes: &'static [u8]| Ok::<_, io::Error>(Frame::data(Bytes::from_static(bytes)));
@@ -224,7 +224,8 @@ async fn frames_that_are_none_end_the_connection_and_nothing_else() {
     let tls = Tls::load(authority.issue().write(&folder("noise"))).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(Response::new("fine".to_owned())) });
+    let service =
+        service_fn(|_: Request<accept::Incoming>| async { Ok::<_, Infallible>(Response::new("fine".to_owned())) });
     let head = Duration::from_millis(300);
     tokio::spawn(Accept::new(listener).tls(tls).head_timeout(head).serve(service, std::future::pending()));
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

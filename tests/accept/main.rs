@@ -5,6 +5,7 @@ mod admin;
 #[path = "../support/certificates.rs"]
 mod certificates;
 mod hostile;
+mod http1;
 mod http2;
 mod routes;
 mod tls;
@@ -12,7 +13,7 @@ mod tls;
 use futures_util::{FutureExt, stream};
 use http::{Request, Response};
 use http_body_util::StreamBody;
-use hyper::body::{Bytes, Frame, Incoming};
+use hyper::body::{Bytes, Frame};
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -21,7 +22,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tower::service_fn;
-use tower_mcp_gateway::cli::accept::Accept;
+use tower_mcp_gateway::cli::accept::{Accept, Incoming};
 
 /// Longer than any test should take; a limit that must not matter.
 const NEVER: Duration = Duration::from_secs(300);

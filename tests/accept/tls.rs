@@ -8,7 +8,7 @@ use super::{
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::{
-    body::{Bytes, Incoming},
+    body::Bytes,
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -21,7 +21,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tower::service_fn;
 use tower_mcp_gateway::{
-    cli::accept::{Accept, tls::Tls},
+    cli::accept::{self, Accept, tls::Tls},
     config::TlsFiles,
     metrics::{Count, Metrics},
 };
@@ -42,7 +42,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 
 /// Answers with the revision of HTTP, over TLS.
 async fn serve(files: TlsFiles, tune: impl FnOnce(Accept) -> Accept) -> Served {
-    let service = service_fn(|request: Request<Incoming>| async move {
+    let service = service_fn(|request: Request<accept::Incoming>| async move {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(format!("{:?}", request.version())))))
     });
     let (tls, metrics) = (Tls::load(files).unwrap(), Metrics::default());

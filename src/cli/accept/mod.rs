@@ -4,22 +4,19 @@
 //! `axum::serve` bounds neither a slow request head nor an idle connection, and a gateway stands before clients nobody
 //! vetted: whoever opens connections and says nothing would hold them, and their descriptors, for ever.
 
-mod connection;
-mod framing;
+mod http1;
 mod http2;
-mod phase;
+mod incoming;
 mod signal;
-mod stream;
 pub mod tls;
 mod workers;
 
-pub use self::workers::Workers;
+pub use self::{incoming::Incoming, workers::Workers};
 
 use self::{signal::Signal, tls::Tls};
 use crate::metrics::Metrics;
 use futures_util::future::Either;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -58,6 +55,11 @@ pub struct Accept {
     workers: Option<Arc<Workers>>,
     tls: Option<Tls>,
 }
+
+/// The largest request head, in bytes: room for tokens and cookies of every kind, and thousands of them fit in memory.
+const MAX_HEAD: usize = 64 << 10;
+/// What is read ahead of the service, in bytes.
+const MAX_BUFFER: usize = 128 << 10;
 
 /// How long a connection may take for what.
 #[derive(Clone, Copy, Debug)]
@@ -222,7 +224,7 @@ impl Accepted {
         let _ = stream.set_nodelay(true);
         let Self { peer, tls, limits, closing } = self;
         let Some(tls) = tls else {
-            return Either::Left(connection::serve(stream, service, limits, begun, closing));
+            return Either::Left(http1::serve(stream, service, limits, begun, closing));
         };
         // Boxed, so that connections without TLS have no room for it.
         let encrypted = async move {
@@ -232,7 +234,7 @@ impl Accepted {
             };
             match shaken {
                 Some((stream, true)) => http2::serve(stream, service, limits, begun, closing).await,
-                Some((stream, false)) => connection::serve(stream, service, limits, begun, closing).await,
+                Some((stream, false)) => http1::serve(stream, service, limits, begun, closing).await,
                 None => {}
             }
         };

@@ -1,11 +1,10 @@
 use super::{
-    chunked,
     connection::Connection,
     head::{Framing, NotHttp},
     pool::Pool,
 };
 use crate::{
-    BoxError,
+    BoxError, chunked,
     upstream::error::{Closed, Protocol, TooLarge},
 };
 use bytes::{Bytes, BytesMut};
@@ -153,7 +152,7 @@ impl Framing {
     pub(super) fn take(&mut self, connection: &mut Connection) -> Result<Option<Bytes>, NotHttp> {
         let buffer = connection.buffer();
         match self {
-            Framing::Chunked(state) => chunked::next(state, buffer),
+            Framing::Chunked(state) => Ok(chunked::next(state, buffer)?),
             Framing::Length(left) => {
                 let length = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= length as u64;

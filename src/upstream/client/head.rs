@@ -1,3 +1,4 @@
+use crate::chunked::{self, NotChunked};
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 use std::{mem::MaybeUninit, ops::Range};
@@ -12,6 +13,12 @@ const MAX_INTERIM: usize = 16;
 /// A text that is no HTTP/1 response, or not one that can be told from the next.
 #[derive(Debug)]
 pub(super) struct NotHttp(pub(super) &'static str);
+
+impl From<NotChunked> for NotHttp {
+    fn from(NotChunked(why): NotChunked) -> Self {
+        Self(why)
+    }
+}
 
 /// The head of a response.
 #[derive(Debug)]
@@ -31,7 +38,7 @@ pub(super) struct Head {
 pub(super) enum Framing {
     /// So many bytes are left.
     Length(u64),
-    Chunked(super::chunked::State),
+    Chunked(chunked::State),
     /// It ends with the connection.
     Close,
 }
@@ -145,7 +152,7 @@ impl Told {
         }
         match (self.coded, self.length) {
             (true, Some(_)) => Err(NotHttp("a content length and a transfer coding")),
-            (true, None) if self.chunked => Ok(Framing::Chunked(super::chunked::State::default())),
+            (true, None) if self.chunked => Ok(Framing::Chunked(chunked::State::default())),
             (true, None) => Err(NotHttp("an unknown transfer coding")),
             (false, Some(length)) => Ok(Framing::Length(length)),
             (false, None) => Ok(Framing::Close),

@@ -5,7 +5,6 @@
 //! between a call and its socket, so an answer costs one wake-up, and dropping the answer closes the connection.
 
 mod body;
-mod chunked;
 mod connection;
 mod connector;
 mod events;

@@ -3,22 +3,18 @@
 //! The first head has its deadline. A later one that drips holds up its own connection and a head's memory, until that is idle.
 
 mod body;
+mod phase;
 mod streams;
+mod watched;
 
-use self::{body::Answer, streams::Streams};
-use super::{
-    Limits,
-    connection::{MAX_BUFFER, MAX_HEAD},
-    phase::Phase,
-    signal::Signal,
-    stream::Watched,
-};
+use self::{body::Answer, phase::Phase, streams::Streams, watched::Watched};
+use super::{Incoming, Limits, MAX_BUFFER, MAX_HEAD, signal::Signal};
 use crate::metrics::{Count, Metrics};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{Either, Full};
-use hyper::{body::Incoming, server::conn::http2};
+use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{convert::Infallible, error::Error, future::Future};
 use tokio::{
@@ -47,15 +43,15 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let (phase, streams) = (Phase::default(), Streams::new(limits.stall, metrics.clone()));
-    let io = TokioIo::new(Watched::frames(stream, phase.clone(), limits, metrics.clone(), begun));
+    let io = TokioIo::new(Watched::new(stream, phase.clone(), limits, metrics.clone(), begun));
     let (requests, refused) = (phase.clone(), metrics.clone());
-    let answers = hyper::service::service_fn(move |request: Request<Incoming>| {
-        requests.shared();
+    let answers = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+        requests.busy();
         let one = names_one_host(&request);
         if !one {
             refused.count(Count::Malformed);
         }
-        let answer = one.then(|| service.clone().oneshot(request));
+        let answer = one.then(|| service.clone().oneshot(request.map(Incoming::http2)));
         async move {
             Ok::<_, Infallible>(match answer {
                 Some(answer) => {

@@ -1,51 +1,32 @@
-use super::{Limits, framing::Framing, phase::Phase};
+use super::{super::Limits, phase::Phase};
 use crate::metrics::{Count, Metrics};
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
-/// How long, and for how many bytes, a client is listened to that still sends when all has been said to it.
-///
-/// Closing at once would make the system discard what the client has not read yet, the 413 first of all.
-const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
-
-/// A stream that fails when a request head takes too long or nothing is read at the other end, and on which heads that
-/// are not plain do not arrive.
-///
-/// hyper's own head timeout runs from the end of the last answer and so bounds idleness and head together; a client
-/// that keeps connections open for a minute must not also have a minute for each head.
+/// A stream that fails when the first request head takes too long or nothing is read at the other end.
 pub(super) struct Watched<T> {
     stream: T,
     phase: Phase,
-    /// `None` where the bytes are frames of HTTP/2, which its reader follows itself.
-    framing: Option<Framing>,
     limits: Limits,
     metrics: Metrics,
     // Boxed because hyper wants a stream that can be moved.
     head: Pin<Box<Sleep>>,
     /// Runs while a write waits for the client to read.
     stall: Option<Pin<Box<Sleep>>>,
-    linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl<T> Watched<T> {
-    /// A stream of HTTP/1.1; the client's time for its first head has been running since `begun`.
+    /// The client's time for its first head has been running since `begun`.
     pub(super) fn new(stream: T, phase: Phase, limits: Limits, metrics: Metrics, begun: Instant) -> Self {
-        let framing = Some(Framing::default());
-        Self { framing, ..Self::frames(stream, phase, limits, metrics, begun) }
-    }
-
-    /// A stream of HTTP/2.
-    pub(super) fn frames(stream: T, phase: Phase, limits: Limits, metrics: Metrics, begun: Instant) -> Self {
         let head = Box::pin(sleep_until(begun + limits.head));
-        Self { stream, phase, framing: None, limits, metrics, head, stall: None, linger: None }
+        Self { stream, phase, limits, metrics, head, stall: None }
     }
 
     /// The outcome of a write; one that has waited for too long fails.
@@ -68,12 +49,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         let before = buf.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buf) {
             if buf.filled().len() > before {
-                if this.phase.head_begins() {
-                    this.head.as_mut().reset(Instant::now() + this.limits.head);
-                }
-                if let Some(framing) = &mut this.framing {
-                    framing.follow(&mut buf.filled_mut()[before..]);
-                }
+                this.phase.head_begins();
             }
             return Poll::Ready(result);
         }
@@ -86,25 +62,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Watched<T> {
-    /// Reads and forgets what a client still sends, until it stops or has had its time.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((deadline, left)) = &mut self.linger else { return Poll::Ready(()) };
-        let mut space = [0; 8 << 10];
-        loop {
-            let mut buf = ReadBuf::new(&mut space);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() && buf.filled().len() < *left => {
-                    *left -= buf.filled().len();
-                }
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => return deadline.as_mut().poll(cx),
-            }
-        }
-    }
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, buf);
@@ -122,15 +80,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.linger.is_none() {
-            let shut = Pin::new(&mut this.stream).poll_shutdown(cx);
-            ready!(this.moves(cx, shut))?;
-            if this.framing.as_ref().is_none_or(Framing::is_between) {
-                return Poll::Ready(Ok(()));
-            }
-            this.linger = Some((Box::pin(sleep(LINGER.0)), LINGER.1));
-        }
-        this.poll_linger(cx).map(Ok)
+        let shut = Pin::new(&mut this.stream).poll_shutdown(cx);
+        this.moves(cx, shut)
     }
 
     fn poll_write_vectored(

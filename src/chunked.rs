@@ -1,4 +1,5 @@
-use super::head::NotHttp;
+//! Bodies in chunks (RFC 9112, section 7.1): what servers answer with, and what clients send.
+
 use bytes::{Buf, Bytes, BytesMut};
 
 /// The longest line that says a chunk's size, extensions included, in bytes.
@@ -6,9 +7,13 @@ const MAX_LINE: usize = 1 << 10;
 /// The most bytes of trailers; nobody reads them.
 const MAX_TRAILERS: usize = 16 << 10;
 
-/// Where in a chunked body (RFC 9112, section 7.1) the reader is.
+/// A text that is no chunked body, and why.
+#[derive(Debug)]
+pub(crate) struct NotChunked(pub(crate) &'static str);
+
+/// Where in a chunked body the reader is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Before the size of a chunk.
     #[default]
     Size,
@@ -22,7 +27,7 @@ pub(super) enum State {
 }
 
 /// The next piece of data; `None` at the end of the body if `state` is [`State::End`], and else for want of bytes.
-pub(super) fn next(state: &mut State, buffer: &mut BytesMut) -> Result<Option<Bytes>, NotHttp> {
+pub(crate) fn next(state: &mut State, buffer: &mut BytesMut) -> Result<Option<Bytes>, NotChunked> {
     loop {
         match *state {
             State::Size => {
@@ -57,31 +62,31 @@ pub(super) fn next(state: &mut State, buffer: &mut BytesMut) -> Result<Option<By
 }
 
 /// What `read` makes of a line of at most `limit` bytes, without its end; it is taken off.
-fn line<T>(buffer: &mut BytesMut, limit: usize, read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, NotHttp> {
+fn line<T>(buffer: &mut BytesMut, limit: usize, read: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, NotChunked> {
     let looked = buffer.len().min(limit + 2);
     let Some(end) = memchr::memchr(b'\n', &buffer[..looked]) else {
-        return if looked == limit + 2 { Err(NotHttp("a chunk without an end")) } else { Ok(None) };
+        return if looked == limit + 2 { Err(NotChunked("a chunk without an end")) } else { Ok(None) };
     };
     let Some(line) = buffer[..end].strip_suffix(b"\r") else {
-        return Err(NotHttp("a line break of one byte in a chunked answer"));
+        return Err(NotChunked("a line break of one byte in a chunked body"));
     };
     let read = read(line);
     buffer.advance(end + 1);
     Ok(Some(read))
 }
 
-fn size(line: &[u8]) -> Result<u64, NotHttp> {
-    let digits = line.iter().position(|byte| *byte == b';').map_or(line, |end| &line[..end]).trim_ascii();
+fn size(line: &[u8]) -> Result<u64, NotChunked> {
+    let digits = line.iter().position(|byte| *byte == b';').map_or(line, |end| &line[..end]).trim_ascii_end();
     let digit = |byte: &u8| char::from(*byte).to_digit(16).map(u64::from);
     let size = digits.iter().try_fold(0, |size: u64, byte| Some(size << 4 | digit(byte)?));
-    size.filter(|_| (1..=16).contains(&digits.len())).ok_or(NotHttp("a chunk without a size"))
+    size.filter(|_| (1..=16).contains(&digits.len())).ok_or(NotChunked("a chunk without a size"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &[u8], step: usize) -> Result<(Vec<u8>, State, usize), NotHttp> {
+    fn read(text: &[u8], step: usize) -> Result<(Vec<u8>, State, usize), NotChunked> {
         let (mut state, mut buffer, mut data) = (State::default(), BytesMut::new(), Vec::new());
         for piece in text.chunks(step) {
             buffer.extend_from_slice(piece);
