@@ -1,4 +1,4 @@
-use super::super::MAX_HEAD;
+use super::{super::MAX_HEAD, repeated::Repeated};
 use crate::chunked;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{
@@ -20,10 +20,11 @@ pub(super) struct Heads {
     line: usize,
     /// The last host that was found good: a client asks for one over and over.
     host: Vec<u8>,
+    repeated: Repeated,
 }
 
 /// The head of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) parts: Parts,
     pub(super) framing: Framing,
@@ -64,6 +65,11 @@ impl Heads {
             buffer.advance(2);
             self.seen = 0;
         }
+        if self.seen == 0
+            && let Some(head) = self.repeated.take(buffer)
+        {
+            return Ok(Some(head));
+        }
         let Some(end) = self.end(buffer)? else {
             return if buffer.len() > MAX_HEAD { Err(TOO_LARGE) } else { Ok(None) };
         };
@@ -71,7 +77,15 @@ impl Heads {
         if end > MAX_HEAD {
             return Err(TOO_LARGE);
         }
-        parse(&buffer.split_to(end).freeze(), &mut self.host).map(Some)
+        let text = buffer.split_to(end).freeze();
+        let head = parse(&text, &mut self.host)?;
+        self.repeated.put(&text, &head);
+        Ok(Some(head))
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembers(&self) -> bool {
+        self.repeated.is_some()
     }
 
     /// Where the head ends. Each byte is looked at once, however it arrives.
@@ -199,7 +213,7 @@ fn is_host(value: &[u8], known: &mut Vec<u8>) -> bool {
 }
 
 /// A number of digits alone: what else Rust or C would read for one, others do not.
-fn digits(text: &[u8]) -> Option<u64> {
+pub(super) fn digits(text: &[u8]) -> Option<u64> {
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
     let number = text.iter().try_fold(0u64, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?));
     number.filter(|_| !text.is_empty())

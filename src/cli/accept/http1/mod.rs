@@ -11,6 +11,7 @@ mod ended;
 mod head;
 mod input;
 mod output;
+mod repeated;
 mod response;
 mod upload;
 mod wire;
