@@ -13,7 +13,7 @@ const JOINED: usize = 8 << 10;
 /// So many bytes to be written are enough; the body is not asked for more before they are gone.
 const FULL: usize = 32 << 10;
 /// What a head and a small answer take together, in bytes.
-const ROOM: usize = 512;
+const ROOM: usize = 704;
 
 /// What is to be written: heads and small pieces together, then at most one piece that is not copied, and what ends it.
 ///
