@@ -6,7 +6,7 @@ use super::{
     upload::{Upload, upload},
     wire::Wire,
 };
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::Either;
 use http::{HeaderValue, Method, Request, Response, Version, header, response::Parts};
 use http_body::{Body, Frame};
@@ -71,8 +71,34 @@ struct Exchange {
     upload: Option<Upload>,
     /// Whether the client waits for a word before it sends the body.
     expects: bool,
+    /// Why what came in place of the body is none; whoever reads it was told.
+    broken: Option<Ended>,
     is_head: bool,
     is_http11: bool,
+}
+
+impl Exchange {
+    /// Brings the body to whoever reads it, and watches for the client to go away.
+    fn poll_upload<T, D>(&mut self, wire: &mut Wire<T, D>, cx: &mut Context<'_>) -> Poll<Result<(), Ended>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+        D: Buf,
+    {
+        match ready!(wire.poll_upload(&mut self.upload, &mut self.expects, cx)) {
+            // It is answered in the service's words, and nothing after it is a request.
+            Err(broken @ Ended::Refused(_)) => {
+                self.broken = Some(broken);
+                Poll::Ready(Ok(()))
+            }
+            uploaded => Poll::Ready(uploaded),
+        }
+    }
+
+    /// Whether another request can be told from what is left of this one.
+    fn leaves_a_request(&self) -> bool {
+        let skips = |upload: &Upload| !self.expects && upload.is_short();
+        self.broken.is_none() && self.upload.as_ref().is_none_or(skips)
+    }
 }
 
 impl<T, S, B> Connection<T, S, B>
@@ -104,7 +130,7 @@ where
             Step::Answering { answer } => match answer.poll(cx) {
                 Poll::Ready(Ok(response)) => self.answer(response),
                 Poll::Ready(Err(never)) => match never {},
-                Poll::Pending => ready!(wire.poll_upload(&mut exchange.upload, &mut exchange.expects, cx))?,
+                Poll::Pending => ready!(exchange.poll_upload(wire, cx))?,
             },
             Step::Sending { body, coding } => {
                 if ready!(poll_send(wire, exchange, body, coding, cx))? {
@@ -113,15 +139,15 @@ where
             }
             Step::Answered => {
                 ready!(wire.poll_flush(cx))?;
-                if !*this.is_last
-                    && let Some(upload) = &mut exchange.upload
-                {
-                    ready!(wire.poll_skip(upload, cx))?;
-                }
-                let owes = exchange.upload.take().is_some() || !wire.input.is_empty();
-                if *this.is_last {
-                    self.close(owes, None);
+                if *this.is_last || exchange.broken.is_some() {
+                    let broken = exchange.broken.take();
+                    let owes = broken.is_some() || exchange.upload.take().is_some() || !wire.input.is_empty();
+                    *this.is_last = true;
+                    self.close(owes, broken);
                 } else {
+                    if let Some(upload) = &mut exchange.upload {
+                        ready!(wire.poll_skip(upload, cx))?;
+                    }
                     wire.idle();
                     self.project().state.set(State::Idle);
                 }
@@ -144,7 +170,7 @@ where
         let Head { parts, mut framing, keeps_alive, expects } = head;
         *this.is_last |= !keeps_alive;
         let (is_head, is_http11) = (parts.method == Method::HEAD, parts.version == Version::HTTP_11);
-        *this.exchange = Exchange { upload: None, expects, is_head, is_http11 };
+        *this.exchange = Exchange { upload: None, expects, broken: None, is_head, is_http11 };
         let body = match whole(&mut framing, this.wire.input.buffer()) {
             Some(body) => Incoming::whole(body),
             None => {
@@ -165,9 +191,8 @@ where
         let exchange = this.exchange;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         let coding = Coding::of(status, length, exchange.is_head, exchange.is_http11);
-        let is_kept =
-            exchange.upload.as_mut().is_none_or(|upload| !exchange.expects && Wire::<T, B::Data>::can_skip(upload));
-        *this.is_last |= !is_kept || coding == Coding::Close || closes(headers.get(header::CONNECTION));
+        *this.is_last |=
+            !exchange.leaves_a_request() || coding == Coding::Close || closes(headers.get(header::CONNECTION));
         let ends = (*this.is_last, !exchange.is_http11);
         response::head(this.wire.output.buffer(), status, &headers, coding, ends);
         this.state.set(if coding.is_over() { State::Answered } else { State::Sending { body, coding } });
@@ -253,7 +278,7 @@ where
             }
             Poll::Pending => {
                 let _ = wire.poll_flush(cx)?;
-                return wire.poll_upload(&mut exchange.upload, &mut exchange.expects, cx).map_ok(|()| false);
+                return exchange.poll_upload(wire, cx).map_ok(|()| false);
             }
         }
     }
@@ -275,7 +300,7 @@ where
 }
 
 /// A body that came with its head, as most do.
-fn whole(framing: &mut Framing, buffer: &mut bytes::BytesMut) -> Option<Bytes> {
+fn whole(framing: &mut Framing, buffer: &mut BytesMut) -> Option<Bytes> {
     match framing {
         Framing::Length(left) if *left <= buffer.len() as u64 => Some(buffer.split_to(*left as usize).freeze()),
         _ => None,

@@ -11,6 +11,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+/// What is left of a body that nobody reads is skipped up to so many bytes, so that the connection can be used again.
+const SKIPPED: u64 = 64 << 10;
+
 /// The connection's end.
 #[derive(Debug)]
 pub(super) struct Upload {
@@ -113,6 +116,11 @@ impl Upload {
             drop(slot);
             waker.wake();
         }
+    }
+
+    /// Whether what is left is known to be little enough to be skipped.
+    pub(super) fn is_short(&self) -> bool {
+        self.framing.known().is_some_and(|left| left <= SKIPPED)
     }
 
     /// How the rest is found that nobody has read.

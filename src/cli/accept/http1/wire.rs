@@ -19,8 +19,6 @@ use tokio::{
     time::Instant,
 };
 
-/// What follows a request that nobody reads is skipped up to so many bytes, so that the connection can be used again.
-const SKIPPED: u64 = 64 << 10;
 /// How long, and for how many bytes, a client is listened to that still sends when all has been said to it.
 ///
 /// Closing at once would make the system discard what the client has not read yet, the 413 first of all.
@@ -126,7 +124,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, D: Buf> Wire<T, D> {
     }
 
     /// Brings a request's body to whoever asks for it. Ready when something was handed over, so that who waits for it must be
-    /// polled again; an error when the client has gone.
+    /// polled again; an error when the client has gone, or sends what is no body, of which no more is read then.
     pub(super) fn poll_upload(
         &mut self,
         upload: &mut Option<Upload>,
@@ -140,12 +138,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin, D: Buf> Wire<T, D> {
             Wanted::Nothing => return self.poll_gone(cx),
         }
         loop {
-            if body.feed(cx, self.input.buffer()).map_err(Ended::malformed)? {
+            let fed = body.feed(cx, self.input.buffer()).map_err(Ended::malformed);
+            if !matches!(fed, Ok(false)) {
                 self.input.settle();
-                if body.framing().is_over() {
+                if fed.is_err() || body.framing().is_over() {
                     *upload = None;
                 }
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(fed.map(drop));
             }
             if std::mem::take(expects) {
                 self.output.buffer().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -171,11 +170,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin, D: Buf> Wire<T, D> {
             }
         }
         Poll::Pending
-    }
-
-    /// Whether what is left of a request's body is little enough to be skipped.
-    pub(super) fn can_skip(upload: &mut Upload) -> bool {
-        upload.framing().known().is_some_and(|left| left <= SKIPPED)
     }
 
     /// Reads what is left of a body that nobody reads any more.
