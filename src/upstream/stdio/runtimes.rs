@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 ///
 /// ```
 /// use tokio::runtime::Handle;
-/// use tower_mcp_gateway::{Config, upstream::stdio::Runtimes};
+/// use tower_mcp_gateway::{config::Config, upstream::stdio::Runtimes};
 ///
 /// # tokio_test::block_on(async {
 /// let mut config = Config::new("gateway");

@@ -251,15 +251,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// A request's method and target, and its body.
+    type Read = (String, Vec<u8>);
+
     /// What a connection makes of `text` that arrives in pieces of this size: the requests with their bodies, and how it
     /// ends.
-    fn read(text: &[u8], piece: usize) -> (Vec<(String, Vec<u8>)>, Result<usize, StatusCode>) {
+    fn read(text: &[u8], piece: usize) -> (Vec<Read>, Result<usize, StatusCode>) {
         let (mut heads, mut buffer, mut requests, mut open) = (Heads::default(), BytesMut::new(), Vec::new(), None);
         for bytes in text.chunks(piece) {
             buffer.extend_from_slice(bytes);
             loop {
                 if let Some(framing) = &mut open {
-                    let (_, body): &mut (String, Vec<u8>) = requests.last_mut().unwrap();
+                    let (_, body): &mut Read = requests.last_mut().unwrap();
                     match Framing::take(framing, &mut buffer) {
                         Ok(Some(data)) => body.extend_from_slice(&data),
                         Ok(None) if framing.is_over() => open = None,
