@@ -1,6 +1,6 @@
-use super::{Slot, State};
+use super::{Slot, State, waiter::Waiter};
 use crate::upstream::error::Protocol;
-use std::{borrow::Cow, task::Waker};
+use std::borrow::Cow;
 
 /// Answers that arrived and could not be read, or bore an id that no request had.
 ///
@@ -15,7 +15,7 @@ pub(super) struct Lost {
 
 impl State {
     /// An answer is lost, for this reason.
-    pub(super) fn lose(&mut self, reason: Cow<'static, str>) -> Vec<Waker> {
+    pub(super) fn lose(&mut self, reason: Cow<'static, str>) -> Vec<Waiter> {
         let mut any = false;
         for slot in self.slots.values_mut().filter(|slot| slot.awaits_answer()) {
             (slot.suspect, any) = (true, true);
@@ -29,7 +29,7 @@ impl State {
     }
 
     /// The call has shown that no lost answer was its own.
-    pub(super) fn clear(&mut self, id: u64) -> Vec<Waker> {
+    pub(super) fn clear(&mut self, id: u64) -> Vec<Waiter> {
         if self.lost.answers == 0 {
             return Vec::new();
         }
@@ -51,7 +51,7 @@ impl State {
     }
 
     /// Fails the calls whose answers must be those that were lost.
-    fn convict(&mut self) -> Vec<Waker> {
+    fn convict(&mut self) -> Vec<Waiter> {
         let suspects = self.slots.values().filter(|slot| slot.suspect && slot.is_open()).count();
         if suspects > self.lost.answers {
             return Vec::new();

@@ -57,6 +57,7 @@ mod route;
 mod silence;
 mod slot;
 mod ticket;
+mod waiter;
 
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,7 @@ use self::{
     lost::Lost,
     silence::Silence,
     slot::{Kind, Slot},
+    waiter::{Relays, Waiter},
 };
 use super::{
     Hop, Outbound, ask,
@@ -82,6 +84,7 @@ use crate::{
     meta,
     metrics::{Count, Metrics},
 };
+use ahash::RandomState;
 use bytes::Bytes;
 use std::{
     collections::{HashMap, VecDeque},
@@ -128,7 +131,7 @@ struct State {
     connections: u64,
     /// The latest id given out. Never reset, so that a late answer of an earlier connection finds nobody.
     last_id: u64,
-    slots: HashMap<u64, Slot>,
+    slots: HashMap<u64, Slot, RandomState>,
     listeners: Vec<u64>,
     /// Whose cancelled call a question may be of.
     quiet: Option<Quiet>,
@@ -141,6 +144,7 @@ struct State {
     callers: Callers,
     lost: Lost,
     silence: Silence,
+    relays: Relays,
 }
 
 impl Mux {
@@ -161,6 +165,12 @@ impl Mux {
     pub fn pure(self) -> Self {
         self.lock().pure = true;
         self
+    }
+
+    /// For a channel that is read by a task of the runtime at hand: callers on other runtimes are woken together, where many
+    /// answers arrive at once, and each such runtime by one system call in place of one for each answer.
+    pub fn read_here(&self) {
+        self.lock().relays.read_here();
     }
 
     /// Begins a connection and says its number, from 1; ends the one before, if nobody did.
@@ -189,8 +199,8 @@ impl Mux {
         let call = &outbound.call;
         let token = call.params.progress_token();
         let slot = Slot::new(Kind::of(&call.method), token.clone()).of_client(outbound);
-        let id = self.insert(&outbound.hop, slot)?;
-        let ticket = Ticket::new(self.clone(), id);
+        let ticket = self.insert(&outbound.hop, slot)?;
+        let id = ticket.id();
         let text = id.to_string();
         let params = match token {
             Some(_) => call.params.edit_meta(&[Edit::Set(meta::PROGRESS_TOKEN, text.as_bytes())]),
@@ -221,8 +231,7 @@ impl Mux {
         if self.lock().listeners.len() >= MAX_LISTENERS {
             return Err(Overloaded::new().into());
         }
-        let id = self.insert(hop, Slot::new(Kind::Listener, None))?;
-        Ok(Ticket::new(self.clone(), id).into_reply())
+        Ok(self.insert(hop, Slot::new(Kind::Listener, None))?.into_reply())
     }
 
     /// Marks a call as sent. `false` if it was dropped or failed meanwhile: then its frame must not be written.
@@ -242,7 +251,7 @@ impl Mux {
         let waker = state.slots.get_mut(&id).and_then(|slot| slot.end(Err(error.into())));
         let cleared = state.clear(id);
         drop(state);
-        waker.into_iter().chain(cleared).for_each(std::task::Waker::wake);
+        waker.into_iter().chain(cleared).for_each(Waiter::wake);
     }
 
     /// Ends the connection: every open call fails with [`Closed`], which says whether it had been sent.
@@ -259,7 +268,7 @@ impl Mux {
         };
         let wakers: Vec<_> = state.slots.values_mut().filter_map(closed).collect();
         drop(state);
-        wakers.into_iter().for_each(std::task::Waker::wake);
+        wakers.into_iter().for_each(Waiter::wake);
     }
 
     /// The next frame nobody waits for: a cancellation, or the answer to a server's request. For one caller at a time;
@@ -285,7 +294,7 @@ impl Mux {
         self.lock().dropped
     }
 
-    fn insert(&self, hop: &Hop, mut slot: Slot) -> Result<u64, BoxError> {
+    fn insert(&self, hop: &Hop, mut slot: Slot) -> Result<Ticket, BoxError> {
         slot.heard = self.shared.heard.load(Relaxed);
         let mut state = self.lock();
         if hop.epoch == 0 || hop.epoch != self.epoch() {
@@ -303,7 +312,13 @@ impl Mux {
             state.callers.add(&slot.whose);
         }
         state.slots.insert(id, slot);
-        Ok(id)
+        let relay = state.relays.here();
+        drop(state);
+        let relay = relay.map(|(relay, begin)| {
+            begin.inspect(|runtime| drop(runtime.spawn(relay.clone().run())));
+            relay
+        });
+        Ok(Ticket::new(self.clone(), id, relay))
     }
 
     /// Frees a slot. A call that was sent and is not over is cancelled at the server, `initialize` excepted

@@ -1,4 +1,4 @@
-use super::{Mux, State};
+use super::{Mux, State, waiter::Waiter};
 use crate::{
     Method,
     json::{Id, Json, Params, write},
@@ -9,7 +9,7 @@ use crate::{
         quiet::{Order, Quiet, Whose},
     },
 };
-use std::{collections::VecDeque, mem, task::Waker};
+use std::{collections::VecDeque, mem};
 
 /// The parameters of `server/discover`, which asks for nothing in particular.
 const DISCOVER: &str = r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}"#;
@@ -102,7 +102,7 @@ impl Mux {
             }
         }
         drop(state);
-        waker_of_call.into_iter().for_each(Waker::wake);
+        waker_of_call.into_iter().for_each(Waiter::wake);
         self.shared.outgoing.notify_one();
     }
 
@@ -156,7 +156,7 @@ impl State {
     }
 
     /// The server takes a question back.
-    pub(super) fn withdrawn(&mut self, note: &Note) -> Vec<Waker> {
+    pub(super) fn withdrawn(&mut self, note: &Note) -> Vec<Waiter> {
         let id = note.params.member("requestId").and_then(|id| Id::from_json(id).ok());
         let Some(id) = id else { return Vec::new() };
         let mut slots = self.slots.values_mut();

@@ -1,4 +1,4 @@
-use super::{Kind, Mux, State};
+use super::{Kind, Mux, State, waiter::Waiter};
 use crate::{
     Method,
     json::{Id, Json, MAX_BATCH, Malformed, Message, elements},
@@ -8,7 +8,7 @@ use crate::{
     upstream::error::Protocol,
 };
 use bytes::Bytes;
-use std::{sync::atomic::Ordering::Relaxed, task::Waker};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Tells that what a question wanted was done elsewhere (2025-11-25, "client/elicitation").
 const ELICITED: &str = "notifications/elicitation/complete";
@@ -36,13 +36,12 @@ impl Mux {
     }
 
     fn deliver_one(&self, message: Bytes) -> Result<(), Malformed> {
-        let begun = looks_meant(&message);
-        match Message::parse(message) {
+        match Message::parse(message.clone()) {
             Ok(Message::Response { id, outcome }) => self.settle(id.as_ref(), outcome.into()),
             Ok(Message::Notification { method, params }) => self.note(Note::new(method, params)),
             Ok(Message::Request { id, method, params }) => self.asked(id, method, params),
             Err(malformed) => {
-                self.broken(&malformed, begun);
+                self.broken(&malformed, looks_meant(&message));
                 return Err(malformed);
             }
         }
@@ -66,7 +65,7 @@ impl Mux {
         };
         let wakers = if meant || state.pure { state.lose(malformed.to_string().into()) } else { Vec::new() };
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(Waiter::wake);
     }
 
     fn settle(&self, id: Option<&Id>, outcome: Outcome) {
@@ -74,7 +73,7 @@ impl Mux {
         if id.is_some_and(|id| id.as_u64().is_none_or(|id| id == 0 || id > state.last_id)) {
             let wakers = state.lose("the answer has an id that no request had".into());
             drop(state);
-            return wakers.into_iter().for_each(Waker::wake);
+            return wakers.into_iter().for_each(Waiter::wake);
         }
         let slot = match id {
             Some(id) => id.as_u64(),
@@ -87,7 +86,7 @@ impl Mux {
         let waker = slot.and_then(|slot| slot.end(Ok(outcome)));
         let cleared = state.clear(id);
         drop(state);
-        waker.into_iter().chain(cleared).for_each(Waker::wake);
+        waker.into_iter().chain(cleared).for_each(Waiter::wake);
     }
 
     fn note(&self, note: Note) {
@@ -113,7 +112,7 @@ impl Mux {
             listeners.into_iter().flat_map(|id| state.push(id, note.clone())).collect()
         };
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(Waiter::wake);
     }
 }
 
@@ -128,7 +127,7 @@ impl State {
     }
 
     /// Progress under a token of ours goes to its call, under the call's own token.
-    fn progress(&mut self, note: Note) -> Vec<Waker> {
+    fn progress(&mut self, note: Note) -> Vec<Waiter> {
         let Some(id) = note.params.told_number() else { return Vec::new() };
         let Some(own) = self.slots.get(&id).and_then(|slot| slot.token.clone()) else { return Vec::new() };
         let params = note.params.with_told_token(&own);
@@ -138,7 +137,7 @@ impl State {
 
     /// A server ends a subscription by cancelling it (2026-07-28, "basic/patterns/cancellation"), and takes back a
     /// question of its own; it can cancel nothing else, because everything else it may simply answer.
-    fn ended(&mut self, note: &Note) -> Vec<Waker> {
+    fn ended(&mut self, note: &Note) -> Vec<Waiter> {
         let id = note.params.member("requestId").and_then(number);
         let Some(id) = id.filter(|id| self.is(*id, Kind::Subscription)) else { return self.withdrawn(note) };
         let complete = Outcome::Result(Json::from_static(r#"{"resultType":"complete"}"#));
@@ -149,7 +148,7 @@ impl State {
         self.slots.get(&id).is_some_and(|slot| slot.kind == kind)
     }
 
-    fn push(&mut self, id: u64, note: Note) -> Vec<Waker> {
+    fn push(&mut self, id: u64, note: Note) -> Vec<Waiter> {
         match self.slots.get_mut(&id).map(|slot| slot.push(note)) {
             Some(Ok(waker)) => waker.into_iter().collect(),
             Some(Err(())) => {

@@ -1,4 +1,4 @@
-use super::questions::Questions;
+use super::{questions::Questions, waiter::Waiter};
 use crate::{
     BoxError, Method,
     json::Json,
@@ -6,7 +6,7 @@ use crate::{
     reply::{Note, Outcome},
     upstream::{OfClient, Outbound, quiet::Whose},
 };
-use std::{collections::VecDeque, task::Waker};
+use std::collections::VecDeque;
 
 /// Notes of one call that nobody has read yet: enough for a burst between two polls.
 pub const MAX_NOTES: usize = 64;
@@ -70,7 +70,7 @@ pub(super) struct Slot {
     pub(super) outcome: Option<Result<Outcome, BoxError>>,
     /// Stays true after the outcome was taken.
     over: bool,
-    pub(super) waker: Option<Waker>,
+    pub(super) waker: Option<Waiter>,
 }
 
 impl Slot {
@@ -125,7 +125,7 @@ impl Slot {
     }
 
     /// Keeps the outcome, if it is the first.
-    pub(super) fn end(&mut self, outcome: Result<Outcome, BoxError>) -> Option<Waker> {
+    pub(super) fn end(&mut self, outcome: Result<Outcome, BoxError>) -> Option<Waiter> {
         if self.over {
             return None;
         }
@@ -135,7 +135,7 @@ impl Slot {
     }
 
     /// Keeps a note under the bounds; `Err` if it had to be dropped.
-    pub(super) fn push(&mut self, note: Note) -> Result<Option<Waker>, ()> {
+    pub(super) fn push(&mut self, note: Note) -> Result<Option<Waiter>, ()> {
         if self.over || self.says_the_same(&note) {
             return Ok(None);
         }

@@ -1,11 +1,17 @@
-use super::{Mux, questions::Asked};
+use super::{
+    Mux,
+    questions::Asked,
+    slot::Slot,
+    waiter::{Relay, Waiter},
+};
 use crate::{BoxError, Reply, error::Unfinished, reply::Event};
 use futures_util::Stream;
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, Waker},
 };
 
 /// The receiving end of one call: resolves with the first message, which decides what kind of reply it is.
@@ -19,8 +25,9 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    pub(super) fn new(mux: Mux, id: u64) -> Self {
-        Self { guard: Some(Guard { mux, id, quietly: false }) }
+    /// What arrives wakes by way of `relay`, if there is one.
+    pub(super) fn new(mux: Mux, id: u64, relay: Option<Arc<Relay>>) -> Self {
+        Self { guard: Some(Guard { mux, id, quietly: false, relay }) }
     }
 
     /// The call's id at the server.
@@ -59,7 +66,7 @@ impl Future for Ticket {
         };
         if slot.notes.is_empty() && slot.questions.nothing_new() {
             let Some(outcome) = slot.outcome.take() else {
-                let old = slot.waker.replace(cx.waker().clone());
+                let old = guard.wait(slot, cx.waker());
                 drop(state);
                 drop(old);
                 return Poll::Pending;
@@ -85,6 +92,18 @@ struct Guard {
     mux: Mux,
     id: u64,
     quietly: bool,
+    relay: Option<Arc<Relay>>,
+}
+
+impl Guard {
+    /// Has `waker` woken when something arrives. What it takes the place of is to be dropped when the lock is free: it may
+    /// hold the last reference to a task that owns another ticket.
+    fn wait(&self, slot: &mut Slot, waker: &Waker) -> Option<Waiter> {
+        if slot.waker.as_ref().is_some_and(|waiter| waiter.is(waker)) {
+            return None;
+        }
+        slot.waker.replace(Waiter::new(waker, self.relay.as_ref()))
+    }
 }
 
 impl Drop for Guard {
@@ -140,7 +159,7 @@ impl Stream for Events {
         if slot.is_over() {
             return Poll::Ready(None);
         }
-        let old = slot.waker.replace(cx.waker().clone());
+        let old = this.guard.wait(slot, cx.waker());
         drop(state);
         drop(old);
         Poll::Pending

@@ -126,6 +126,7 @@ pub(super) async fn run(exchange: Exchange<'_>, child: &mut Child, group: &mut G
 }
 
 async fn write(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>, mut stdin: ChildStdin) -> io::Result<()> {
+    let mut lines = Vec::new();
     loop {
         let frame = tokio::select! {
             biased;
@@ -139,15 +140,26 @@ async fn write(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>, mut std
                 },
             },
         };
-        let (more, mut heard) = (more(mux, epoch, queue), mux.heard());
-        let mut lines = one_line(frame).chain(&b"\n"[..]).chain(&more[..]);
+        let large = match frame.len() > TOGETHER && line_end(&frame).is_none() {
+            // Not copied.
+            true => frame,
+            false => {
+                lines.extend_from_slice(&frame);
+                Bytes::new()
+            }
+        };
+        end(&mut lines, 0);
+        more(mux, epoch, queue, &mut lines);
+        let (mut unwritten, mut heard) = (large.chain(&lines[..]), mux.heard());
         // A check that cannot be written is as good as one that is not answered.
         loop {
-            match time::timeout(STUCK, stdin.write_all_buf(&mut lines)).await {
+            match time::timeout(STUCK, stdin.write_all_buf(&mut unwritten)).await {
                 Ok(written) => break written?,
                 Err(_) => heard = mux.stuck(heard),
             }
         }
+        lines.clear();
+        lines.shrink_to(2 * TOGETHER);
     }
 }
 
@@ -158,26 +170,31 @@ fn begun(mux: &Mux, epoch: u64, frame: Frame) -> Option<Bytes> {
 }
 
 /// The lines of further frames that wait already: one write for all of them wakes the child once.
-fn more(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>) -> Vec<u8> {
-    let mut lines = Vec::new();
+fn more(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>, lines: &mut Vec<u8>) {
     while lines.len() < TOGETHER
         && let Ok(frame) = queue.try_recv()
     {
         if let Some(bytes) = begun(mux, epoch, frame) {
-            lines.extend_from_slice(&one_line(bytes));
-            lines.push(b'\n');
+            let begin = lines.len();
+            lines.extend_from_slice(&bytes);
+            end(lines, begin);
         }
     }
-    lines
 }
 
-/// Parameters keep the white space of their sender; a line end among it would end the message. In JSON such a byte is
-/// never part of a string.
-fn one_line(frame: Bytes) -> Bytes {
-    if memchr::memchr2(b'\n', b'\r', &frame).is_none() {
-        return frame;
+/// Makes what stands behind `begin` a line. Parameters keep the white space of their sender; a line end among it would end
+/// the message. In JSON such a byte is never part of a string.
+fn end(lines: &mut Vec<u8>, begin: usize) {
+    let mut rest = &mut lines[begin..];
+    while let Some(at) = line_end(rest) {
+        rest[at] = b' ';
+        rest = &mut rest[at + 1..];
     }
-    frame.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect()
+    lines.push(b'\n');
+}
+
+fn line_end(text: &[u8]) -> Option<usize> {
+    memchr::memchr2(b'\n', b'\r', text)
 }
 
 async fn read(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Lines<ChildStdout>) {
@@ -336,13 +353,18 @@ mod tests {
             let bytes = Bytes::copy_from_slice(text.as_bytes());
             assert!(sender.try_send(Frame { epoch, slot, bytes }).is_ok());
         }
-        assert_eq!(more(&mux, epoch, &mut queue), format!("{{ }}\n{large}\n").as_bytes());
-        assert_eq!(more(&mux, epoch, &mut queue), b"later\n");
-        assert!(more(&mux, epoch, &mut queue).is_empty());
+        let mut more = || {
+            let mut lines = Vec::new();
+            more(&mux, epoch, &mut queue, &mut lines);
+            String::from_utf8(lines).unwrap()
+        };
+        assert_eq!([more(), more(), more()], [format!("{{ }}\n{large}\n"), "later\n".into(), String::new()]);
     }
 
     #[test]
     fn a_frame_is_one_line_whatever_its_sender_wrote() {
-        assert_eq!(one_line(Bytes::from_static(b"{\r\n \"a\": \"\\n\"\n}")), "{   \"a\": \"\\n\" }");
+        let mut lines = b"before\n{\r\n \"a\": \"\\n\"\n}".to_vec();
+        end(&mut lines, 7);
+        assert_eq!(lines, b"before\n{   \"a\": \"\\n\" }\n");
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct Driver {
 impl Driver {
     /// Starts the child again and again until nobody wants it; returns when no process is left.
     pub(super) async fn run(mut self) {
+        self.mux.read_here();
         let mut backoff = Backoff::default();
         let mut told = None;
         while !self.released.is_cancelled() && !self.hurry.is_cancelled() {
