@@ -132,6 +132,7 @@ pub mod load;
 pub mod meta;
 mod method;
 pub mod metrics;
+mod moment;
 mod nearest;
 pub mod oauth;
 pub mod origin;

@@ -3,6 +3,7 @@ use super::{
     error::{Refusal, bare, retry_after},
     message::Message,
     parts,
+    patience::patiently,
     running::Running,
     stream::{Answering, WriteEvents},
     writer::Writer,
@@ -11,11 +12,6 @@ use crate::{BoxError, error::explain, reply::Event};
 use futures_util::{Stream, StreamExt};
 use http::{HeaderValue, Response, StatusCode, header};
 use std::{future::Future, time::Duration};
-use tokio::time::timeout;
-
-/// How long a response's head waits for the first message, which decides its status and its type. Above the time most
-/// calls take; below the 30 s after which common proxies take a silent server for dead.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers a request: JSON where the outcome comes first, or the first part of it; an event stream where something else
 /// comes before it or nothing comes for ten seconds.
@@ -29,14 +25,14 @@ where
     E: Stream<Item = Result<Event, BoxError>> + Send + Unpin + 'static,
 {
     async move {
-        let first = match timeout(PATIENCE, events.next()).await {
-            Ok(Some(Ok(event @ (Event::Note(_) | Event::Ask(_))))) => Some(Ok(event)),
-            Ok(Some(Ok(Event::Part(part)))) => return parts::respond(writer, part, events),
-            Ok(Some(Ok(Event::Done(outcome)))) => {
+        let first = match patiently(events.next()).await {
+            Some(Some(Ok(event @ (Event::Note(_) | Event::Ask(_))))) => Some(Ok(event)),
+            Some(Some(Ok(Event::Part(part)))) => return parts::respond(writer, part, events),
+            Some(Some(Ok(Event::Done(outcome)))) => {
                 let (status, message) = writer.done(outcome);
                 return json(status, message);
             }
-            Ok(Some(Err(error))) => {
+            Some(Some(Err(error))) => {
                 let problem = writer.failed(&*error);
                 let mut response = json(problem.status, writer.problem(&problem));
                 if let Some(delay) = problem.retry_after {
@@ -45,8 +41,8 @@ where
                 return response;
             }
             // Taken back by the client, who wants no answer.
-            Ok(None) => return bare(StatusCode::ACCEPTED),
-            Err(_) => None,
+            Some(None) => return bare(StatusCode::ACCEPTED),
+            None => None,
         };
         event_stream(Answering::new(first, events, writer), keep_alive)
     }

@@ -112,6 +112,7 @@ mod media;
 mod message;
 mod modern;
 mod parts;
+mod patience;
 mod running;
 mod service;
 #[cfg(feature = "stdio")]

@@ -21,7 +21,6 @@ pub mod error;
 pub mod future;
 mod lapse;
 mod layer;
-mod moment;
 mod question;
 mod service;
 mod stream;

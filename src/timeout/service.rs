@@ -1,7 +1,6 @@
 use super::{
     Lapse, TimeoutLayer,
     future::ResponseFuture,
-    moment::Moments,
     watch::{Bounds, Terms},
 };
 use crate::{BoxError, Call, Method, Reply};
@@ -28,7 +27,6 @@ use tower::{Layer, Service};
 pub struct Timeout<S> {
     inner: S,
     bounds: Arc<Bounds>,
-    moments: Moments,
 }
 
 impl<S> Timeout<S> {
@@ -38,7 +36,7 @@ impl<S> Timeout<S> {
     }
 
     pub(super) fn bounded(inner: S, bounds: Bounds) -> Self {
-        Self { inner, bounds: Arc::new(bounds), moments: Moments::default() }
+        Self { inner, bounds: Arc::new(bounds) }
     }
 
     /// The wrapped service.
@@ -76,7 +74,7 @@ where
         }
         let lapse = Lapse::default();
         call.lapse = Some(lapse.clone());
-        let terms = Terms::new(self.bounds.clone(), lapse, self.moments.board());
+        let terms = Terms::new(self.bounds.clone(), lapse);
         ResponseFuture::new(self.inner.call(call), terms)
     }
 }

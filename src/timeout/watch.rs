@@ -1,10 +1,12 @@
 use super::{
     Lapse,
     error::{Elapsed, Limit, Stopping},
-    moment::{Board, MOMENT, Moment},
     question::{Question, Questions},
 };
-use crate::BoxError;
+use crate::{
+    BoxError,
+    moment::{Board, MOMENT, Moment},
+};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
@@ -39,14 +41,12 @@ pub(super) struct Terms {
     /// `None` until the first question.
     questions: Option<Questions>,
     lapse: Lapse,
-    /// Where its first moment passes.
-    board: Option<Arc<Board>>,
 }
 
 impl Terms {
-    pub(super) fn new(bounds: Arc<Bounds>, lapse: Lapse, board: Option<Arc<Board>>) -> Self {
+    pub(super) fn new(bounds: Arc<Bounds>, lapse: Lapse) -> Self {
         let now = Instant::now();
-        Self { bounds, started: now, heard: now, asked: None, questions: None, lapse, board }
+        Self { bounds, started: now, heard: now, asked: None, questions: None, lapse }
     }
 
     /// The next deadline, and what it stands for.
@@ -75,16 +75,15 @@ impl Terms {
 
     /// Ready once a timer is due: when the first moment is over, or at once where the deadline is not well behind it.
     fn poll_begun(&self, moment: &mut Option<Moment>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(board) = self.board.as_ref().filter(|_| deadline >= self.heard + 4 * MOMENT) else {
+        if deadline < self.heard + 4 * MOMENT {
             return Poll::Ready(());
-        };
-        match moment {
-            Some(moment) => moment.poll_over(cx),
-            None => {
-                *moment = Some(board.begin(self.heard, cx.waker()));
-                Poll::Pending
-            }
         }
+        if let Some(moment) = moment {
+            return moment.poll_over(cx);
+        }
+        let Some(board) = Board::at_hand() else { return Poll::Ready(()) };
+        *moment = Some(board.begin(self.heard, cx.waker()));
+        Poll::Pending
     }
 
     /// The last question was answered: the clocks go on from where they stood.

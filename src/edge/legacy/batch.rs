@@ -7,10 +7,11 @@ use crate::{
     Revision,
     edge::{
         Body,
-        answer::{PATIENCE, event_stream, json},
+        answer::{event_stream, json},
         error::{Refusal, bare},
         incoming::Incoming,
         legacy::Legacy,
+        patience::PATIENCE,
         running::Inner,
         writer::Writer,
     },

@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     BoxError, Call, Method,
-    edge::{answer::PATIENCE, running::Inner},
+    edge::{patience::PATIENCE, running::Inner},
     error::{Problem, Unfinished},
     json::{Json, Params},
     reply::{Event, Outcome},

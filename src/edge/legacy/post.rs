@@ -6,12 +6,13 @@ use crate::{
     Method,
     edge::{
         Body,
-        answer::{PATIENCE, deliver, event_stream, json},
+        answer::{deliver, event_stream, json},
         begun::Begun,
         error::{Refusal, bare, retry_after},
         headers::{Head, Target},
         incoming::Incoming,
         legacy::Legacy,
+        patience::patiently,
         running::{Inner, Running},
         writer::Writer,
     },
@@ -22,7 +23,6 @@ use crate::{
 use futures_util::{StreamExt, stream};
 use http::{Extensions, Response, StatusCode};
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::time::timeout;
 
 impl Legacy {
     /// What a client of Streamable HTTP posts.
@@ -86,19 +86,19 @@ pub(in crate::edge) fn respond(
     keep_alive: Duration,
 ) -> impl Future<Output = Response<Body>> {
     async move {
-        let first = match timeout(PATIENCE, said.next()).await {
-            Ok(Some(Said::Last(message, delay))) => {
+        let first = match patiently(said.next()).await {
+            Some(Some(Said::Last(message, delay))) => {
                 let mut response = json(StatusCode::OK, message);
                 if let Some(delay) = delay {
                     retry_after(response.headers_mut(), delay);
                 }
                 return response;
             }
-            Ok(Some(Said::Part(first))) => return said.respond(first).unwrap_or_else(|| bare(StatusCode::ACCEPTED)),
-            Ok(Some(first)) => Some(first),
+            Some(Some(Said::Part(first))) => return said.respond(first).unwrap_or_else(|| bare(StatusCode::ACCEPTED)),
+            Some(Some(first)) => Some(first),
             // Taken back by the client, who wants no answer.
-            Ok(None) => return bare(StatusCode::ACCEPTED),
-            Err(_) => None,
+            Some(None) => return bare(StatusCode::ACCEPTED),
+            None => None,
         };
         let messages = stream::iter(first).chain(said.whole()).map(Said::into_message);
         event_stream(entry.say(Box::pin(messages)), keep_alive)

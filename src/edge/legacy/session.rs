@@ -169,11 +169,10 @@ impl Entry {
     /// Whether at `now`, which lies in this `second`, its time is up, or nothing runs and nobody has come for this long.
     pub(super) fn is_over(&self, second: u64, now: Instant, idle: Duration) -> bool {
         let expired = self.stamp.is_some_and(|stamp| stamp.expires <= second);
-        expired
-            || self.queue.is_none()
-                && !self.is_listening()
-                && lock(&self.calls).is_empty()
-                && now.saturating_duration_since(*lock(&self.seen)) >= idle
+        // First what is seldom so.
+        let unseen = || now.saturating_duration_since(*lock(&self.seen)) >= idle;
+        let rests = || self.queue.is_none() && !self.is_listening() && lock(&self.calls).is_empty();
+        expired || (unseen() && rests())
     }
 
     pub(super) fn is_listening(&self) -> bool {

@@ -29,6 +29,8 @@ pub(super) struct Sessions {
     store: Mutex<Store>,
     max: usize,
     idle: Duration,
+    /// How long nobody looks for idle sessions after somebody did.
+    pause: Duration,
     keys: Keys,
     /// What tells this edge from others with the same keys.
     mount: Box<str>,
@@ -60,7 +62,7 @@ impl Sessions {
         let (max, idle, mount) = (settings.max_sessions, settings.session_idle, settings.mount.clone());
         let (clock, budget, metrics) = (Clock::new(), Arc::default(), settings.metrics.clone());
         let nobody = bound(&Mark::default(), &mount);
-        Self { store: Mutex::new(store), max, idle, keys, mount, nobody, clock, budget, metrics }
+        Self { store: Mutex::new(store), max, idle, pause: idle / 4, keys, mount, nobody, clock, budget, metrics }
     }
 
     pub(super) fn keys(&self) -> &Keys {
@@ -110,7 +112,7 @@ impl Sessions {
     /// Whether one more would be taken in; asked before work is done for it.
     pub(super) fn room(&self) -> Result<(), Refusal> {
         let is_full = || lock(&self.store).entries.len() >= self.max;
-        self.sweep(if is_full() { Self::SEARCH.min(self.idle) } else { self.idle / 4 }, Instant::now());
+        self.sweep(if is_full() { Self::SEARCH.min(self.idle) } else { self.pause }, Instant::now());
         if is_full() { Err(full()) } else { Ok(()) }
     }
 
@@ -143,8 +145,8 @@ impl Sessions {
             let theirs = store.entries.get(id).map(|(entry, _)| entry).filter(|entry| entry.is_of(owner));
             (theirs.cloned(), store.swept)
         };
-        if now.saturating_duration_since(swept) >= self.idle / 4 {
-            self.sweep(self.idle / 4, now);
+        if now.saturating_duration_since(swept) >= self.pause {
+            self.sweep(self.pause, now);
         }
         let entry = entry?;
         if entry.is_over(self.clock.at(now), now, self.idle) {

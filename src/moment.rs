@@ -4,6 +4,7 @@
 //! lasted, or of idle connections), and so the runtime wakes itself by a system call to learn of it.
 
 use std::{
+    cell::RefCell,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
@@ -17,43 +18,21 @@ use tokio::{
 /// How long a call goes on before it has a timer, and listens for the cut. Most are over by then, and never touch the one
 /// list of listeners that all calls of a gateway, on whatever core, would stand in; those that are not are told this much
 /// later, or twice as much.
-pub(super) const MOMENT: Duration = Duration::from_millis(50);
+pub(crate) const MOMENT: Duration = Duration::from_millis(50);
 /// Looks at nobody after which nothing looks any more: an idle gateway does not wake, and one that is called now and then
 /// does not begin to look at each call.
 const LOOKS: u32 = 20;
 
-/// Where the calls of a service are in their first moment, on whatever runtime.
-#[derive(Clone, Default)]
-pub(super) struct Moments {
-    boards: Arc<Mutex<Vec<Weak<Board>>>>,
-    /// That of the runtime which this copy of the service was called on last.
-    own: Option<Arc<Board>>,
+thread_local! {
+    /// The board of the runtime that was at hand last on this thread.
+    static LATEST: RefCell<Weak<Board>> = const { RefCell::new(Weak::new()) };
 }
 
-impl Moments {
-    /// The board of the runtime at hand; `None` outside of one.
-    pub(super) fn board(&mut self) -> Option<Arc<Board>> {
-        let runtime = Handle::try_current().ok()?;
-        if let Some(own) = &self.own
-            && own.runtime.id() == runtime.id()
-        {
-            return self.own.clone();
-        }
-        let mut boards = self.boards.lock().unwrap_or_else(PoisonError::into_inner);
-        boards.retain(|board| board.strong_count() > 0);
-        let known = boards.iter().filter_map(Weak::upgrade).find(|board| board.runtime.id() == runtime.id());
-        let board = known.unwrap_or_else(|| {
-            let board = Arc::new(Board { runtime, state: Mutex::default() });
-            boards.push(Arc::downgrade(&board));
-            board
-        });
-        self.own = Some(board.clone());
-        Some(board)
-    }
-}
+/// All boards there are, for the threads that serve one runtime together.
+static BOARDS: Mutex<Vec<Weak<Board>>> = Mutex::new(Vec::new());
 
 /// The calls of one runtime that have no timer yet, and a task that looks at all of them at once.
-pub(super) struct Board {
+pub(crate) struct Board {
     runtime: Handle,
     state: Mutex<State>,
 }
@@ -73,8 +52,32 @@ struct Place {
 }
 
 impl Board {
+    /// That of the runtime at hand; `None` outside of one.
+    pub(crate) fn at_hand() -> Option<Arc<Self>> {
+        let runtime = Handle::try_current().ok()?;
+        LATEST.with_borrow_mut(|latest| {
+            let known = latest.upgrade().filter(|board| board.runtime.id() == runtime.id());
+            Some(known.unwrap_or_else(|| {
+                let board = Self::of(runtime);
+                *latest = Arc::downgrade(&board);
+                board
+            }))
+        })
+    }
+
+    fn of(runtime: Handle) -> Arc<Self> {
+        let mut boards = BOARDS.lock().unwrap_or_else(PoisonError::into_inner);
+        boards.retain(|board| board.strong_count() > 0);
+        let known = boards.iter().filter_map(Weak::upgrade).find(|board| board.runtime.id() == runtime.id());
+        known.unwrap_or_else(|| {
+            let board = Arc::new(Self { runtime, state: Mutex::default() });
+            boards.push(Arc::downgrade(&board));
+            board
+        })
+    }
+
     /// Begins the moment of a call that began at `since`.
-    pub(super) fn begin(self: &Arc<Self>, since: Instant, waker: &Waker) -> Moment {
+    pub(crate) fn begin(self: &Arc<Self>, since: Instant, waker: &Waker) -> Moment {
         let place = Place { since, waker: Some(waker.clone()) };
         let mut state = self.lock();
         let at = match state.free.pop() {
@@ -137,14 +140,14 @@ impl Drop for Rounds {
 }
 
 /// The first moment of one call; dropped, it gives its place back.
-pub(super) struct Moment {
+pub(crate) struct Moment {
     board: Arc<Board>,
     at: usize,
 }
 
 impl Moment {
     /// Ready when the call should have a timer.
-    pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.board.lock();
         match &mut state.places[self.at].waker {
             None => Poll::Ready(()),
@@ -170,12 +173,6 @@ impl Drop for Moment {
     }
 }
 
-impl fmt::Debug for Moments {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Moments").finish_non_exhaustive()
-    }
-}
-
 impl fmt::Debug for Board {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
@@ -197,7 +194,7 @@ mod tests {
     use tokio_test::{assert_pending, assert_ready, task};
 
     fn board() -> Arc<Board> {
-        Moments::default().board().unwrap()
+        Board::at_hand().unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -234,10 +231,9 @@ mod tests {
 
     #[test]
     fn it_ends_with_its_runtime_and_each_has_a_board_of_its_own() {
-        let mut moments = Moments::default();
-        assert!(moments.board().is_none());
+        assert!(Board::at_hand().is_none());
         let [one, other] = [(); 2].map(|()| Builder::new_current_thread().enable_time().build().unwrap());
-        let boards = [&one, &other, &one].map(|runtime| runtime.block_on(async { moments.board().unwrap() }));
+        let boards = [&one, &other, &one].map(|runtime| runtime.block_on(async { board() }));
         assert!(Arc::ptr_eq(&boards[0], &boards[2]) && !Arc::ptr_eq(&boards[0], &boards[1]));
         let moment = boards[0].begin(Instant::now(), futures_util::task::noop_waker_ref());
         let mut over = task::spawn(poll_fn(|cx| moment.poll_over(cx)));
