@@ -6,7 +6,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
@@ -17,7 +17,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 /// read. What belongs to a session elsewhere (an upstream session, a child process) is freed when
 /// [`closed`](Session::closed) completes.
 pub struct Session {
-    id: Box<str>,
+    id: Arc<str>,
     revision: Revision,
     client_info: Json,
     capabilities: Json,
@@ -38,13 +38,19 @@ const MAX_TOLD: usize = 32;
 
 impl Session {
     /// A session with the revision that was agreed on and the `clientInfo` and `capabilities` of `initialize`.
-    pub fn new(id: impl Into<Box<str>>, revision: Revision, client_info: Json, capabilities: Json) -> Self {
+    pub fn new(id: impl Into<Arc<str>>, revision: Revision, client_info: Json, capabilities: Json) -> Self {
         let (id, closed, told) = (id.into(), CancellationToken::new(), Mutex::default());
         Self { id, revision, client_info, capabilities, closed, told }
     }
 
     /// The id the edge gave the client. A secret: who knows it can speak for the client.
     pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// As [`id`](Self::id), shared.
+    #[cfg(feature = "legacy")]
+    pub(crate) fn shared_id(&self) -> &Arc<str> {
         &self.id
     }
 

@@ -30,7 +30,7 @@ impl Told {
         if info.as_bytes().len() + capabilities.as_bytes().len() > Self::MAX_BYTES {
             return None;
         }
-        Some(Self { revision, info: unshared(&info), capabilities: unshared(&capabilities) })
+        Some(Self { revision, info, capabilities })
     }
 }
 
@@ -44,13 +44,19 @@ pub(in crate::edge) struct Client {
 
 impl Client {
     /// The client of the session with this id.
-    pub(super) fn new(id: &str, told: Told) -> Self {
+    pub(super) fn new(id: impl Into<Arc<str>>, told: Told) -> Self {
+        let Told { revision, info, capabilities } = told;
+        let meant = translated(&capabilities);
         let preset = Preset::new(&[
             (meta::PROTOCOL_VERSION, Revision::QUOTED_MODERN.as_bytes()),
-            (meta::CLIENT_INFO, told.info.as_bytes()),
-            (meta::CLIENT_CAPABILITIES, translated(&told.capabilities).as_bytes()),
+            (meta::CLIENT_INFO, info.as_bytes()),
+            (meta::CLIENT_CAPABILITIES, meant.as_bytes()),
         ]);
-        Self { session: Arc::new(Session::new(id, told.revision, told.info, told.capabilities)), preset }
+        // Kept once, and not in the bytes of the request they came in.
+        let info = preset.member(meta::CLIENT_INFO).expect("it was preset");
+        let same = || preset.member(meta::CLIENT_CAPABILITIES).filter(|_| meant == capabilities);
+        let capabilities = same().unwrap_or_else(|| unshared(&capabilities));
+        Self { session: Arc::new(Session::new(id, revision, info, capabilities)), preset }
     }
 
     pub(in crate::edge) fn session(&self) -> &Arc<Session> {

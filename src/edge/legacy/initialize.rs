@@ -38,7 +38,7 @@ impl Legacy {
         let greeted = match greeting(&params) {
             Ok(told) => {
                 let session = Token::seal(self.sessions.keys(), nonce, &told, stamp, self.sessions.bound(&owner));
-                introduce(inner, Client::new(&session, told), extensions, &self.welcome).await
+                introduce(inner, Client::new(session, told), extensions, &self.welcome).await
             }
             Err(problem) => Err(problem.into()),
         };

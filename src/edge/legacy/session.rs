@@ -36,7 +36,7 @@ pub(super) const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "err
 /// It is shared by the store, by each call in flight (through its [`Ticket`]) and by open streams. Its end is one token
 /// that all of them watch, so ending it needs neither a list of them nor their help.
 pub(in crate::edge) struct Entry {
-    id: Box<str>,
+    id: Arc<str>,
     /// Of a session whose id can open it again.
     stamp: Option<Stamp>,
     /// Whose it is; to everybody else it does not exist.
@@ -61,7 +61,7 @@ impl Entry {
     const MAX_CALLS: usize = 256;
 
     /// The session that is the one stream of a client of HTTP+SSE, or the pipe of one of stdio.
-    pub(in crate::edge) fn streaming(id: Box<str>, owner: Mark, queue: mpsc::Sender<Bytes>) -> Self {
+    pub(in crate::edge) fn streaming(id: Arc<str>, owner: Mark, queue: mpsc::Sender<Bytes>) -> Self {
         let mut entry = Self::new(id, owner, None, Arc::default(), 0);
         entry.queue = Some(queue);
         entry
@@ -69,14 +69,14 @@ impl Entry {
 
     /// A session of Streamable HTTP, which the client's id can open again.
     pub(super) fn sealed(client: Client, owner: Mark, stamp: Stamp, budget: Arc<Budget>) -> Self {
-        let entry = Self::new(client.session().id().into(), owner, Some(stamp), budget, 0);
+        let entry = Self::new(client.session().shared_id().clone(), owner, Some(stamp), budget, 0);
         entry.introduce(client);
         entry
     }
 
     /// A session of which nothing but its id is left.
-    pub(super) fn revived(id: Box<str>, owner: Mark, token: Token, budget: Arc<Budget>) -> Self {
-        let client = Client::new(&id, token.told);
+    pub(super) fn revived(id: Arc<str>, owner: Mark, token: Token, budget: Arc<Budget>) -> Self {
+        let client = Client::new(id.clone(), token.told);
         // Ids of questions and events that were given before must not be given again.
         let base = u64::from(fastrand::u32(1..)) << 16;
         let entry = Self::new(id, owner, Some(token.stamp), budget, base);
@@ -84,7 +84,7 @@ impl Entry {
         entry
     }
 
-    fn new(id: Box<str>, owner: Mark, stamp: Option<Stamp>, budget: Arc<Budget>, base: u64) -> Self {
+    fn new(id: Arc<str>, owner: Mark, stamp: Option<Stamp>, budget: Arc<Budget>, base: u64) -> Self {
         Self {
             id,
             stamp,
@@ -102,7 +102,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &Arc<str> {
         &self.id
     }
 

@@ -229,7 +229,7 @@ async fn initialize<S: Inner>(
 ) {
     let greeted = async {
         let told = greeting(&params)?;
-        introduce(&inner, Client::new(entry.id(), told), extensions, &Welcome::default()).await
+        introduce(&inner, Client::new(entry.id().clone(), told), extensions, &Welcome::default()).await
     };
     let Some(greeted) = entry.ended().run_until_cancelled(greeted).await else { return };
     let message = match greeted {

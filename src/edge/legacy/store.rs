@@ -14,8 +14,10 @@ use ahash::RandomState;
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 use std::{
+    borrow::Borrow,
     collections::{BTreeSet, HashMap, hash_map},
     fmt::Write,
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -43,10 +45,26 @@ pub(super) struct Sessions {
 
 struct Store {
     /// Each is counted while it is here.
-    entries: HashMap<Box<[u8]>, (Arc<Entry>, Held), RandomState>,
+    entries: HashMap<Key, (Arc<Entry>, Held), RandomState>,
     /// Sessions that were ended before their time; their ids still open.
     revoked: BTreeSet<Stamp>,
     swept: Instant,
+}
+
+/// An id that its session keeps, as it is looked for.
+#[derive(PartialEq, Eq)]
+struct Key(Arc<str>);
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_bytes().hash(state);
+    }
 }
 
 impl Sessions {
@@ -99,7 +117,7 @@ impl Sessions {
             return Err(super::no_session());
         }
         let has_room = store.entries.len() < self.max;
-        match store.entries.entry(entry.id().as_bytes().into()) {
+        match store.entries.entry(Key(entry.id().clone())) {
             hash_map::Entry::Occupied(there) => Ok(there.get().0.clone()),
             hash_map::Entry::Vacant(_) if !has_room => Err(full()),
             hash_map::Entry::Vacant(place) => {
@@ -214,7 +232,7 @@ impl Sessions {
 }
 
 /// 128 bits that nobody can guess, as hexadecimal digits.
-pub(in crate::edge) fn mint() -> Result<Box<str>, Problem> {
+pub(in crate::edge) fn mint() -> Result<Arc<str>, Problem> {
     let random = random()?;
     let mut id = String::with_capacity(2 * random.len());
     for byte in random {

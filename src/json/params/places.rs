@@ -39,6 +39,9 @@ pub(super) struct Member {
     pub(super) value: Span,
 }
 
+/// The known members of `_meta`.
+pub(super) type Known = [Member; KNOWN.len()];
+
 /// Where the members stand that a gateway needs; found in one pass, and moved along when the text is spliced.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::json) struct Places {
@@ -51,7 +54,7 @@ pub(in crate::json) struct Places {
     pub(super) is_retry: bool,
     /// Whether there is a `cursor` other than `null`.
     pub(super) has_cursor: bool,
-    pub(super) known: [Member; KNOWN.len()],
+    pub(super) known: Known,
 }
 
 impl Places {

@@ -1,21 +1,26 @@
 use super::{
     Params,
-    places::{Member, Places, Span, index},
+    places::{Known, Member, Places, Span, index},
 };
-use crate::{json::object::Edit, meta};
+use crate::{
+    json::{Json, object::Edit},
+    meta,
+};
+use bytes::Bytes;
 
 /// What all requests of one client say in `_meta`, written once.
 #[derive(Clone, Debug)]
 pub(crate) struct Preset {
-    /// With nothing but `_meta`.
-    params: Params,
+    /// Parameters with nothing but `_meta`.
+    raw: Bytes,
+    known: Known,
 }
 
 impl Preset {
     /// These members, of those that only a request of 2026-07-28 has.
     pub(crate) fn new(members: &[(&'static str, &[u8])]) -> Self {
         let length = members.iter().map(|(key, value)| key.len() + value.len() + 4).sum::<usize>();
-        let (mut raw, mut known) = (Vec::with_capacity(length + OPEN.len() + 1), Places::default().known);
+        let (mut raw, mut known) = (Vec::with_capacity(length + OPEN.len() + 1), Known::default());
         raw.extend_from_slice(OPEN);
         for (key, value) in members {
             let key_at = raw.len() as u32;
@@ -31,15 +36,27 @@ impl Preset {
         }
         raw.pop();
         raw.extend_from_slice(b"}}");
-        let value = Span { start: OPEN.len() as u32 - 1, end: raw.len() as u32 - 1 };
-        let places = Places { meta: Member { key: 1, value }, known, ..Places::default() };
-        Self { params: Params { raw: raw.into(), places } }
+        Self { raw: raw.into(), known }
     }
 
     /// The same with one member changed.
     #[must_use]
     pub(crate) fn with(&self, edit: Edit<'_>) -> Self {
-        Self { params: self.params.edit_meta(&[edit]) }
+        let Params { raw, places } = self.params().edit_meta(&[edit]);
+        Self { raw, known: places.known }
+    }
+
+    /// One of its members, which shares its bytes.
+    pub(crate) fn member(&self, key: &str) -> Option<Json> {
+        self.params().meta_member(key)
+    }
+
+    fn params(&self) -> Params {
+        Params { raw: self.raw.clone(), places: Places { meta: self.meta(), known: self.known, ..Places::default() } }
+    }
+
+    fn meta(&self) -> Member {
+        Member { key: 1, value: Span { start: OPEN.len() as u32 - 1, end: self.raw.len() as u32 - 1 } }
     }
 }
 
@@ -48,9 +65,8 @@ const OPEN: &[u8] = b"{\"_meta\":{";
 impl Params {
     /// The parameters with what is preset, and without the other members of [`meta::MODERN`].
     pub(crate) fn with_preset(&self, preset: &Preset) -> Self {
-        let preset = &preset.params;
         if self.places.meta.value.is_some() {
-            let set = meta::MODERN.map(|key| (key, preset.meta_member(key)));
+            let set = meta::MODERN.map(|key| (key, preset.member(key)));
             let edits = set.each_ref().map(|(key, value)| match value {
                 Some(value) => Edit::Set(key, value.as_bytes()),
                 None => Edit::Remove(key),
@@ -62,7 +78,7 @@ impl Params {
         let raw = [open, comma, &preset.raw[1..]].concat();
         let moved = (open.len() + comma.len()) as u32 - 1;
         let there = |member: Member| if member.value.is_some() { member.moved(moved) } else { member };
-        let (meta, known) = (there(preset.places.meta), preset.places.known.map(there));
+        let (meta, known) = (there(preset.meta()), preset.known.map(there));
         Self { raw: raw.into(), places: Places { meta, known, ..self.places } }
     }
 }
