@@ -227,7 +227,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A key that nobody reads, and its colon.
-    #[inline]
+    #[inline(always)]
     fn member_name(&mut self) -> Result<(), Malformed> {
         self.quote()?;
         self.string()?;
@@ -282,7 +282,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string from its quote to its quote.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<(), Malformed> {
         match string::short(self.text, self.at + 1) {
             Some(end) => self.at = end + 1,

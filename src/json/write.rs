@@ -71,9 +71,7 @@ pub fn error(id: Option<&Id>, error: &Json) -> Bytes {
 
 /// Appends `text` as a JSON string.
 pub fn string(out: &mut Vec<u8>, text: &str) {
-    // All bytes are looked at, which is done several at a time; most texts have none that is escaped.
-    let escaped = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    if !text.bytes().fold(false, |any, byte| any | escaped(byte)) {
+    if !is_escaped(text) {
         out.reserve(text.len() + 2);
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
@@ -83,9 +81,19 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(&mut *out, text).expect("a Vec takes every byte");
 }
 
+/// Whether anything of a text is escaped in JSON, which in most texts nothing is. All bytes are looked at, because that is done
+/// several at a time.
+fn is_escaped(text: &str) -> bool {
+    let escaped = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    text.bytes().fold(false, |any, byte| any | escaped(byte))
+}
+
 /// How many bytes [`string`] appends.
 #[cfg(any(feature = "http", test))]
 fn string_length(text: &str) -> usize {
+    if !is_escaped(text) {
+        return text.len() + 2;
+    }
     let length = |byte| match byte {
         b'"' | b'\\' | 8..=10 | 12 | 13 => 2,
         0..0x20 => 6,

@@ -101,6 +101,12 @@ impl Params {
         self.places.known[known].value.range().map(|range| &self.raw[range])
     }
 
+    /// The text of one of the [reserved](crate::meta) members of `_meta`.
+    pub(crate) fn meta_text(&self, key: &str) -> Option<&[u8]> {
+        let known = places::index(key.as_bytes())?;
+        self.places.known[known].value.range().map(|range| &self.raw[range])
+    }
+
     /// The sender's progress token; hop-by-hop, so every transport replaces it by one of its own.
     pub fn progress_token(&self) -> Option<Json> {
         self.meta_member(meta::PROGRESS_TOKEN)

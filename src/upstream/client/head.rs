@@ -59,6 +59,9 @@ impl Heads {
     /// The head of the response, once all of it is there.
     pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Head>, NotHttp> {
         loop {
+            if buffer.len() == self.seen {
+                return Ok(None);
+            }
             // A head ends with a line break, so without a new one there is none; each is looked at once.
             let ended = memchr::memchr(b'\n', &buffer[self.seen..]).is_some();
             let Some((length, head)) = (if ended { parse(buffer)? } else { None }) else {
@@ -101,7 +104,7 @@ fn parse(buffer: &[u8]) -> Result<Option<(usize, Head)>, NotHttp> {
     let mut told = Told::default();
     for header in response.headers.iter() {
         told.take(header)?;
-        if told.kind.is_none() && header.name.eq_ignore_ascii_case("content-type") {
+        if told.kind.is_none() && is(header.name, "content-type") {
             let start = header.value.as_ptr().addr() - buffer.as_ptr().addr();
             told.kind = Some(start..start + header.value.len());
         }
@@ -110,6 +113,20 @@ fn parse(buffer: &[u8]) -> Result<Option<(usize, Head)>, NotHttp> {
     let framing = told.framing(status)?;
     let keeps_alive = persistent && framing != Framing::Close;
     Ok(Some((length, Head { status, text: Bytes::new(), kind: told.kind, framing, keeps_alive })))
+}
+
+/// Whether a header is the one of this name, which most servers write as it stands here.
+fn is(header: &str, name: &str) -> bool {
+    header.len() == name.len() && (header == name || header.eq_ignore_ascii_case(name))
+}
+
+/// The number that is written in decimal digits and nothing else.
+fn number(digits: &[u8]) -> Option<u64> {
+    let add = |number: u64, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    digits.iter().try_fold(0, add).filter(|_| !digits.is_empty())
 }
 
 /// What the headers say about the body's end and the connection's.
@@ -126,18 +143,16 @@ struct Told {
 impl Told {
     fn take(&mut self, header: &httparse::Header<'_>) -> Result<(), NotHttp> {
         let value = header.value.trim_ascii();
-        if header.name.eq_ignore_ascii_case("content-length") {
-            let length = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-            let length =
-                length.and_then(|text| text.parse().ok()).ok_or(NotHttp("a content length that is no number"))?;
+        if is(header.name, "content-length") {
+            let length = number(value).ok_or(NotHttp("a content length that is no number"))?;
             // Two that differ make the end of the body a matter of opinion.
             if self.length.replace(length).is_some_and(|other| other != length) {
                 return Err(NotHttp("two content lengths"));
             }
-        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+        } else if is(header.name, "transfer-encoding") {
             self.chunked = !self.coded && value.eq_ignore_ascii_case(b"chunked");
             self.coded = true;
-        } else if header.name.eq_ignore_ascii_case("connection") {
+        } else if is(header.name, "connection") {
             for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
                 self.close |= option.eq_ignore_ascii_case(b"close");
                 self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");

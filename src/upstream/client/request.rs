@@ -9,7 +9,7 @@ use std::mem;
 const JOINED: usize = 16 << 10;
 
 /// Room for fields that are added later, in bytes: those of a session and of a call.
-const OTHER_FIELDS: usize = 512;
+const OTHER_FIELDS: usize = 256;
 
 /// A request as it goes on the wire: its head is written as it is made, and never parsed again.
 #[derive(Clone, Debug)]
@@ -56,11 +56,11 @@ impl Request {
         self.body = body;
     }
 
-    /// Gives it its body, written where it will leave.
+    /// Gives it its body, of so many bytes, written where it will leave.
     #[cfg(feature = "http")]
-    pub(crate) fn frame(&mut self, frame: &Frame<'_>) {
-        if frame.length() > JOINED {
-            let mut body = Vec::with_capacity(frame.length());
+    pub(crate) fn frame(&mut self, frame: &Frame<'_>, length: usize) {
+        if length > JOINED {
+            let mut body = Vec::with_capacity(length);
             frame.append(&mut body);
             self.body = body.into();
         } else {
@@ -170,7 +170,7 @@ mod tests {
     fn a_header_may_come_after_a_body_that_is_written_in_its_place() {
         let frame = Frame { id: 7, method: &crate::Method::PING, params: b"{}" };
         let mut request = Request::begin(b"POST / HTTP/1.1\r\n", Some(frame.length()));
-        request.frame(&frame);
+        request.frame(&frame, frame.length());
         request.header(&header::AUTHORIZATION, &HeaderValue::from_static("late"));
         let body = r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{}}"#;
         let text = format!("POST / HTTP/1.1\r\ncontent-length: {}\r\nauthorization: late\r\n\r\n{body}", body.len());

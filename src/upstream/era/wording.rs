@@ -95,8 +95,8 @@ pub(super) fn with_modern_meta(params: &Params, client_info: &Json) -> Option<Pa
         (meta::CLIENT_CAPABILITIES, b"{}"),
         (meta::CLIENT_INFO, client_info.as_bytes()),
     ];
-    let lacks = |key| match params.meta_member(key) {
-        Some(version) if key == meta::PROTOCOL_VERSION => *version.as_bytes() != *VERSION.as_bytes(),
+    let lacks = |key| match params.meta_text(key) {
+        Some(version) if key == meta::PROTOCOL_VERSION => version != VERSION.as_bytes(),
         given => given.is_none(),
     };
     let mut edits = [Edit::Remove(meta::META); 3];

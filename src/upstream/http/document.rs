@@ -19,7 +19,8 @@ pub(super) struct Documents {
     text: Gather,
     /// The request whose result may be passed on as it arrives; `None` once it is known that it cannot be.
     in_parts: Option<u64>,
-    parts: Option<Parts>,
+    /// In a box, because few answers are so large, and what reads one is moved.
+    parts: Option<Box<Parts>>,
 }
 
 /// What comes of a JSON body.
@@ -97,7 +98,7 @@ impl Documents {
         match Opening::read(&text) {
             Some(opening) if opening.id.as_ref().is_some_and(|of| of.as_u64() != Some(id)) => Err(another_id().into()),
             Some(opening) => {
-                self.parts = Some(Parts::new(text, &opening, self.limit));
+                self.parts = Some(Box::new(Parts::new(text, &opening, self.limit)));
                 Ok(())
             }
             None => {

@@ -35,8 +35,9 @@ impl Endpoint {
 
     /// A request as a POST.
     pub(super) fn call(&self, hop: &Hop, call: &Call, frame: &Frame<'_>) -> Request {
-        let mut request = self.head(hop, Some(call), frame.length());
-        request.frame(frame);
+        let length = frame.length();
+        let mut request = self.head(hop, Some(call), length);
+        request.frame(frame, length);
         request
     }
 
