@@ -6,7 +6,7 @@ use crate::{
 use futures_util::Stream;
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// The events of a reply, which is in flight until the last of them.
@@ -27,10 +27,10 @@ impl Stream for TallyStream {
     type Item = Result<Event, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let event = Pin::new(&mut self.events).poll_next(cx);
-        if let Poll::Ready(Some(Err(error))) = &event {
+        let event = ready!(Pin::new(&mut self.events).poll_next(cx));
+        if let Some(Err(error)) = &event {
             self.metrics.count(Count::of(&**error));
         }
-        event
+        Poll::Ready(event)
     }
 }

@@ -5,7 +5,7 @@ use std::{
     any::Any,
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 type Boxed = Pin<Box<dyn Stream<Item = Result<Event, BoxError>> + Send>>;
@@ -46,15 +46,15 @@ impl Stream for Events {
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
-        // Handed on where it stands: what is not the last is not looked into, nor moved.
-        let mut event = inner.as_mut().poll_next(cx);
+        // That there is none is told without moving the room for one, here and in each layer that looks at events.
+        let mut event = ready!(inner.as_mut().poll_next(cx));
         match &event {
-            Poll::Pending | Poll::Ready(Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => return event,
-            Poll::Ready(Some(_)) => {}
-            Poll::Ready(None) => event = Poll::Ready(Some(Err(Unfinished::new().into()))),
+            Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_))) => return Poll::Ready(event),
+            Some(_) => {}
+            None => event = Some(Err(Unfinished::new().into())),
         }
         this.finish();
-        event
+        Poll::Ready(event)
     }
 }
 

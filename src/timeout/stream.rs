@@ -34,20 +34,16 @@ impl Stream for TimeoutStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        let mut event = Pin::new(this.events).poll_next(cx);
-        match &mut event {
-            Poll::Ready(Some(Ok(Event::Ask(ask)))) => {
-                *this.heard = true;
-                ask.hold(this.watch.asked());
+        let Poll::Ready(mut event) = Pin::new(this.events).poll_next(cx) else {
+            if std::mem::take(this.heard) {
+                this.watch.as_mut().heard();
             }
-            Poll::Ready(_) => *this.heard = true,
-            Poll::Pending => {
-                if std::mem::take(this.heard) {
-                    this.watch.as_mut().heard();
-                }
-                return this.watch.poll_over(cx).map(|error| Some(Err(error)));
-            }
+            return this.watch.poll_over(cx).map(|error| Some(Err(error)));
+        };
+        *this.heard = true;
+        if let Some(Ok(Event::Ask(ask))) = &mut event {
+            ask.hold(this.watch.asked());
         }
-        event
+        Poll::Ready(event)
     }
 }

@@ -6,7 +6,7 @@ use crate::{
 use futures_util::Stream;
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// The events of a reply, and who reports how they end.
@@ -26,12 +26,12 @@ impl Stream for ObserveStream {
     type Item = Result<Event, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let event = Pin::new(&mut self.events).poll_next(cx);
+        let event = ready!(Pin::new(&mut self.events).poll_next(cx));
         match &event {
-            Poll::Ready(Some(Ok(Event::Done(outcome)))) => self.witness.succeeded(outcome),
-            Poll::Ready(Some(Err(error))) => self.witness.failed(error),
-            Poll::Ready(Some(Ok(_)) | None) | Poll::Pending => {}
+            Some(Ok(Event::Done(outcome))) => self.witness.succeeded(outcome),
+            Some(Err(error)) => self.witness.failed(error),
+            Some(Ok(_)) | None => {}
         }
-        event
+        Poll::Ready(event)
     }
 }
