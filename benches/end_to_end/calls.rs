@@ -55,7 +55,7 @@ pub(crate) fn entry(id: &str, name: &str, server: SocketAddr, path: &str) -> Val
 }
 
 pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
-    let server = Process::this("server");
+    let server = Process::this("server", &[]);
     let nginx = Process::nginx(server.address).await;
     let path = |era| if era == Era::Early { "/early/500" } else { "/modern/500" };
     let (early, modern) = (replicas(server.address, path(Era::Early)), replicas(server.address, path(Era::Modern)));
@@ -115,25 +115,39 @@ async fn catalog(pace: Pace, figures: &mut Figures, server: &Process) {
 
 /// A gateway with as many threads as there are processors, and one that is held on one.
 async fn workers(pace: Pace, figures: &mut Figures, server: &Process) {
-    let path = env::var_os("PATH").unwrap_or_default();
-    if !env::split_paths(&path).any(|folder| Path::new(&folder).join("taskset").exists()) {
+    if !has_taskset() {
         return println!("| taskset is not installed: nothing is held on one processor | | | | | |");
     }
     let servers = replicas(server.address, "/early/16");
-    let (all, one) = (Process::gateway(&servers, &[]).await, Process::gateway(&servers, &["taskset", "-c", "0"]).await);
+    let (all, one) = (Process::gateway(&servers, &[]).await, Process::gateway(&servers, &ON_ONE).await);
     let way = |process| Way::new(process, "/mcp", (Era::Early, Op::Echo, 64), pace);
     let words = ["echo, a worker for each processor, 64 connections", "one worker"];
     pair(pace, figures, words, [way(&all), way(&one)], 1.1).await;
 }
 
+/// What holds a process on one processor.
+const ON_ONE: [&str; 3] = ["taskset", "-c", "0"];
+
+fn has_taskset() -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| Path::new(&folder).join("taskset").exists())
+}
+
+/// Both with a thread for each processor, and both held on one.
 async fn stdio(pace: Pace, figures: &mut Figures) {
     let program = env::current_exe().expect("a program");
     let connection = json!({"type": "stdio", "command": program, "args": ["child"]});
     let servers = json!([{"id": "child", "name": "child", "transport": "stdio", "connection": connection}]);
-    let (gateway, pipe) = (Process::gateway(&servers, &[]).await, Process::this("pipe"));
-    let way = |process, path| Way::new(process, path, (Era::Early, Op::Echo, 16), pace);
-    let words = ["echo of a server on stdio, 16 connections", "a program that copies lines"];
-    pair(pace, figures, words, [way(&gateway, "/mcp"), way(&pipe, "/mcp")], 1.5).await;
+    for (what, before) in
+        [("echo of a server on stdio, 16 connections", &[][..]), ("the same on one processor", &ON_ONE[..])]
+    {
+        if !before.is_empty() && !has_taskset() {
+            return;
+        }
+        let (gateway, pipe) = (Process::gateway(&servers, before).await, Process::this("pipe", before));
+        let way = |process| Way::new(process, "/mcp", (Era::Early, Op::Echo, 16), pace);
+        pair(pace, figures, [what, "a program that copies lines"], [way(&gateway), way(&pipe)], 1.5).await;
+    }
 }
 
 async fn pair(pace: Pace, figures: &mut Figures, words: [&str; 2], ways: [Way<'_>; 2], most: f64) {

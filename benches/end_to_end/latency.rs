@@ -14,7 +14,7 @@ const RATE: f64 = 2000.0;
 const LATER: f64 = 300.0;
 
 pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
-    let server = Process::this("server");
+    let server = Process::this("server", &[]);
     let (nginx, gateway) =
         (Process::nginx(server.address).await, Process::gateway(&replicas(server.address, "/early/16"), &[]).await);
     let kind = (Era::Early, Op::Echo, 64);

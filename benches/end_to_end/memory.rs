@@ -17,7 +17,7 @@ const LISTENERS: usize = 10_000;
 const SPARE: usize = 500;
 
 pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
-    let server = Process::this("server");
+    let server = Process::this("server", &[]);
     let servers = replicas(server.address, "/early/16");
     println!("| memory | MiB | at most |\n|---|---|---|");
     let gateway = Process::gateway(&servers, &[]).await;
@@ -42,7 +42,7 @@ pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
 
 /// Calls in such numbers that what is lost at each would show.
 pub(crate) async fn long(calls: u64, figures: &mut Figures) {
-    let server = Process::this("server");
+    let server = Process::this("server", &[]);
     let gateway = Process::gateway(&replicas(server.address, "/early/16"), &[]).await;
     let pace = Pace { rounds: 1, time: Duration::from_secs(10) };
     let load = Way::new(&gateway, "/mcp", (Era::Early, Op::Echo, 64), pace).load;

@@ -31,10 +31,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// A server, or whatever else this program is by this word.
-    pub(crate) fn this(word: &str) -> Self {
-        let mut command = Command::new(env::current_exe().expect("a program"));
-        let command = command.arg(word).stdin(Stdio::null()).stdout(Stdio::piped());
+    /// A server, or whatever else this program is by this word; `before` is a program that starts it.
+    pub(crate) fn this(word: &str, before: &[&str]) -> Self {
+        let words = before.iter().map(PathBuf::from);
+        let mut words = words.chain([env::current_exe().expect("a program"), word.into()]);
+        let mut command = Command::new(words.next().expect("a program"));
+        let command = command.args(words).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("a process");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("an address");

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 const MOST: f64 = 30.0;
 
 pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
-    let servers = [(); 3].map(|()| Process::this("server"));
+    let servers = [(); 3].map(|()| Process::this("server", &[]));
     let entries: Vec<_> = servers
         .iter()
         .zip(["one", "two", "three"])

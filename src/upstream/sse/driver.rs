@@ -43,6 +43,7 @@ impl Driver {
 
     /// Runs until `stop`; the stream is closed then, and every call has ended.
     pub(super) async fn run(mut self, stop: CancellationToken) {
+        self.channel.mux.read_here();
         stop.run_until_cancelled(self.drive()).await;
         let epoch = self.channel.mux.epoch();
         self.channel.lost(epoch);
