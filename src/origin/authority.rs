@@ -61,7 +61,9 @@ impl<T: AsRef<str>> HostPort<T> {
     pub(super) fn is_loopback(&self) -> bool {
         let host = self.host.as_ref();
         let v6 = || host.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
-        host.eq_ignore_ascii_case("localhost")
+        // The usual ones by their text: each request's host is told so.
+        host == "127.0.0.1"
+            || host.eq_ignore_ascii_case("localhost")
             || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
             || v6().is_some_and(|ip| ip.is_loopback())
     }

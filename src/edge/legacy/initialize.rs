@@ -17,7 +17,7 @@ use crate::{
         writer::Writer,
     },
     error::{Problem, Unfinished},
-    json::{Id, Params},
+    json::{self, Id, Params},
     reply::{Event, Outcome},
 };
 use futures_util::StreamExt;
@@ -68,7 +68,7 @@ impl Legacy {
 /// What the parameters of `initialize` tell.
 pub(super) fn greeting(params: &Params) -> Result<Told, Problem> {
     let [asked, info, capabilities] = params.members(["protocolVersion", "clientInfo", "capabilities"]);
-    let asked = asked.and_then(|version| version.read::<String>().ok());
+    let asked = asked.as_ref().and_then(|version| json::text(version.as_bytes()));
     let asked = asked.ok_or_else(|| Problem::rpc(400, -32602, "\"protocolVersion\" must be a string"))?;
     let told = Told::new(agreed(&asked), info, capabilities);
     told.ok_or_else(|| Problem::rpc(400, -32602, "the client says too much about itself"))

@@ -110,10 +110,18 @@ impl Sessions {
     ///
     /// There are as many as there may be, and none has been idle for long enough.
     pub(super) fn insert(&self, entry: Arc<Entry>) -> Result<Arc<Entry>, Refusal> {
+        self.insert_if(entry, |_| true)
+    }
+
+    /// As [`insert`](Self::insert), where what has been ended by then does not stand against it.
+    fn insert_if(
+        &self,
+        entry: Arc<Entry>,
+        lives: impl FnOnce(&BTreeSet<Stamp>) -> bool,
+    ) -> Result<Arc<Entry>, Refusal> {
         self.room()?;
         let mut store = lock(&self.store);
-        // Ended while it was being opened again.
-        if entry.stamp().is_some_and(|stamp| store.revoked.contains(stamp)) {
+        if !lives(&store.revoked) {
             return Err(super::no_session());
         }
         let has_room = store.entries.len() < self.max;
@@ -151,7 +159,10 @@ impl Sessions {
         if revoked || token.stamp.expires <= self.clock.now() || token.owner != self.bound(owner) {
             return Err(super::no_session());
         }
-        self.insert(Arc::new(Entry::revived(id.into(), *owner, token, self.budget.clone())))
+        let stamp = token.stamp;
+        let entry = Entry::revived(id.into(), *owner, token, self.budget.clone());
+        // It may have been ended while it was being opened again.
+        self.insert_if(Arc::new(entry), |revoked| !revoked.contains(&stamp))
     }
 
     /// The session of `owner` with this id where it is in memory, which is in use from now.
