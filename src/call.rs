@@ -1,3 +1,7 @@
+//! A call of a client, and who can serve it.
+//!
+//! [`Call`] is what every service behind the edge takes; [`Parts`] is what clones of one share.
+
 use crate::{Method, Session, json::Params, timeout::Lapse};
 use std::{
     borrow::Borrow,

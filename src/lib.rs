@@ -113,7 +113,7 @@ pub mod pages {
 mod atomic;
 pub mod auth;
 pub mod balance;
-mod call;
+pub mod call;
 pub mod catalog;
 #[cfg(feature = "_client")]
 mod chunked;

@@ -146,7 +146,15 @@ impl Client {
     /// [`Connect`] if there was no connection, or nobody is signed in at a server that wants that; [`Closed`] if it ended
     /// before the head; [`Protocol`] if what came is no HTTP.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, BoxError> {
-        let Some(tokens) = &self.0.tokens else { return self.exchange(request.finish()).await };
+        // What few requests need is in boxes, so that the future of one that does not is small.
+        match &self.0.tokens {
+            None => self.exchange(request.finish()).await,
+            Some(tokens) => Box::pin(self.bearing(request, tokens)).await,
+        }
+    }
+
+    /// Sends a request with the token of whoever signed in.
+    async fn bearing(&self, request: Request, tokens: &Tokens) -> Result<Response, BoxError> {
         let signed_out = |error: &BoxError| self.0.fault.set(crate::error::causes(&**error));
         let bearing = |header: &HeaderValue| {
             let mut request = request.clone();
@@ -170,7 +178,7 @@ impl Client {
             let reused = kept.is_some();
             let mut connection = match kept {
                 Some(connection) => connection,
-                None => self.connect().await?,
+                None => Box::pin(self.connect()).await?,
             };
             match connection.exchange(&wire).await {
                 Ok(head) => {

@@ -21,7 +21,7 @@ pub(super) fn encoded(text: &str) -> Option<Vec<u8>> {
     let edge_space = text.starts_with(' ') || text.ends_with(' ');
     // What looks marked already would be decoded by the server.
     let looks_marked = bytes.starts_with(b"=?") && bytes.ends_with(CLOSE);
-    if !edge_space && !looks_marked && bytes.iter().all(|b| matches!(b, b' '..=b'~')) {
+    if !edge_space && !looks_marked && bytes.iter().fold(true, |plain, b| plain & matches!(b, b' '..=b'~')) {
         return None;
     }
     let mut out = Vec::with_capacity(bytes.len() * 4 / 3 + 16);
