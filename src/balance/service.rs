@@ -60,7 +60,7 @@ where
 ///
 /// Eligible is an endpoint that is in the current snapshot, is well at this very moment ([`Meter::is_well`]), is one of
 /// [`Call::providers`], and has not failed this call already, as long as others are left. A call with a
-/// [`pin`](Call::pin) goes to that endpoint or to none.
+/// [`pin`](crate::call::Parts::pin) goes to that endpoint or to none.
 ///
 /// An endpoint that has been out and came back takes its turn up to 20 times a second at once, and of the calls beyond
 /// them a part that grows to all within 10 s ([`Meter::takes_turn`]), whatever the policy: caches and connections are

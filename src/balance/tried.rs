@@ -1,6 +1,6 @@
 use crate::{Call, EndpointId};
 
-/// The endpoints that failed this call, in [`Call::extensions`].
+/// The endpoints that failed this call, in [`Call::extensions`](crate::call::Parts::extensions).
 ///
 /// [`Balance`](super::Balance) picks another while there is one. It holds at most as many as there are attempts.
 ///

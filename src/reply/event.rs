@@ -12,7 +12,7 @@ pub enum Event {
     Note(Note),
     /// Something asked on the way, of a client that can be asked.
     Ask(Ask),
-    /// A piece of a result too large to wait for, where the [call](crate::Call::in_parts) asked for it: the first is that of
+    /// A piece of a result too large to wait for, where the [call](crate::call::Parts::in_parts) asked for it: the first is that of
     /// its beginning, and the last lacks the bracket that closes it. [`Outcome::Passed`] or an error follows.
     Part(Bytes),
     /// How the call ended: exactly once, last.

@@ -115,7 +115,7 @@ impl Reply {
     }
 
     /// Changes the outcome, now or when it comes. Of a result that came in [parts](Event::Part) nothing can be changed any
-    /// more: who wants to clears [`Call::in_parts`](crate::Call::in_parts) beforehand.
+    /// more: who wants to clears [`Call::in_parts`](crate::call::Parts::in_parts) beforehand.
     pub fn map_outcome<F>(self, edit: F) -> Self
     where
         F: FnOnce(Outcome) -> Outcome + Send + 'static,

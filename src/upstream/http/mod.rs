@@ -17,7 +17,7 @@
 //!   asked. A question that comes down it goes to the only call that a client has in the session; where all calls are of
 //!   one client, to the oldest. Otherwise it is refused, because nothing says whose it is. Log messages go the same way.
 //! - **Large results** of JSON answers are passed on as they arrive, where the client speaks the server's era and takes
-//!   them so ([`Call::in_parts`]). What stands before the result is checked before the first part goes, the rest while it
+//!   them so ([`Call::in_parts`](crate::call::Parts::in_parts)). What stands before the result is checked before the first part goes, the rest while it
 //!   passes; what turns out wrong then breaks the answer off.
 //! - **Redirects** are never followed: what the configuration sends to one server is not another one's to see.
 
