@@ -352,3 +352,38 @@ async fn a_child_on_another_runtime_answers_all_the_same_and_ends_with_it() {
     assert!(ask(&stdio, "{}").await.unwrap_err().is::<Closed>());
     ended(tasks).await;
 }
+
+/// Answers each request with its parameters.
+const MIRROR: &str = r#"while read -r line; do id=${line#*\"id\":}; id=${id%%,*}; params=${line#*\"params\":};
+    echo "{\"jsonrpc\":\"2.0\",\"result\":${params%\}},\"id\":$id}"; done"#;
+
+#[tokio::test]
+async fn lines_of_callers_on_several_runtimes_are_whole_and_each_is_woken_with_its_own_answer() {
+    let (stdio, tasks) = sh(MIRROR);
+    let thread = |name: usize| {
+        let stdio = stdio.clone();
+        let work = async move {
+            let calls = (0..100).map(|n| {
+                // One in twenty is longer than what is written together, and broken into lines.
+                let (end, padding) = if n % 20 == 0 { ("\n", 20_000) } else { ("", 10) };
+                let text = format!(r#"{{"thread":{name},{end}"call":{n},"padding":"{}"}}"#, "x".repeat(padding));
+                let stdio = &stdio;
+                async move {
+                    let Outcome::Result(answer) = ask(stdio, &text).await.unwrap() else { panic!("a failure") };
+                    assert_eq!(answer.as_str(), text.replace('\n', " "));
+                }
+            });
+            join_all(calls).await;
+        };
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(work);
+        })
+    };
+    let threads = [0, 1, 2].map(thread);
+    let all = tokio::task::spawn_blocking(|| threads.map(|thread| thread.join().is_ok())).await.unwrap();
+    assert_eq!(all, [true; 3]);
+    assert_eq!(stdio.stats().skipped, 0);
+    drop(stdio);
+    ended(tasks).await;
+}
