@@ -24,14 +24,13 @@ pub(crate) const MOMENT: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 20;
 
 thread_local! {
-    /// The board of the runtime that was at hand last on this thread.
-    static LATEST: RefCell<Weak<Board>> = const { RefCell::new(Weak::new()) };
+    /// The boards of this thread, one for each runtime that it serves; nearly always one.
+    static BOARDS: RefCell<Vec<Weak<Board>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// All boards there are, for the threads that serve one runtime together.
-static BOARDS: Mutex<Vec<Weak<Board>>> = Mutex::new(Vec::new());
-
-/// The calls of one runtime that have no timer yet, and a task that looks at all of them at once.
+/// The calls that a thread began on one runtime and that have no timer yet, and a task that looks at all of them at once.
+///
+/// Calls of several gateways may stand on it, which learn nothing of each other.
 pub(crate) struct Board {
     runtime: Handle,
     state: Mutex<State>,
@@ -52,27 +51,17 @@ struct Place {
 }
 
 impl Board {
-    /// That of the runtime at hand; `None` outside of one.
+    /// That of this thread and the runtime at hand; `None` outside of one.
     pub(crate) fn at_hand() -> Option<Arc<Self>> {
         let runtime = Handle::try_current().ok()?;
-        LATEST.with_borrow_mut(|latest| {
-            let known = latest.upgrade().filter(|board| board.runtime.id() == runtime.id());
+        BOARDS.with_borrow_mut(|boards| {
+            let known = boards.iter().filter_map(Weak::upgrade).find(|board| board.runtime.id() == runtime.id());
             Some(known.unwrap_or_else(|| {
-                let board = Self::of(runtime);
-                *latest = Arc::downgrade(&board);
+                boards.retain(|board| board.strong_count() > 0);
+                let board = Arc::new(Self { runtime, state: Mutex::default() });
+                boards.push(Arc::downgrade(&board));
                 board
             }))
-        })
-    }
-
-    fn of(runtime: Handle) -> Arc<Self> {
-        let mut boards = BOARDS.lock().unwrap_or_else(PoisonError::into_inner);
-        boards.retain(|board| board.strong_count() > 0);
-        let known = boards.iter().filter_map(Weak::upgrade).find(|board| board.runtime.id() == runtime.id());
-        known.unwrap_or_else(|| {
-            let board = Arc::new(Self { runtime, state: Mutex::default() });
-            boards.push(Arc::downgrade(&board));
-            board
         })
     }
 
