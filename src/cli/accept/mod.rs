@@ -112,7 +112,7 @@ impl Accept {
         self
     }
 
-    /// Serves each connection on one of `workers`, in turn, rather than on the runtime that accepts it.
+    /// Serves each connection on one of `workers` rather than on the runtime that accepts it.
     #[must_use]
     pub fn workers(mut self, workers: Arc<Workers>) -> Self {
         self.workers = Some(workers);
@@ -175,12 +175,14 @@ impl Accept {
                     let Ok(stream) = stream.into_std() else { continue };
                     // Boxed, because a task has room for what it began with as long as it lives.
                     let begin = Box::new(move |stream| accepted.serve(stream, service));
+                    let (runtime, place) = workers.next();
                     let connection = async move {
+                        let _place = place;
                         // Known to the worker's own reactor from here on.
                         let Ok(stream) = TcpStream::from_std(stream) else { return };
                         (*begin)(stream).await;
                     };
-                    connections.spawn_on(unless(cut, connection), workers.next());
+                    connections.spawn_on(unless(cut, connection), runtime);
                 }
             }
         }

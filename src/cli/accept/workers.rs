@@ -1,6 +1,9 @@
 use std::{
     fmt, io,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 use tokio::{
@@ -8,11 +11,20 @@ use tokio::{
     sync::oneshot,
 };
 
+/// How many connections a thread has before another gets its first.
+///
+/// A client that does nothing but call waits for answers most of the time: so many of them keep one thread busy, and hardly
+/// more. Spread over several threads, each thread would sleep between two calls, and what it costs to wake one is a good part
+/// of what a call costs.
+const FILL: usize = 4;
+
 /// Threads that each run a runtime of their own.
 ///
 /// All that happens to a connection happens on one thread, its calls to servers included, as long as nothing in a call
 /// is spawned elsewhere: an answer wakes the thread it belongs to and no other, and no queue is shared. Long
 /// computations delay the other connections of the thread.
+///
+/// A new connection goes to the first thread that has fewer than four, or else to the one that has the fewest.
 ///
 /// Dropping it ends the threads, and with them what still runs there.
 ///
@@ -32,11 +44,11 @@ use tokio::{
 pub struct Workers {
     /// Never empty.
     threads: Vec<Worker>,
-    turn: AtomicUsize,
 }
 
 struct Worker {
     runtime: Handle,
+    connections: Arc<AtomicUsize>,
     /// Dropped, it ends the thread.
     _alive: oneshot::Sender<()>,
 }
@@ -49,7 +61,7 @@ impl Workers {
     /// The system has no thread or descriptor left.
     pub fn start(count: usize) -> io::Result<Self> {
         let threads = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
-        Ok(Self { threads, turn: AtomicUsize::new(0) })
+        Ok(Self { threads })
     }
 
     /// As many as there are processors.
@@ -66,9 +78,28 @@ impl Workers {
         self.threads.iter().map(|worker| &worker.runtime)
     }
 
-    /// The runtime whose turn it is.
-    pub(super) fn next(&self) -> &Handle {
-        &self.threads[self.turn.fetch_add(1, Ordering::Relaxed) % self.threads.len()].runtime
+    /// Where the next connection belongs, and the place that it has there as long as it lives.
+    pub(super) fn next(&self) -> (&Handle, Place) {
+        let has = |worker: &&Worker| worker.connections.load(Ordering::Relaxed);
+        let room = self.threads.iter().find(|worker| has(worker) < FILL);
+        let worker = room.or_else(|| self.threads.iter().min_by_key(has)).expect("there is a thread");
+        (&worker.runtime, Place::new(worker.connections.clone()))
+    }
+}
+
+/// One of the connections of a thread.
+pub(super) struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn new(connections: Arc<AtomicUsize>) -> Self {
+        connections.fetch_add(1, Ordering::Relaxed);
+        Self(connections)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -80,12 +111,38 @@ impl Worker {
         thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             let _ = runtime.block_on(gone);
         })?;
-        Ok(Self { runtime: handle, _alive: alive })
+        Ok(Self { runtime: handle, connections: Arc::default(), _alive: alive })
     }
 }
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Workers").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many connections each thread has.
+    fn counts(workers: &Workers) -> Vec<usize> {
+        workers.threads.iter().map(|worker| worker.connections.load(Ordering::Relaxed)).collect()
+    }
+
+    #[test]
+    fn a_thread_is_filled_before_the_next_has_work_and_then_the_one_with_the_fewest_is_next() {
+        let workers = Workers::start(2).unwrap();
+        let mut places: Vec<_> = (0..FILL + 1).map(|_| workers.next().1).collect();
+        assert_eq!(counts(&workers), [FILL, 1]);
+        places.remove(0);
+        places.push(workers.next().1);
+        assert_eq!(counts(&workers), [FILL, 1], "what one leaves is for the next");
+        places.extend((0..FILL).map(|_| workers.next().1));
+        assert_eq!(counts(&workers), [FILL + 1, FILL]);
+        places.extend((0..3).map(|_| workers.next().1));
+        assert_eq!(counts(&workers), [FILL + 2, FILL + 2]);
+        drop(places);
+        assert_eq!(counts(&workers), [0, 0]);
     }
 }

@@ -1,11 +1,14 @@
-use super::{super::MAX_HEAD, repeated::Repeated};
+use super::{
+    super::MAX_HEAD,
+    line::{Header, Lines, Start},
+    repeated::Repeated,
+};
 use crate::chunked;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header, request::Parts,
-    uri::Authority,
+    HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, Version, header, request::Parts, uri::Authority,
 };
-use std::mem::{self, MaybeUninit};
+use std::mem;
 
 /// The most headers of a request; as many as hyper takes.
 const MAX_HEADERS: usize = 100;
@@ -15,9 +18,10 @@ const MAX_HEADERS: usize = 100;
 /// smuggling).
 #[derive(Debug, Default)]
 pub(super) struct Heads {
-    /// What has been looked at, and where its last line begins.
+    /// What has been looked at, where its last line begins, and how many lines are before that.
     seen: usize,
     line: usize,
+    lines: usize,
     /// The last host that was found good: a client asks for one over and over.
     host: Vec<u8>,
     repeated: Repeated,
@@ -73,12 +77,17 @@ impl Heads {
         let Some(end) = self.end(buffer)? else {
             return if buffer.len() > MAX_HEAD { Err(TOO_LARGE) } else { Ok(None) };
         };
-        (self.seen, self.line) = (0, 0);
+        // All lines but that of the request itself.
+        let headers = self.lines.saturating_sub(1);
+        (self.seen, self.line, self.lines) = (0, 0, 0);
         if end > MAX_HEAD {
             return Err(TOO_LARGE);
         }
+        if headers > MAX_HEADERS {
+            return Err(TOO_MANY);
+        }
         let text = buffer.split_to(end).freeze();
-        let head = parse(&text, &mut self.host)?;
+        let head = parse(&text, headers, &mut self.host)?;
         self.repeated.put(&text, &head);
         Ok(Some(head))
     }
@@ -100,32 +109,27 @@ impl Heads {
                 return Ok(Some(at + 1));
             }
             self.line = at + 1;
+            self.lines += 1;
         }
         self.seen = buffer.len();
         Ok(None)
     }
 }
 
-fn parse(text: &Bytes, known: &mut Vec<u8>) -> Result<Head, Refused> {
-    // Room that is not written to before there is a header for it: to clear it would cost as much as to read a usual head.
-    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
-    let mut request = httparse::Request::new(&mut []);
-    match request.parse_with_uninit_headers(text, &mut headers) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(TOO_MANY),
-        _ => return Err(NOT_HTTP),
+fn parse(text: &Bytes, count: usize, known: &mut Vec<u8>) -> Result<Head, Refused> {
+    let mut lines = Lines::of(text);
+    let Start { method, target, version } = lines.start().ok_or(NOT_HTTP)?;
+    let (mut headers, mut told) = (HeaderMap::with_capacity(count), Told::default());
+    while let Some(line) = lines.next() {
+        let Header { name, value } = lines.header(line).ok_or(NOT_HTTP)?;
+        told.take(&name, &text[value.clone()], known)?;
+        headers.append(name, HeaderValue::from_maybe_shared(text.slice(value)).map_err(|_| NOT_HTTP)?);
     }
-    let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
-        return Err(NOT_HTTP);
-    };
-    let mut told = Told::default();
-    let headers = collect(text, request.headers, known, &mut told)?;
-    let is_http11 = version == 1;
+    let is_http11 = version == Version::HTTP_11;
     let mut parts = Request::new(()).into_parts().0;
-    parts.method = Method::from_bytes(method.as_bytes()).map_err(|_| NOT_HTTP)?;
-    parts.uri =
-        Uri::from_maybe_shared(text.slice_ref(target.as_bytes())).map_err(|_| malformed("the target is no URI"))?;
-    parts.version = if is_http11 { Version::HTTP_11 } else { Version::HTTP_10 };
+    parts.method = method;
+    parts.uri = Uri::from_maybe_shared(text.slice(target)).map_err(|_| malformed("the target is no URI"))?;
+    parts.version = version;
     parts.headers = headers;
     Ok(Head {
         parts,
@@ -133,22 +137,6 @@ fn parse(text: &Bytes, known: &mut Vec<u8>) -> Result<Head, Refused> {
         keeps_alive: if is_http11 { !told.close } else { told.keep_alive && !told.close },
         expects: told.expects && is_http11,
     })
-}
-
-fn collect(
-    text: &Bytes,
-    parsed: &[httparse::Header<'_>],
-    known: &mut Vec<u8>,
-    told: &mut Told,
-) -> Result<HeaderMap, Refused> {
-    let mut headers = HeaderMap::with_capacity(parsed.len());
-    for one in parsed {
-        let name = HeaderName::from_bytes(one.name.as_bytes()).map_err(|_| NOT_HTTP)?;
-        told.take(&name, one.value, known)?;
-        let value = HeaderValue::from_maybe_shared(text.slice_ref(one.value)).map_err(|_| NOT_HTTP)?;
-        headers.append(name, value);
-    }
-    Ok(headers)
 }
 
 /// What the headers say about the body's end and the connection's.
@@ -317,6 +305,8 @@ mod tests {
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(),
             "GET /\r\n\r\n".into(),
             "GET  / HTTP/1.1\r\nhost: a\r\n\r\n".into(),
+            "GET /\u{7f} HTTP/1.1\r\nhost: a\r\n\r\n".into(),
+            "GET  HTTP/1.1\r\nhost: a\r\n\r\n".into(),
             "GET / HTTP/1.1\nhost: a\n\n".into(),
             "GET / HTTP/1.1\r\nhost: a\n\r\n".into(),
             "\nGET / HTTP/1.1\r\nhost: a\r\n\r\n".into(),

@@ -10,6 +10,7 @@ mod deadline;
 mod ended;
 mod head;
 mod input;
+mod line;
 mod output;
 mod repeated;
 mod response;
