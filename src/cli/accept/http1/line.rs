@@ -94,9 +94,10 @@ mod tests {
 
     /// The method, the target and the minor version.
     type Said = (String, String, u8);
+    type Headers = Vec<(String, Vec<u8>)>;
 
     /// What httparse reads in a head.
-    fn reference(text: &[u8]) -> Option<(Said, Vec<(String, Vec<u8>)>)> {
+    fn reference(text: &[u8]) -> Option<(Said, Headers)> {
         let mut headers = [httparse::EMPTY_HEADER; 16];
         let mut request = httparse::Request::new(&mut headers);
         request.parse(text).ok()?.is_complete().then_some(())?;
@@ -105,7 +106,7 @@ mod tests {
         Some(((request.method?.into(), request.path?.into(), request.version?), headers))
     }
 
-    fn read(text: &[u8]) -> Option<(Said, Vec<(String, Vec<u8>)>)> {
+    fn read(text: &[u8]) -> Option<(Said, Headers)> {
         let mut lines = Lines::of(text);
         let Start { method, target, version } = lines.start()?;
         let mut headers = Vec::new();
