@@ -126,6 +126,8 @@ mod field;
 mod gateway;
 mod glob;
 pub mod health;
+#[cfg(any(feature = "legacy", feature = "cli"))]
+mod hex;
 pub mod json;
 pub mod limit;
 pub mod load;

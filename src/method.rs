@@ -61,7 +61,12 @@ impl Method {
     /// Takes a method name as it came.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
-        Self::known(text.as_bytes()).unwrap_or(Self(text))
+        Self::known(text.as_bytes()).unwrap_or_else(|| Self(Cow::Owned(text.into_owned())))
+    }
+
+    /// Whether the protocol defines it, so that nothing in it is escaped in JSON.
+    pub(crate) fn is_known(&self) -> bool {
+        matches!(self.0, Cow::Borrowed(_))
     }
 
     pub(crate) fn from_raw(json: Raw<'_>) -> Result<Self, Malformed> {

@@ -77,7 +77,7 @@ impl Session {
         if told.events.len() >= MAX_TOLD {
             told.events.pop_front();
         }
-        self.push(told, Event::Note(note));
+        self.push(told, note.into());
     }
 
     /// Asks the client something that belongs to none of its calls, if it listens now and has declared that it can be
@@ -86,7 +86,7 @@ impl Session {
         let capability = ask.method.as_str().split('/').next().unwrap_or_default();
         let told = self.told();
         if told.waker.is_some() && told.events.len() < MAX_TOLD && self.capabilities.member(capability).is_some() {
-            self.push(told, Event::Ask(ask));
+            self.push(told, ask.into());
         }
     }
 

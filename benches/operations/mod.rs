@@ -123,7 +123,7 @@ fn reply(notes: u32, outcome: Outcome) -> Reply {
     }
     let note = |n| {
         let params = Json::parse(format!(r#"{{"progressToken":1,"progress":{n}}}"#)).and_then(Params::parse);
-        Ok(reply::Event::Note(Note::new(Method::PROGRESS, params.expect("an object"))))
+        Ok(reply::Event::from(Note::new(Method::PROGRESS, params.expect("an object"))))
     };
     Reply::stream(stream::iter((1..=notes).map(note)).chain(stream::iter([Ok(reply::Event::Done(outcome))])))
 }

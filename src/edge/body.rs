@@ -4,8 +4,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 use std::{
+    cell::Cell,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -125,6 +127,11 @@ impl Parts {
 /// What has been written of a frame when no further event is taken into it. An event that is larger is a frame of its own.
 const FULL: usize = 32 << 10;
 
+thread_local! {
+    /// Where frames are written; most are short, and leave as a copy of their length.
+    static PAPER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 struct Frames {
     // Dropped with its last event, so that what it holds does not wait for the connection to notice.
     events: Option<Pin<Box<dyn WriteEvents>>>,
@@ -140,7 +147,7 @@ impl Frames {
     /// The events that are there, in one frame. None waits for another.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Some(events) = &mut self.events else { return Poll::Ready(None) };
-        let mut out = Vec::new();
+        let mut out = PAPER.take();
         let pending = loop {
             match events.as_mut().poll_write(cx, &mut out) {
                 Poll::Ready(Some(())) if out.len() < FULL => {}
@@ -152,16 +159,17 @@ impl Frames {
                 Poll::Pending => break true,
             }
         };
-        if out.is_empty() && pending {
+        let frame = frame(out);
+        if frame.is_none() && pending {
             return self.poll_silence(cx);
         }
         self.spoken = true;
-        Poll::Ready((!out.is_empty()).then(|| out.into()))
+        Poll::Ready(frame)
     }
 
     /// A comment, when it is time for one.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if std::mem::take(&mut self.spoken) {
+        if mem::take(&mut self.spoken) {
             self.since = Instant::now();
         }
         loop {
@@ -175,4 +183,15 @@ impl Frames {
             }
         }
     }
+}
+
+/// What was written, if anything was. The paper is used again.
+fn frame(mut out: Vec<u8>) -> Option<Bytes> {
+    if out.len() >= FULL {
+        return Some(out.into());
+    }
+    let frame = (!out.is_empty()).then(|| Bytes::copy_from_slice(&out));
+    out.clear();
+    PAPER.set(out);
+    frame
 }

@@ -88,7 +88,11 @@ fn stepped(params: &Params, step: &Step) -> Params {
     match step {
         Step::Name(name) => params.with_name(name),
         Step::Uri(uri) => params.with_uri(uri),
-        Step::Token(token) => params.with_told_token(&Json::from_value(token).unwrap()),
+        Step::Token(token) => {
+            let mut told = params.clone();
+            told.tell(&Json::from_value(token).unwrap());
+            told
+        }
         Step::Meta(edits) => params.edit_meta(&as_edits(&written(edits))),
         Step::Members(edits) => params.edit(&as_edits(&written(edits))),
     }

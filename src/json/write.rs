@@ -28,7 +28,9 @@ impl Frame<'_> {
     pub(crate) fn length(&self) -> usize {
         const AROUND: usize = r#"{"jsonrpc":"2.0","id":,"method":,"params":}"#.len();
         let digits = itoa::Buffer::new().format(self.id).len();
-        AROUND + digits + string_length(self.method.as_str()) + self.params.len()
+        let name = self.method.as_str();
+        let quoted = if self.method.is_known() { name.len() + 2 } else { string_length(name) };
+        AROUND + digits + quoted + self.params.len()
     }
 
     pub(crate) fn append(&self, out: &mut Vec<u8>) {
@@ -110,9 +112,15 @@ fn open(payload: usize) -> Vec<u8> {
 }
 
 fn method_and_params(out: &mut Vec<u8>, method: &Method, params: &[u8]) {
-    out.extend_from_slice(b",\"method\":");
-    string(out, method.as_str());
-    out.extend_from_slice(b",\"params\":");
+    if method.is_known() {
+        out.extend_from_slice(b",\"method\":\"");
+        out.extend_from_slice(method.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"params\":");
+    } else {
+        out.extend_from_slice(b",\"method\":");
+        string(out, method.as_str());
+        out.extend_from_slice(b",\"params\":");
+    }
     out.extend_from_slice(params);
     out.push(b'}');
 }

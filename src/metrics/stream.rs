@@ -6,7 +6,7 @@ use crate::{
 use futures_util::Stream;
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 /// The events of a reply, which is in flight until the last of them.
@@ -27,10 +27,10 @@ impl Stream for TallyStream {
     type Item = Result<Event, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let event = ready!(Pin::new(&mut self.events).poll_next(cx));
-        if let Some(Err(error)) = &event {
+        let polled = Pin::new(&mut self.events).poll_next(cx);
+        if let Poll::Ready(Some(Err(error))) = &polled {
             self.metrics.count(Count::of(&**error));
         }
-        Poll::Ready(event)
+        polled
     }
 }

@@ -6,17 +6,31 @@ use crate::{
 use bytes::Bytes;
 
 /// One piece of a [`Reply`](super::Reply).
+///
+/// Each layer between a transport and the edge hands it on, so it is small: what is told and asked lies in a box.
 #[derive(Debug)]
 pub enum Event {
     /// Something told on the way.
-    Note(Note),
+    Note(Box<Note>),
     /// Something asked on the way, of a client that can be asked.
-    Ask(Ask),
+    Ask(Box<Ask>),
     /// A piece of a result too large to wait for, where the [call](crate::call::Parts::in_parts) asked for it: the first is that of
     /// its beginning, and the last lacks the bracket that closes it. [`Outcome::Passed`] or an error follows.
     Part(Bytes),
     /// How the call ended: exactly once, last.
     Done(Outcome),
+}
+
+impl From<Note> for Event {
+    fn from(note: Note) -> Self {
+        Event::Note(Box::new(note))
+    }
+}
+
+impl From<Ask> for Event {
+    fn from(ask: Ask) -> Self {
+        Event::Ask(Box::new(ask))
+    }
 }
 
 /// A notification that belongs to a call: progress, a log message, a changed list.

@@ -5,7 +5,7 @@ use std::{
     any::Any,
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 type Boxed = Pin<Box<dyn Stream<Item = Result<Event, BoxError>> + Send>>;
@@ -46,15 +46,16 @@ impl Stream for Events {
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
-        // That there is none is told without moving the room for one, here and in each layer that looks at events.
-        let mut event = ready!(inner.as_mut().poll_next(cx));
-        match &event {
-            Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_))) => return Poll::Ready(event),
-            Some(_) => {}
-            None => event = Some(Err(Unfinished::new().into())),
+        // What was polled is looked at where it lies and returned as it is, here and in each layer that looks at events: moved,
+        // an event would be copied twice by each of them.
+        let mut polled = inner.as_mut().poll_next(cx);
+        match &polled {
+            Poll::Pending | Poll::Ready(Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => return polled,
+            Poll::Ready(Some(_)) => {}
+            Poll::Ready(None) => polled = Poll::Ready(Some(Err(Unfinished::new().into()))),
         }
         this.finish();
-        Poll::Ready(event)
+        polled
     }
 }
 
@@ -76,7 +77,7 @@ mod tests {
     use std::sync::Arc;
 
     fn note() -> Result<Event, BoxError> {
-        Ok(Event::Note(Note::new(Method::PROGRESS, Params::empty())))
+        Ok(Event::from(Note::new(Method::PROGRESS, Params::empty())))
     }
 
     fn done() -> Result<Event, BoxError> {

@@ -51,11 +51,11 @@ impl Listener {
         if !self.acknowledged {
             let acknowledgement = self.acknowledge().await;
             self.acknowledged = true;
-            return Event::Note(acknowledgement);
+            return acknowledgement.into();
         }
         loop {
             if let Some(method) = self.pending.take_first() {
-                return Event::Note(Note::new(method, Params::empty()));
+                return Event::from(Note::new(method, Params::empty()));
             }
             let shutdown = self.shutdown.clone();
             if shutdown.is_cancelled() {
@@ -64,7 +64,7 @@ impl Listener {
             // In no order: a resource that changes all the time must not keep back what is told of lists.
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                uri = updated(self.resources.as_ref()) => return Event::Note(wishes::updated(uri)),
+                uri = updated(self.resources.as_ref()) => return wishes::updated(uri).into(),
                 changed = change(&mut self.versions, self.lists, self.told, self.quiet_until) => match changed {
                     Some(versions) => self.changed(versions),
                     None => return Event::Done(Outcome::Result(Json::from_static("{}"))),

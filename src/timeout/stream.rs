@@ -34,16 +34,23 @@ impl Stream for TimeoutStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        let Poll::Ready(mut event) = Pin::new(this.events).poll_next(cx) else {
-            if std::mem::take(this.heard) {
-                this.watch.as_mut().heard();
+        let mut polled = Pin::new(this.events).poll_next(cx);
+        match &mut polled {
+            Poll::Ready(event) => {
+                *this.heard = true;
+                if let Some(Ok(Event::Ask(ask))) = event {
+                    ask.hold(this.watch.asked());
+                }
             }
-            return this.watch.poll_over(cx).map(|error| Some(Err(error)));
-        };
-        *this.heard = true;
-        if let Some(Ok(Event::Ask(ask))) = &mut event {
-            ask.hold(this.watch.asked());
+            Poll::Pending => {
+                if std::mem::take(this.heard) {
+                    this.watch.as_mut().heard();
+                }
+                if let Poll::Ready(error) = this.watch.poll_over(cx) {
+                    polled = Poll::Ready(Some(Err(error)));
+                }
+            }
         }
-        Poll::Ready(event)
+        polled
     }
 }

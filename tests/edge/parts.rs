@@ -23,7 +23,7 @@ fn passed() -> Item {
 
 fn note() -> Item {
     let params = tower_mcp_gateway::json::Params::from_value(&json!({"level": "info"})).unwrap();
-    Ok(Event::Note(Note::new(tower_mcp_gateway::Method::MESSAGE, params)))
+    Ok(Event::from(Note::new(tower_mcp_gateway::Method::MESSAGE, params)))
 }
 
 fn reply(events: impl IntoIterator<Item = Item, IntoIter: Send + 'static>) -> Reply {

@@ -122,7 +122,7 @@ pub(crate) fn error(value: Value) -> Outcome {
 }
 
 pub(crate) fn note(method: &'static str, params: Value) -> Event {
-    Event::Note(Note::new(tower_mcp_gateway::Method::new(method), Params::from_value(&params).unwrap()))
+    Event::from(Note::new(tower_mcp_gateway::Method::new(method), Params::from_value(&params).unwrap()))
 }
 
 pub(crate) fn progress(n: u64) -> Event {

@@ -30,7 +30,7 @@ async fn answer(call: Call) -> Result<Reply, BoxError> {
             let note =
                 Note::new(tower_mcp_gateway::Method::PROGRESS, tower_mcp_gateway::json::Params::from_value(&note)?);
             let done = result(json!({"content": [{"type": "text", "text": "hello"}]}));
-            Reply::stream(stream::iter([Ok(Event::Note(note)), Ok(Event::Done(done))]))
+            Reply::stream(stream::iter([Ok(note.into()), Ok(Event::Done(done))]))
         }
         _ if call.method.is_notification() => Outcome::Accepted.into(),
         method => return Err(Problem::rpc(404, -32601, method.to_owned()).into()),

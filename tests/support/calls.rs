@@ -24,7 +24,7 @@ pub fn single() -> Reply {
 }
 
 pub fn note() -> Item {
-    Ok(Event::Note(Note::new(Method::PROGRESS, Params::empty())))
+    Ok(Event::from(Note::new(Method::PROGRESS, Params::empty())))
 }
 
 pub fn done() -> Item {

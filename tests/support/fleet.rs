@@ -172,7 +172,7 @@ impl Peer {
     /// One note at once; then, when the mode changes, the outcome or the cut.
     fn stream(&self) -> Reply {
         let mut mode = self.0.mode.subscribe();
-        let head = stream::iter([Ok(Event::Note(Note::new(Method::PROGRESS, Params::empty())))]);
+        let head = stream::iter([Ok(Event::from(Note::new(Method::PROGRESS, Params::empty())))]);
         let end = async move {
             match *mode.wait_for(|mode| *mode != Mode::Streaming).await? {
                 Mode::Down => Err(Closed { sent: true }.into()),
@@ -187,7 +187,7 @@ impl Peer {
         let peer = self.clone();
         let mut tools = self.0.tools.subscribe();
         tokio::spawn(async move {
-            let note = |method| Ok(Event::Note(Note::new(method, Params::empty())));
+            let note = |method| Ok(Event::from(Note::new(method, Params::empty())));
             let _ = sender.send(note(Method::LISTEN_ACKNOWLEDGED));
             loop {
                 tokio::select! {

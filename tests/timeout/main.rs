@@ -204,9 +204,9 @@ async fn asked() -> (Events, Ask, UnboundedSender<Item>) {
     let mut reply = assert_ready_ok!(reply.poll()).into_events();
     advance(IDLE - MOMENT).await;
     let (ask, _answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
-    events.send(Ok(Event::Ask(ask))).unwrap();
+    events.send(Ok(ask.into())).unwrap();
     let Some(Ok(Event::Ask(ask))) = reply.next().await else { panic!("the question") };
-    (reply, ask, events)
+    (reply, *ask, events)
 }
 
 #[tokio::test(start_paused = true)]
@@ -267,7 +267,7 @@ async fn a_person_who_never_answers_ends_the_call_and_says_nothing_about_the_ser
     respond.send_response(streamed);
     let mut reply = assert_ready_ok!(reply.poll()).into_events();
     let (ask, _answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
-    events.send(Ok(Event::Ask(ask))).unwrap();
+    events.send(Ok(ask.into())).unwrap();
     let Some(Ok(Event::Ask(_ask))) = reply.next().await else { panic!("the question") };
     let before = Instant::now();
     assert_eq!(elapsed(&reply.next().await.unwrap().unwrap_err()), "no answer within 300000 ms");

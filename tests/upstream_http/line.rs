@@ -63,7 +63,7 @@ fn of_client(alone: bool) -> Call {
 async fn asked(reply: Running) -> (Ask, Events) {
     let mut events = reply.await.unwrap().unwrap().into_events();
     match events.next().await {
-        Some(Ok(Event::Ask(ask))) => (ask, events),
+        Some(Ok(Event::Ask(ask))) => (*ask, events),
         other => panic!("no question: {other:?}"),
     }
 }

@@ -23,7 +23,7 @@ async fn asking(peer: &mut Peer, http: &Http, id: &str) -> (Request, Ask, Events
 
 async fn asked(events: &mut Events) -> Ask {
     match events.next().await {
-        Some(Ok(Event::Ask(ask))) => ask,
+        Some(Ok(Event::Ask(ask))) => *ask,
         other => panic!("no question: {other:?}"),
     }
 }

@@ -3,7 +3,7 @@ use crate::{
     BoxError, Call, Reply,
     catalog::{Kind, Listing, Terms, error::Silent, fetch},
     meta,
-    reply::{Event, Note},
+    reply::Note,
     upstream::error::Closed,
 };
 use futures_util::stream;
@@ -153,7 +153,7 @@ async fn a_server_that_never_answers_is_given_up() {
         let note = || Note::new(crate::Method::MESSAGE, crate::json::Params::empty());
         let chatter = stream::unfold((), move |()| async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            Some((Ok(Event::Note(note())), ()))
+            Some((Ok(note().into()), ()))
         });
         std::future::ready(Ok::<_, BoxError>(Reply::stream(chatter)))
     });

@@ -72,7 +72,7 @@ impl Server {
 }
 
 fn note(method: Method) -> Result<Event, BoxError> {
-    Ok(Event::Note(Note::new(method, Params::empty())))
+    Ok(Event::from(Note::new(method, Params::empty())))
 }
 
 async fn name(arriving: &mut mpsc::Receiver<Update>) -> String {

@@ -144,7 +144,7 @@ impl<E> Answering<E> {
             Ok(Event::Part(part)) => Some(Said::Part(part)),
             Ok(Event::Note(note)) => Some(Said::Meanwhile(self.writer.note(&note))),
             Ok(Event::Ask(ask)) if self.heard => {
-                let (asked, message) = self.entry.ask(ask)?;
+                let (asked, message) = self.entry.ask(*ask)?;
                 self.asked.retain(Asked::is_open);
                 self.asked.push(asked);
                 Some(Said::Meanwhile(message))

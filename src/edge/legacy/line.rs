@@ -1,5 +1,8 @@
 use super::session::{Entry, lock};
-use crate::edge::stream::{WriteEvents, event, room};
+use crate::{
+    edge::stream::{WriteEvents, event, room},
+    hex,
+};
 use bytes::Bytes;
 use futures_util::Stream;
 use std::{
@@ -64,9 +67,9 @@ impl Line {
         room(out);
         out.extend_from_slice(b"id: ");
         out.push(if self.outlives { CALL } else { LISTEN } as u8);
-        hex(out, self.number);
+        hex::append(out, self.number);
         out.push(b'-');
-        hex(out, place);
+        hex::append(out, place);
         out.push(b'\n');
     }
 
@@ -88,12 +91,6 @@ impl Line {
         drop(old);
         Reader { entry: entry.clone(), line: self.clone(), turn, replay, primes: false, drains: false }
     }
-}
-
-/// Appends a number as [`Place::parse`] reads it.
-fn hex(out: &mut Vec<u8>, number: u64) {
-    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    out.extend((0..digits).rev().map(|digit| b"0123456789abcdef"[(number >> (4 * digit)) as usize & 0xf]));
 }
 
 const CALL: char = 'c';
@@ -165,7 +162,10 @@ impl Reader {
             let Some(source) = &mut state.source else { return Poll::Ready(None) };
             match source.as_mut().poll_next(cx) {
                 Poll::Pending => {
-                    state.waker = Some(cx.waker().clone());
+                    match &mut state.waker {
+                        Some(waker) => waker.clone_from(cx.waker()),
+                        none => *none = Some(cx.waker().clone()),
+                    }
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(message)) => {

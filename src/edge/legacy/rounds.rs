@@ -92,7 +92,7 @@ impl<S: Inner> Stream for Rounds<S> {
                     }
                 }
                 Step::Asking(asks, _) if !asks.is_empty() => {
-                    return Poll::Ready(asks.pop_front().map(Event::Ask).map(Ok));
+                    return Poll::Ready(asks.pop_front().map(Event::from).map(Ok));
                 }
                 Step::Asking(..) => {
                     if let Step::Asking(_, pending) = mem::replace(&mut this.step, Step::Over) {

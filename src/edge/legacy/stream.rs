@@ -77,7 +77,7 @@ impl Notices {
             }
             Ok(Event::Ask(ask)) => {
                 self.asked.retain(Asked::is_open);
-                let (asked, message) = self.entry.upgrade()?.ask(ask)?;
+                let (asked, message) = self.entry.upgrade()?.ask(*ask)?;
                 self.asked.push(asked);
                 Some(message)
             }

@@ -37,7 +37,7 @@ impl Behind {
         if call.method == Method::LISTEN {
             let acknowledged = Note::new(Method::LISTEN_ACKNOWLEDGED, Params::empty());
             let changed = Note::new(Method::TOOLS_LIST_CHANGED, Params::empty());
-            let notes = stream::iter([acknowledged, changed]).map(|note| Ok(Event::Note(note)));
+            let notes = stream::iter([acknowledged, changed]).map(|note| Ok(note.into()));
             return Reply::stream(notes.chain(stream::pending()));
         }
         if call.method == Method::DISCOVER {
@@ -139,7 +139,7 @@ async fn calls_of_both_eras_run_side_by_side_and_are_answered_as_they_end() {
     let (first, second) = (behind.tool("first").await, behind.tool("second").await);
     second.send(done("{}")).unwrap();
     assert_eq!(client.hear().await, json!({"jsonrpc": "2.0", "id": 2, "result": {}}));
-    first.send(Ok(Event::Note(Note::new(Method::PROGRESS, Params::empty())))).unwrap();
+    first.send(Ok(Event::from(Note::new(Method::PROGRESS, Params::empty())))).unwrap();
     first.send(done("{\n \"x\": \"a\\nb\"\r\n}")).unwrap();
     assert_eq!(client.hear().await["method"], "notifications/progress");
     let answer = client.hear().await;
@@ -250,13 +250,13 @@ async fn a_session_is_asked_until_it_closes_its_end() {
     client.say(legacy(1, "asks")).await;
     let asks = behind.tool("asks").await;
     let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
-    asks.send(Ok(Event::Ask(ask))).unwrap();
+    asks.send(Ok(ask.into())).unwrap();
     let asked = client.hear().await;
     assert_eq!(asked["method"], "roots/list");
     client.say(json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"roots": []}})).await;
     assert!(answer.await.is_some_and(|answer| answer.is_ok()));
     let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
-    asks.send(Ok(Event::Ask(ask))).unwrap();
+    asks.send(Ok(ask.into())).unwrap();
     client.hear().await;
     let left = tokio::spawn(client.leave());
     assert!(answer.await.is_none());

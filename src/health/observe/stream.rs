@@ -6,7 +6,7 @@ use crate::{
 use futures_util::Stream;
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 /// The events of a reply, and who reports how they end.
@@ -26,12 +26,12 @@ impl Stream for ObserveStream {
     type Item = Result<Event, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let event = ready!(Pin::new(&mut self.events).poll_next(cx));
-        match &event {
-            Some(Ok(Event::Done(outcome))) => self.witness.succeeded(outcome),
-            Some(Err(error)) => self.witness.failed(error),
-            Some(Ok(_)) | None => {}
+        let polled = Pin::new(&mut self.events).poll_next(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(Event::Done(outcome)))) => self.witness.succeeded(outcome),
+            Poll::Ready(Some(Err(error))) => self.witness.failed(error),
+            Poll::Ready(Some(Ok(_)) | None) | Poll::Pending => {}
         }
-        Poll::Ready(event)
+        polled
     }
 }

@@ -129,9 +129,13 @@ impl Params {
         Self { raw: splice.finish(&mut places), places }
     }
 
-    /// The parameters of a note of progress with another token.
-    pub(crate) fn with_told_token(&self, token: &Json) -> Self {
-        self.with_value(|places| &mut places.told, meta::PROGRESS_TOKEN, token.as_bytes())
+    /// Gives the parameters of a note of progress another token.
+    pub(crate) fn tell(&mut self, token: &Json) {
+        if self.places.told.value.is_some() {
+            self.raw = self.places.set(&self.raw, |places| &mut places.told, token.as_bytes());
+        } else {
+            *self = self.edit(&[Edit::Set(meta::PROGRESS_TOKEN, token.as_bytes())]);
+        }
     }
 
     fn with_string(&self, place: fn(&mut Places) -> &mut Member, key: &str, text: &str) -> Self {
@@ -142,18 +146,26 @@ impl Params {
 
     fn with_value(&self, place: fn(&mut Places) -> &mut Member, key: &str, value: &[u8]) -> Self {
         let mut places = self.places;
-        let member = *place(&mut places);
-        if !member.value.is_some() {
+        if !place(&mut places).value.is_some() {
             return self.edit(&[Edit::Set(key, value)]);
         }
-        let old = &self.raw[member.value.start as usize..member.value.end as usize];
-        if *old == *value {
-            return self.clone();
-        }
-        let mut splice = Splice::with_capacity(&self.raw, self.raw.len() - old.len() + value.len());
-        let set = splice.set(member, value);
-        let raw = splice.finish(&mut places);
-        *place(&mut places) = set;
+        let raw = places.set(&self.raw, place, value);
         Self { raw, places }
+    }
+}
+
+impl Places {
+    /// The text with another value of a member that it has; all places are those in the new one then.
+    fn set(&mut self, raw: &Bytes, place: fn(&mut Self) -> &mut Member, value: &[u8]) -> Bytes {
+        let member = *place(self);
+        let old = &raw[member.value.start as usize..member.value.end as usize];
+        if *old == *value {
+            return raw.clone();
+        }
+        let mut splice = Splice::with_capacity(raw, raw.len() - old.len() + value.len());
+        let set = splice.set(member, value);
+        let raw = splice.finish(self);
+        *place(self) = set;
+        raw
     }
 }

@@ -94,7 +94,7 @@ async fn a_server_that_tells_something_first_is_believed_and_nothing_told_is_los
     let (a, mut at_a) = server("a", listing("[]", ANY_FILE));
     let (b, _at_b) = server("b", listing("[]", ANY_FILE));
     let guard = Arc::new(());
-    let note = || Ok(Event::Note(Note::new(Method::PROGRESS, Params::empty())));
+    let note = || Ok(Event::from(Note::new(Method::PROGRESS, Params::empty())));
     let told = Reply::stream(stream::iter([note(), note(), Ok(Event::Done(missing(-32002)))])).hold(guard.clone());
     let (reply, ()) = tokio::join!(route(&[a, b]).oneshot(read("file:///a")), answer(&mut at_a, told));
     let mut events = reply.unwrap().into_events();

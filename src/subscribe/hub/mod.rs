@@ -53,7 +53,7 @@ use tower::Service;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
 /// // A server that tells of a change at once.
-/// let note = |method, text| Ok(Event::Note(Note::new(method, Params::parse(Json::from_static(text)).unwrap())));
+/// let note = |method, text| Ok(Event::from(Note::new(method, Params::parse(Json::from_static(text)).unwrap())));
 /// let server = service_fn(move |_: Call| {
 ///     let acknowledged = r#"{"notifications":{"resourceSubscriptions":["r://1"]}}"#;
 ///     let said = [

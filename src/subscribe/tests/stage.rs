@@ -50,7 +50,7 @@ impl Opened {
     }
 
     fn note(&self, method: Method, params: &serde_json::Value) {
-        self.tell.send(Ok(Event::Note(Note::new(method, Params::from_value(params).unwrap())))).unwrap();
+        self.tell.send(Ok(Event::from(Note::new(method, Params::from_value(params).unwrap())))).unwrap();
     }
 
     pub(super) fn is_dropped(&self) -> bool {
@@ -180,7 +180,7 @@ impl Stage {
 
 async fn note(events: &mut Events) -> Note {
     match events.next().await {
-        Some(Ok(Event::Note(note))) => note,
+        Some(Ok(Event::Note(note))) => *note,
         other => panic!("{other:?}"),
     }
 }

@@ -107,18 +107,21 @@ impl Stream for Gate {
         let this = self.get_mut();
         loop {
             let Some(parked) = &mut this.parked else { return Poll::Ready(None) };
-            let event = match parked.poll_next(cx) {
-                Poll::Pending if parked.asks.is_empty() => return Poll::Pending,
+            let polled = parked.poll_next(cx);
+            let event = match &polled {
+                Poll::Pending if parked.asks.is_empty() => return polled,
                 Poll::Pending => {
                     ready!(this.gathering.get_or_insert_with(|| Box::pin(sleep(TOGETHER))).as_mut().poll(cx));
                     return Poll::Ready(this.park());
                 }
-                Poll::Ready(event) => event,
+                Poll::Ready(Some(Ok(Event::Note(note)))) if !this.wants(note) => continue,
+                Poll::Ready(Some(Ok(Event::Note(note)))) if !this.retells(note) => return polled,
+                Poll::Ready(Some(Ok(Event::Part(_)))) => return polled,
+                Poll::Ready(_) => ready!(polled),
             };
             let event = match event {
-                Some(Ok(Event::Note(note))) => this.note(note).map(Event::Note),
-                Some(Ok(Event::Ask(ask))) => this.asked(ask),
-                Some(Ok(Event::Part(part))) => Some(Event::Part(part)),
+                Some(Ok(Event::Note(note))) => this.retold(note).map(Event::Note),
+                Some(Ok(Event::Ask(ask))) => this.asked(*ask),
                 Some(Ok(Event::Done(outcome))) => Some(Event::Done(match this.whose {
                     Whose::Modern => match this.lacked.filter(|_| has_failed(&outcome)) {
                         Some(lack) => missing(lack),
@@ -154,7 +157,7 @@ impl Gate {
         let parked = self.parked.as_mut()?;
         match (self.whose, parked.abilities().lack(&ask)) {
             (Whose::Gateway, _) => refuse(ask),
-            (Whose::Session, None) => return Some(Event::Ask(ask)),
+            (Whose::Session, None) => return Some(ask.into()),
             (Whose::Session, Some(_)) => refuse(ask),
             (Whose::Modern, _) if !may_require_input(&self.call.method) => refuse(ask),
             (Whose::Modern, None) => parked.ask(ask),
@@ -172,19 +175,22 @@ impl Gate {
         None
     }
 
-    fn note(&self, note: Note) -> Option<Note> {
-        if note.method == Method::MESSAGE {
-            let wanted = match Level::of(&self.call) {
+    /// Whether a note is for the client at all.
+    fn wants(&self, note: &Note) -> bool {
+        note.method != Method::MESSAGE
+            || match Level::of(&self.call) {
                 Some(level) => self.whose != Whose::Gateway && level.admits(&note.params),
                 None => self.whose == Whose::Session,
-            };
-            return wanted.then_some(note);
-        }
-        if note.method == Method::PROGRESS && self.resumed {
-            let token = self.call.params.progress_token()?;
-            let params = note.params.with_told_token(&token);
-            return Some(Note::new(note.method, params));
-        }
+            }
+    }
+
+    /// Whether a note has the token of the call that was made first, and not that of the one that goes on with it.
+    fn retells(&self, note: &Note) -> bool {
+        self.resumed && note.method == Method::PROGRESS
+    }
+
+    fn retold(&self, mut note: Box<Note>) -> Option<Box<Note>> {
+        note.params.tell(&self.call.params.progress_token()?);
         Some(note)
     }
 }

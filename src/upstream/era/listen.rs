@@ -68,7 +68,7 @@ fn heard(
             Vec::from_iter(wanted.then_some(Ok(Event::Note(note))))
         }
         // After a gap: it may have been any of them.
-        None => uris.iter().map(|uri| Ok(Event::Note(updated(uri)))).collect(),
+        None => uris.iter().map(|uri| Ok(updated(uri).into())).collect(),
     }
 }
 
@@ -108,7 +108,7 @@ fn acknowledgement(honoured: &[(&str, Method)], uris: &[Box<str>]) -> Event {
     }
     let text = format!("{{\"notifications\":{{{}}}}}", names.join(","));
     let params = Params::parse(Json::trusted(text.into())).expect("built as an object");
-    Event::Note(Note::new(Method::LISTEN_ACKNOWLEDGED, params))
+    Event::from(Note::new(Method::LISTEN_ACKNOWLEDGED, params))
 }
 
 /// The reply of a modern server without the id of the subscription, which is this hop's own.
@@ -127,7 +127,7 @@ pub(super) fn untagged(reply: Reply) -> Reply {
     };
     Reply::stream(events.map(move |event| {
         Ok(match event? {
-            Event::Note(note) => Event::Note(Note::new(note.method, untag(&note.params))),
+            Event::Note(note) => Event::from(Note::new(note.method, untag(&note.params))),
             Event::Ask(ask) => Event::Ask(ask),
             Event::Part(part) => Event::Part(part),
             Event::Done(done) => Event::Done(outcome(done)),

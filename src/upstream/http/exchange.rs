@@ -74,7 +74,7 @@ impl Reading for Exchange {
                 }
                 Ok(Some(Arrival::Message(message))) => {
                     self.resumes = 0;
-                    match self.take(message).transpose() {
+                    match self.take(message) {
                         None => continue,
                         event => return Poll::Ready(event),
                     }
@@ -96,13 +96,14 @@ impl Reading for Exchange {
 
 impl Exchange {
     /// What a message means to the call; `None` if nothing.
-    fn take(&mut self, message: Message) -> Result<Option<Event>, BoxError> {
+    fn take(&mut self, message: Message) -> Option<Result<Event, BoxError>> {
         match message {
-            Message::Response { id, outcome } => self.answered(id.as_ref(), outcome.into()).map(Some),
-            Message::Notification { method, params } => self.note(method, params),
+            Message::Response { id, outcome } => Some(self.answered(id.as_ref(), outcome.into())),
+            Message::Notification { method, params } => self.note(method, params).map(Ok),
+            // A modern server asks in its result, and reads no answers.
+            Message::Request { .. } if self.hop.is_modern() => None,
             Message::Request { id, method, params } => {
-                // A modern server asks in its result, and reads no answers.
-                Ok(if self.hop.is_modern() { None } else { self.questions.asked(id, method, params).map(Event::Ask) })
+                self.questions.asked(id, method, params).map(|ask| Ok(ask.into()))
             }
         }
     }
@@ -117,7 +118,7 @@ impl Exchange {
         Ok(Event::Done(outcome))
     }
 
-    fn note(&mut self, method: Method, mut params: Params) -> Result<Option<Event>, BoxError> {
+    fn note(&mut self, method: Method, params: Params) -> Option<Event> {
         if method == Method::CANCELLED {
             let taken_back = params.member("requestId").and_then(|id| Id::from_json(id).ok());
             if let Some(id) = taken_back {
@@ -125,15 +126,15 @@ impl Exchange {
             }
             // A modern server ends a listening stream so.
             let ended = self.method == Method::LISTEN;
-            return Ok(ended.then(|| Event::Done(Outcome::Result(Json::from_static("{}")))));
+            return ended.then(|| Event::Done(Outcome::Result(Json::from_static("{}"))));
         }
-        if method == Method::PROGRESS {
+        let mut note = Box::new(Note::new(method, params));
+        if note.method == Method::PROGRESS {
             // Progress of something else than this call has no one to go to.
-            let ours = params.told_number() == Some(self.id);
-            let Some(token) = self.token.as_ref().filter(|_| ours) else { return Ok(None) };
-            params = params.with_told_token(token);
+            let ours = note.params.told_number() == Some(self.id);
+            note.params.tell(self.token.as_ref().filter(|_| ours)?);
         }
-        Ok(Some(Event::Note(Note::new(method, params))))
+        Some(Event::Note(note))
     }
 
     /// Goes on reading a stream that ended with `error` before the outcome, where the server can replay it.

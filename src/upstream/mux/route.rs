@@ -127,12 +127,12 @@ impl State {
     }
 
     /// Progress under a token of ours goes to its call, under the call's own token.
-    fn progress(&mut self, note: Note) -> Vec<Waiter> {
+    fn progress(&mut self, mut note: Note) -> Vec<Waiter> {
         let Some(id) = note.params.told_number() else { return Vec::new() };
         let Some(own) = self.slots.get(&id).and_then(|slot| slot.token.clone()) else { return Vec::new() };
-        let params = note.params.with_told_token(&own);
+        note.params.tell(&own);
         let cleared = self.clear(id);
-        self.push(id, Note::new(note.method, params)).into_iter().chain(cleared).collect()
+        self.push(id, note).into_iter().chain(cleared).collect()
     }
 
     /// A server ends a subscription by cancelling it (2026-07-28, "basic/patterns/cancellation"), and takes back a

@@ -147,11 +147,11 @@ impl Stream for Events {
             this.asked.retain(|asked| slot.questions.contains(&asked.id));
         }
         if let Some(note) = slot.pop() {
-            return Poll::Ready(Some(Ok(Event::Note(note))));
+            return Poll::Ready(Some(Ok(note.into())));
         }
         if let Some((ask, asked)) = slot.questions.take() {
             this.asked.push(asked);
-            return Poll::Ready(Some(Ok(Event::Ask(ask))));
+            return Poll::Ready(Some(Ok(ask.into())));
         }
         if let Some(outcome) = slot.outcome.take() {
             return Poll::Ready(Some(outcome.map(Event::Done)));

@@ -10,7 +10,7 @@ use tower_mcp_gateway::{
 
 pub(crate) fn question(method: &'static str, params: Value) -> (Event, Answer) {
     let (ask, answer) = Ask::new(tower_mcp_gateway::Method::new(method), Params::from_value(&params).unwrap());
-    (Event::Ask(ask), answer)
+    (ask.into(), answer)
 }
 
 /// A reply that asks, and whose result is what it was told.

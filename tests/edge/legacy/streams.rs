@@ -43,7 +43,7 @@ async fn what_a_server_says_to_one_client_outside_of_calls_comes_on_its_stream_f
     let client = call.session.clone().unwrap();
     for level in ["info", "warning", "no level", "debug", "error"] {
         let Event::Note(log) = note("notifications/message", json!({"level": level, "data": level})) else { panic!() };
-        client.tell(log);
+        client.tell(*log);
     }
     let mut body = Reading::of(response);
     for level in ["warning", "no level", "error"] {

@@ -1,4 +1,5 @@
 use super::output::Output;
+use crate::hex;
 use bytes::Buf;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::{
@@ -51,7 +52,9 @@ impl Coding {
             Coding::Length(left) => *left = left.checked_sub(length as u64).ok_or(WrongLength)?,
             Coding::Close => {}
             Coding::Chunked => {
-                write!(output.buffer(), "{length:x}\r\n").expect("a vector takes all");
+                let head = output.buffer();
+                hex::append(head, length as u64);
+                head.extend_from_slice(b"\r\n");
                 if is_last {
                     *self = Coding::Nothing(None);
                 }

@@ -76,7 +76,7 @@ impl Parked {
     fn take(&mut self, event: Option<Result<Event, BoxError>>) {
         match event {
             Some(Ok(Event::Note(_) | Event::Part(_))) => {}
-            Some(Ok(Event::Ask(ask))) if self.abilities.lack(&ask).is_none() => self.ask(ask),
+            Some(Ok(Event::Ask(ask))) if self.abilities.lack(&ask).is_none() => self.ask(*ask),
             Some(Ok(Event::Ask(ask))) => drop(ask),
             Some(Ok(Event::Done(outcome))) => self.over = Some(Ok(outcome)),
             Some(Err(error)) => self.over = Some(Err(error)),

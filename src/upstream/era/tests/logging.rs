@@ -21,7 +21,7 @@ fn talkative(greeting: impl Fn() -> Answer + Send + Sync + 'static) -> Mock {
             let notes = ["debug", "warning", "emergency"].map(|level| {
                 let params = format!("{{\"level\":\"{level}\",\"data\":1}}");
                 let params = Params::parse(Json::parse(params).unwrap()).unwrap();
-                Ok(Event::Note(Note::new(Method::MESSAGE, params)))
+                Ok(Event::from(Note::new(Method::MESSAGE, params)))
             });
             let done = Ok(Event::Done(Outcome::Result(Json::from_static("{}"))));
             Answer::Reply(Reply::stream(stream::iter(notes.into_iter().chain([done]))))

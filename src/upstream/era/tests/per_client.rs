@@ -53,7 +53,7 @@ impl Scene {
                     let said = answer.await.expect("an answer").expect("no error");
                     Ok(Event::Done(Outcome::Result(said)))
                 };
-                Answer::Reply(Reply::stream(stream::iter([Ok(Event::Ask(ask))]).chain(stream::once(done))))
+                Answer::Reply(Reply::stream(stream::iter([Ok(ask.into())]).chain(stream::once(done))))
             }
             method => plain(method),
         })
@@ -96,7 +96,7 @@ async fn outcome(events: &mut Events) -> Value {
 
 async fn asked(events: &mut Events) -> Ask {
     match events.next().await {
-        Some(Ok(Event::Ask(ask))) => ask,
+        Some(Ok(Event::Ask(ask))) => *ask,
         other => panic!("no question: {other:?}"),
     }
 }

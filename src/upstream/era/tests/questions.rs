@@ -85,7 +85,7 @@ fn retry(result: &Value, answers: &Value) -> Call {
 
 fn ask(server: &UnboundedSender<Sent>, method: Method, params: &'static str) -> Answered {
     let (ask, answer) = Ask::new(method, Params::parse(Json::from_static(params)).unwrap());
-    server.send(Ok(Event::Ask(ask))).unwrap();
+    server.send(Ok(ask.into())).unwrap();
     answer
 }
 
@@ -133,7 +133,7 @@ async fn a_question_ends_the_reply_and_the_retry_goes_on_with_the_call() {
     assert!((&mut form).now_or_never().is_none() && !server.is_closed(), "the call waits");
 
     // While nobody listens the server goes on talking.
-    server.send(Ok(Event::Note(Note::new(Method::PROGRESS, Params::empty())))).unwrap();
+    server.send(Ok(Event::from(Note::new(Method::PROGRESS, Params::empty())))).unwrap();
     settle().await;
     let result: Value = asked.read().unwrap();
     let answers = json!({"ask-1": {"action": "accept", "content": {"a": 1}}, "more": {}});
@@ -149,7 +149,7 @@ async fn a_question_ends_the_reply_and_the_retry_goes_on_with_the_call() {
     assert!(events.next().now_or_never().is_none());
     assert_eq!(visit.await.unwrap().unwrap().as_str(), r#"{"action":"decline"}"#);
     let progress = Params::parse(Json::from_static(r#"{"progressToken":"p","progress":1}"#)).unwrap();
-    server.send(Ok(Event::Note(Note::new(Method::PROGRESS, progress)))).unwrap();
+    server.send(Ok(Event::from(Note::new(Method::PROGRESS, progress)))).unwrap();
     let Some(Ok(Event::Note(note))) = events.next().await else { panic!("no progress") };
     assert_eq!(note.params.as_str(), r#"{"progressToken":7,"progress":1}"#, "the token of the call that listens");
     let roots = ask(&server, Method::ROOTS_LIST, "{}");
@@ -295,7 +295,7 @@ async fn a_server_that_wants_the_roots_at_any_time_fails_no_call_that_does_witho
     for failed in [false, true] {
         let (mut events, server) = scene.open(modern(r#"{"elicitation":{}}"#)).await;
         let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
-        server.send(Ok(Event::Ask(ask.inferred()))).unwrap();
+        server.send(Ok(ask.inferred().into())).unwrap();
         let result = format!(r#"{{"content":[],"isError":{failed}}}"#);
         server.send(Ok(Event::Done(Outcome::Result(Json::parse(result).unwrap())))).unwrap();
         let found = done(events.next().await);

@@ -20,7 +20,7 @@ fn telling(greeting: impl Fn() -> Answer + Send + Sync + 'static) -> Mock {
         "subscriptions/listen" => {
             let notes = ["u:a", "u:b", "u:c/part"].map(|uri| {
                 let params = Params::from_value(&serde_json::json!({"uri": uri})).unwrap();
-                Ok(Event::Note(Note::new(Method::RESOURCES_UPDATED, params)))
+                Ok(Event::from(Note::new(Method::RESOURCES_UPDATED, params)))
             });
             Answer::Reply(Reply::stream(stream::iter(notes).chain(stream::pending())))
         }

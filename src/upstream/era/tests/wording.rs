@@ -101,7 +101,7 @@ async fn a_resource_that_is_not_found_is_an_invalid_parameter_here() {
 }
 
 fn told(method: Method, params: &'static str) -> Result<Event, crate::BoxError> {
-    Ok(Event::Note(Note::new(method, Params::parse(Json::from_static(params)).unwrap())))
+    Ok(Event::from(Note::new(method, Params::parse(Json::from_static(params)).unwrap())))
 }
 
 const EVERYTHING: &str =

@@ -47,7 +47,7 @@ pub(in crate::upstream::http) async fn listen(
     let (session, due) = (line.number(), VecDeque::new());
     let listener = Listener { notes, session, own, phase, due, _held: (listening, open, hop) };
     Ok(Reply::stream(stream::unfold(listener, |mut listener| async move {
-        Some((listener.next().await.map(Event::Note), listener))
+        Some((listener.next().await.map(Event::from), listener))
     })))
 }
 

@@ -3,7 +3,7 @@ use crate::{
     BoxError, Call, Method, Reply,
     error::never_sent,
     json::Json,
-    reply::{Event, Events, Note},
+    reply::{Event, Events},
     upstream::{
         Hop, OfClient,
         error::SessionLost,
@@ -94,15 +94,13 @@ impl Reading for Told {
 impl Told {
     fn heard(&mut self, heard: Heard) -> Option<Event> {
         match heard {
-            Heard::Ask(id, method, params) => {
-                self.questions.asked(id, method, params).map(|ask| Event::Ask(ask.inferred()))
-            }
-            Heard::Note(note) if note.method == Method::PROGRESS => {
+            Heard::Ask(id, method, params) => self.questions.asked(id, method, params).map(|ask| ask.inferred().into()),
+            Heard::Note(mut note) if note.method == Method::PROGRESS => {
                 let token = self.token.as_ref()?;
-                let params = note.params.with_told_token(token);
-                Some(Event::Note(Note::new(note.method, params)))
+                note.params.tell(token);
+                Some(note.into())
             }
-            Heard::Note(note) => Some(Event::Note(note)),
+            Heard::Note(note) => Some(note.into()),
             Heard::Withdrawn(id) => {
                 self.questions.withdraw(&id);
                 None

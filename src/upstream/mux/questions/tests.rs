@@ -49,7 +49,7 @@ fn events(ticket: Ticket) -> Events {
 
 fn asked(events: &mut Events) -> Ask {
     match events.next().now_or_never() {
-        Some(Some(Ok(Event::Ask(ask)))) => ask,
+        Some(Some(Ok(Event::Ask(ask)))) => *ask,
         other => panic!("no question: {other:?}"),
     }
 }

@@ -1,0 +1,26 @@
+//! Numbers in hexadecimal digits: sizes of chunks and places in streams, which are written for each event.
+
+/// Appends a number in as few digits as it has.
+pub(crate) fn append(out: &mut Vec<u8>, number: u64) {
+    let (mut digits, mut at, mut left) = ([0; 16], 16, number);
+    loop {
+        at -= 1;
+        digits[at] = b"0123456789abcdef"[(left & 0xf) as usize];
+        left >>= 4;
+        if left == 0 {
+            return out.extend_from_slice(&digits[at..]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_number_reads_as_the_standard_library_writes_it() {
+        for number in [0, 1, 15, 16, 255, 256, 0x1234_5678_9abc_def0, u64::MAX] {
+            let mut out = vec![b'-'];
+            super::append(&mut out, number);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("-{number:x}"));
+        }
+    }
+}
