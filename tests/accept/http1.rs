@@ -4,11 +4,11 @@ use super::rest_of;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{Notify, mpsc},
 };
 use tower::service_fn;
 use tower_mcp_gateway::cli::accept::{Accept, Incoming};
@@ -163,6 +163,17 @@ async fn a_body_that_ends_early_or_is_none_breaks_the_request() {
         assert!(answer.ends_with(expected) && answer.is_empty() == ends, "{answer}");
         assert!(ends || answer.contains("connection: close\r\n"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_piece_of_a_body_leaves_while_nothing_follows_it() {
+    let ((started, _heard), rest) = (mpsc::unbounded_channel(), Arc::new(Notify::new()));
+    let server = super::Running::start(|accept| accept, started, Arc::clone(&rest)).await;
+    let mut stream = server.connect().await;
+    stream.write_all(super::GET).await.unwrap();
+    until(&mut stream, "5\r\nhead,\r\n").await;
+    rest.notify_one();
+    assert_eq!(until(&mut stream, "0\r\n\r\n").await, "4\r\ntail\r\n0\r\n\r\n");
 }
 
 #[tokio::test]

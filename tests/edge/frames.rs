@@ -4,6 +4,8 @@ use super::{legacy, support::*};
 use futures_util::FutureExt;
 use http::Response;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
 use tower_mcp_gateway::{Reply, edge::Body, reply::Event};
 
 /// The answer of a call to a client of each era, whose reply `reply` makes.
@@ -37,8 +39,9 @@ async fn what_arrived_together_is_one_frame_and_the_outcome_ends_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_event_that_arrives_alone_leaves_at_once() {
+    let begun = Instant::now();
     let mut senders = Vec::new();
     let answers = answers(|| {
         let (sender, reply) = driven();
@@ -59,6 +62,7 @@ async fn an_event_that_arrives_alone_leaves_at_once() {
         sender.send(progress(5)).unwrap();
         assert_eq!(numbers(&reading.together().now_or_never().unwrap().unwrap()), [4, 5]);
     }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "nor did the head wait for a clock");
 }
 
 #[tokio::test]

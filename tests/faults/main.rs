@@ -4,6 +4,7 @@
 //! what a busy machine adds to both by the second that every bound leaves.
 #![cfg(all(feature = "http", feature = "sse", feature = "stdio", feature = "legacy"))]
 
+mod begun;
 mod bombs;
 mod breaker;
 mod children;

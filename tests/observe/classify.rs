@@ -1,6 +1,6 @@
 use crate::{
     Bench, bench,
-    calls::{call, done, note, single, streaming},
+    calls::{Item, call, done, note, part, single, streaming},
     patient::verdict,
 };
 use futures_util::StreamExt;
@@ -12,8 +12,8 @@ use tower_mcp_gateway::{
     BoxError, Call, Method, Reply,
     error::{Problem, causes},
     health::{Board, Probe, Verdict, observe::ObserveLayer},
-    json::{Json, Params},
-    reply::Outcome,
+    json::{Json, Members, Params},
+    reply::{Event, Outcome},
     timeout::Lapse,
     upstream::error::{Closed, Connect, NotStarted, Protocol, Replaced, Status, TooLarge},
 };
@@ -71,17 +71,46 @@ async fn an_endpoint_stays_out_while_its_probes_fail() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_cut_after_the_head_counts_the_same() {
-    let mut bench = bench().await;
-    let (mut reply, respond) = bench.call(call()).await;
-    let (events, streamed) = streaming();
-    respond.send_response(streamed);
-    let mut reply = assert_ready_ok!(reply.poll()).into_events();
-    events.send(note()).unwrap();
-    reply.next().await.unwrap().unwrap();
-    assert!(bench.is_well());
-    events.send(Err(Closed { sent: true }.into())).unwrap();
-    reply.next().await.unwrap().unwrap_err();
-    assert!(!bench.is_well());
+    for passed_on in [note, part] {
+        let mut bench = bench().await;
+        let (mut reply, respond) = bench.call(call()).await;
+        let (events, streamed) = streaming();
+        respond.send_response(streamed);
+        let mut reply = assert_ready_ok!(reply.poll()).into_events();
+        events.send(passed_on()).unwrap();
+        reply.next().await.unwrap().unwrap();
+        assert!(bench.is_well());
+        events.send(Err(Closed { sent: true }.into())).unwrap();
+        reply.next().await.unwrap().unwrap_err();
+        assert!(!bench.is_well());
+    }
+}
+
+/// What comes last of a reply, and whether the endpoint is well after five such.
+type End = (fn() -> Option<Item>, bool);
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_breaks_in_its_tail_is_a_failure_though_its_beginning_was_passed_on() {
+    let ends: [End; 4] = [
+        (|| Some(Err(Protocol("the answer ends within its result".into()).into())), false),
+        (|| Some(Err(TooLarge { limit: 1 }.into())), false),
+        (|| None, false),
+        (|| Some(Ok(Event::Done(Outcome::Passed(Members::default())))), true),
+    ];
+    for (end, well) in ends {
+        let passed_on = async move |bench: &mut Bench| {
+            let (mut reply, respond) = bench.call(call()).await;
+            let (events, streamed) = streaming();
+            respond.send_response(streamed);
+            let mut reply = assert_ready_ok!(reply.poll()).into_events();
+            events.send(part()).unwrap();
+            assert!(matches!(reply.next().await, Some(Ok(Event::Part(_)))));
+            end().into_iter().for_each(|end| events.send(end).unwrap());
+            drop(events);
+            assert_eq!(reply.next().await.unwrap().is_ok(), well);
+        };
+        assert_eq!(well_after_five(passed_on).await, well);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-use crate::calls::{call, note, single, streaming};
+use crate::calls::{Item, call, note, part, single, streaming};
 use serde_json::json;
 use std::sync::{
     Arc,
@@ -61,14 +61,19 @@ async fn nothing_else_is_repeated() {
     assert_eq!(arrivals(tool("read"), |_| Err(Protocol("odd".into()).into())).await.0, 1, "it was answered");
     let refused: Answer = |_| Err(Status(http::StatusCode::INTERNAL_SERVER_ERROR).into());
     assert_eq!(arrivals(tool("read"), refused).await.0, 1, "it would be refused again");
-    let (calls, reply) = arrivals(tool("read"), |_| {
-        let (events, reply) = streaming();
-        events.send(note()).unwrap();
-        events.send(Err(cut())).unwrap();
-        Ok(reply)
-    })
-    .await;
-    assert_eq!((calls, reply.unwrap().outcome().await.is_err()), (1, true), "an event was seen");
+    let seen: [Answer; 2] = [|_| Ok(cut_after(note())), |_| Ok(cut_after(part()))];
+    for answer in seen {
+        let (calls, reply) = arrivals(tool("read"), answer).await;
+        assert_eq!((calls, reply.unwrap().outcome().await.is_err()), (1, true), "an event was seen");
+    }
+}
+
+/// A reply that is cut behind its first event.
+fn cut_after(first: Item) -> Reply {
+    let (events, reply) = streaming();
+    events.send(first).unwrap();
+    events.send(Err(cut())).unwrap();
+    reply
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod calls;
 
 mod idempotent;
 
-use calls::{call, single, streaming};
+use calls::{call, note, part, single, streaming};
 use std::{
     sync::{
         Arc,
@@ -121,14 +121,17 @@ async fn nothing_that_may_have_been_sent_is_repeated() {
 
 #[tokio::test]
 async fn an_answer_is_never_repeated_even_one_that_fails_later() {
-    let (calls, reply) = run(|_| {
-        let (events, reply) = streaming();
-        events.send(Err(Closed { sent: false }.into())).unwrap();
-        Ok(reply)
-    })
-    .await;
-    assert_eq!(calls, 1);
-    assert!(reply.unwrap().outcome().await.is_err());
+    for passed_on in [None, Some(note as fn() -> _), Some(part)] {
+        let (calls, reply) = run(move |_| {
+            let (events, reply) = streaming();
+            passed_on.into_iter().for_each(|event| events.send(event()).unwrap());
+            events.send(Err(Closed { sent: false }.into())).unwrap();
+            Ok(reply)
+        })
+        .await;
+        assert_eq!(calls, 1);
+        assert!(reply.unwrap().outcome().await.is_err());
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::{
     House, INSTANT, SILENCE,
-    fleet::{Fleet, Mode, tool, who},
+    fleet::{First, Fleet, Mode, tool, who},
 };
 use futures_util::{StreamExt, future::join_all};
 use std::time::Duration;
@@ -62,6 +62,44 @@ async fn a_replica_that_dies_costs_only_what_was_sent_to_it() {
         assert!(house.send(tool("echo")).await.is_ok());
     }
     assert_eq!(dies.calls() - before, 10, "and then it has its half");
+}
+
+/// The failure is one that another replica is asked for at once when it comes before the first event.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_behind_its_first_event_is_not_asked_for_again() {
+    for first in [First::Note, First::Part] {
+        let fleet = Fleet::default();
+        let (breaks, stands_by) = (fleet.peer("a"), fleet.peer("b"));
+        let house = House::of(&fleet, [("a", "pool"), ("b", "pool")]).await;
+        sleep(Duration::from_millis(10)).await;
+        breaks.set(Mode::Breaking(first));
+        let mut broken = 0;
+        for _ in 0..2 {
+            let mut events = house.send(tool("echo")).await.unwrap().into_events();
+            match events.next().await {
+                Some(Ok(Event::Done(_))) => {}
+                Some(Ok(_)) => {
+                    assert!(matches!(events.next().await, Some(Err(error)) if is_connection(&*error)));
+                    assert!(events.next().await.is_none());
+                    broken += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((broken, breaks.calls(), stands_by.calls()), (1, 1, 1), "{first:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_event_passes_all_layers_while_its_server_is_silent_and_waits_for_no_clock() {
+    let fleet = Fleet::default();
+    let house = House::of(&fleet, [("a", "pool")]).await;
+    sleep(Duration::from_millis(10)).await;
+    fleet.peer("a").set(Mode::Streaming);
+    let begun = Instant::now();
+    let mut events = house.send(tool("echo")).await.unwrap().into_events();
+    assert!(matches!(events.next().await, Some(Ok(Event::Note(_)))));
+    assert_eq!((begun.elapsed(), fleet.peer("a").in_flight()), (Duration::ZERO, 1));
 }
 
 #[tokio::test(start_paused = true)]

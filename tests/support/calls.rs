@@ -27,6 +27,11 @@ pub fn note() -> Item {
     Ok(Event::from(Note::new(Method::PROGRESS, Params::empty())))
 }
 
+/// The beginning of a result that is passed on while it arrives.
+pub fn part() -> Item {
+    Ok(Event::Part("{\"content\":[".into()))
+}
+
 pub fn done() -> Item {
     Ok(Event::Done(result()))
 }

@@ -36,8 +36,18 @@ pub enum Mode {
     Odd,
     /// Answers calls of tools with a stream that goes on until the mode changes.
     Streaming,
+    /// Answers calls of tools with a first event; what follows fails as if the call had never been sent.
+    Breaking(First),
     /// Panics when it is asked.
     Broken,
+}
+
+/// What comes first of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    Note,
+    /// The beginning of a large result.
+    Part,
 }
 
 /// The servers of one test, by id; one that nobody prepared is up and lists the tool `echo`.
@@ -165,6 +175,7 @@ impl Peer {
             Mode::Busy => self.silence().await,
             Mode::Odd => Err(tower_mcp_gateway::upstream::error::Protocol("odd".into()).into()),
             Mode::Streaming => Ok(self.stream().hold(flight)),
+            Mode::Breaking(first) => Ok(breaking(first).hold(flight)),
             _ => Ok(Outcome::Result(Json::from_value(&text).unwrap()).into()),
         }
     }
@@ -204,6 +215,14 @@ impl Peer {
         });
         Reply::stream(stream::poll_fn(move |cx| notes.poll_recv(cx)))
     }
+}
+
+fn breaking(first: First) -> Reply {
+    let first = match first {
+        First::Note => Event::Note(Note::new(Method::PROGRESS, Params::empty()).into()),
+        First::Part => Event::Part("{\"content\":[".into()),
+    };
+    Reply::stream(stream::iter([Ok(first), Err(Closed { sent: false }.into())]))
 }
 
 /// A handle of the connection to a server in memory.

@@ -50,6 +50,11 @@ impl Server {
     pub(crate) async fn call(&mut self) -> Request {
         crate::support::soon("a call", self.calls.recv()).await.expect("the server runs")
     }
+
+    /// Whether a call is there to be answered.
+    pub(crate) fn has_call(&self) -> bool {
+        !self.calls.is_empty()
+    }
 }
 
 impl Drop for Server {
@@ -111,7 +116,15 @@ impl Client {
 
     /// Calls the tool, and reads the head of what comes back.
     pub(crate) async fn call(&self, id: Value) -> Raw {
-        let params = json!({ "name": "get", "arguments": {} });
+        self.send(id, json!({ "name": "get", "arguments": {} })).await
+    }
+
+    /// The same, of a client that wants to hear of its call's progress.
+    pub(crate) async fn watch(&self, id: Value) -> Raw {
+        self.send(id, json!({ "name": "get", "arguments": {}, "_meta": { "progressToken": "t" } })).await
+    }
+
+    async fn send(&self, id: Value, params: Value) -> Raw {
         let (headers, message) = match self.session {
             Some(_) => (Vec::new(), json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })),
             None => modern(id, "tools/call", params),
