@@ -7,23 +7,23 @@
 mod http1;
 mod http2;
 mod incoming;
+mod service;
 mod signal;
 pub mod tls;
 mod workers;
 
-pub use self::{incoming::Incoming, workers::Workers};
+pub use self::{incoming::Incoming, service::HttpService, workers::Workers};
 
 use self::{signal::Signal, tls::Tls};
 use crate::metrics::Metrics;
 use futures_util::future::Either;
-use http::{Request, Response};
-use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::Instant,
 };
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
 /// Pause after the system had no descriptor or no memory for a connection. Trying again at once would take the time
 /// from the connections whose end frees one.
@@ -69,6 +69,12 @@ struct Limits {
     stall: Duration,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self { head: Accept::HEAD, idle: Accept::IDLE, stall: Accept::STALL }
+    }
+}
+
 impl Accept {
     /// How long a request head may take: 10 s, which a phone in a tunnel needs and no other client does.
     pub const HEAD: Duration = Duration::from_secs(10);
@@ -84,7 +90,7 @@ impl Accept {
     /// `Content-Length` beside `Transfer-Encoding`, lines that end in LF alone and such. A head above 64 KiB is
     /// answered 431.
     pub fn new(listener: TcpListener) -> Self {
-        let limits = Limits { head: Self::HEAD, idle: Self::IDLE, stall: Self::STALL };
+        let limits = Limits::default();
         Self { listener, limits, grace: Duration::from_secs(30), metrics: Metrics::default(), workers: None, tls: None }
     }
 
@@ -148,12 +154,7 @@ impl Accept {
     ///
     /// Nothing that goes wrong on a connection ends the loop. Out of descriptors, it pauses and tries again while the
     /// open connections go on. Dropping the future stops accepting and leaves the open connections to themselves.
-    pub async fn serve<S, B>(self, service: S, stop: impl Future<Output = ()>)
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-        S::Future: Send,
-        B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-    {
+    pub async fn serve(self, service: impl HttpService, stop: impl Future<Output = ()>) {
         let Self { listener, limits, grace, metrics, workers, tls } = self;
         let (connections, closing, cut) = (TaskTracker::new(), Signal::default(), Signal::default());
         tokio::pin!(stop);
@@ -197,6 +198,38 @@ impl Accept {
     }
 }
 
+/// Serves one connection of HTTP/1.1 that something else has accepted: at a Unix socket, through a tunnel, in memory. It is read
+/// and answered as one of [`Accept::new`] is, to its end.
+///
+/// Dropping the future cuts the connection, and drops what it waits for.
+///
+/// ```
+/// use http::{Request, Response};
+/// use std::convert::Infallible;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tower::service_fn;
+/// use tower_mcp_gateway::cli::accept;
+///
+/// # tokio_test::block_on(async {
+/// let service = service_fn(|_: Request<_>| async { Ok::<_, Infallible>(Response::new(String::from("hello"))) });
+/// let (mut client, server) = tokio::io::duplex(1 << 10);
+/// let serving = tokio::spawn(accept::connection(server, service));
+/// client.write_all(b"GET / HTTP/1.1\r\nhost: example.com\r\nconnection: close\r\n\r\n").await?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await?;
+/// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("hello"));
+/// serving.await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
+pub fn connection<T, S>(stream: T, service: S) -> impl Future<Output = ()> + Send
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService,
+{
+    http1::serve(stream, service, (Limits::default(), Metrics::default()), Instant::now(), Signal::default())
+}
+
 /// Serves a connection to its end or until it is cut.
 async fn unless(cut: Signal, connection: impl Future<Output = ()>) {
     tokio::select! {
@@ -215,12 +248,7 @@ struct Accepted {
 }
 
 impl Accepted {
-    fn serve<S, B>(self, stream: TcpStream, service: S) -> impl Future<Output = ()> + Send
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-        S::Future: Send,
-        B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-    {
+    fn serve<S: HttpService>(self, stream: TcpStream, service: S) -> impl Future<Output = ()> + Send {
         let begun = Instant::now();
         // Answers are written whole; waiting for more to send would only delay their last segment.
         let _ = stream.set_nodelay(true);

@@ -20,19 +20,16 @@ mod wire;
 pub(super) use self::upload::Arriving;
 
 use self::{connection::Connection, deadline::Due, ended::Ended};
-use super::{Incoming, Limits, signal::Signal};
+use super::{HttpService, Limits, signal::Signal};
 use crate::metrics::{Count, Metrics};
-use http::{Request, Response};
-use http_body::Body;
-use std::{convert::Infallible, error::Error, future::Future};
+use std::{error::Error, future::Future};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
 };
-use tower::Service;
 
 /// Serves one connection to its end. When `closing` is given, the answer in flight is the last one.
-pub(super) fn serve<T, S, B>(
+pub(super) fn serve<T, S>(
     stream: T,
     service: S,
     (limits, metrics): (Limits, Metrics),
@@ -41,9 +38,7 @@ pub(super) fn serve<T, S, B>(
 ) -> impl Future<Output = ()> + Send
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    S: HttpService,
 {
     let connection = Connection::new(stream, service, limits, begun, closing.given());
     async move {

@@ -8,11 +8,10 @@ mod streams;
 mod watched;
 
 use self::{body::Answer, phase::Phase, streams::Streams, watched::Watched};
-use super::{Incoming, Limits, MAX_BUFFER, MAX_HEAD, signal::Signal};
+use super::{HttpService, Incoming, Limits, MAX_BUFFER, MAX_HEAD, signal::Signal};
 use crate::metrics::{Count, Metrics};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,7 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout},
 };
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 
 /// Requests in flight on one connection: an agent's hundred, and no more than the gateway takes at one server.
 const MAX_STREAMS: u32 = 100;
@@ -29,7 +28,7 @@ const MAX_STREAMS: u32 = 100;
 const MAX_AHEAD: usize = 32 << 10;
 
 /// Serves one connection to its end. When `closing` is given, the answers in flight are the last ones.
-pub(super) fn serve<T, S, B>(
+pub(super) fn serve<T, S>(
     stream: T,
     service: S,
     (limits, metrics): (Limits, Metrics),
@@ -38,9 +37,7 @@ pub(super) fn serve<T, S, B>(
 ) -> impl Future<Output = ()> + Send
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    S: HttpService,
 {
     let (phase, streams) = (Phase::default(), Streams::new(limits.stall, metrics.clone()));
     let io = TokioIo::new(Watched::new(stream, phase.clone(), limits, metrics.clone(), begun));
