@@ -7,6 +7,8 @@ const MAX_LINE: usize = 1 << 10;
 /// The most bytes of trailers; nobody reads them.
 const MAX_TRAILERS: usize = 16 << 10;
 
+const HALF: &str = "a line break of one byte in a chunked body";
+
 /// A text that is no chunked body, and why.
 #[derive(Debug)]
 pub(crate) struct NotChunked(pub(crate) &'static str);
@@ -68,8 +70,12 @@ fn line<T>(buffer: &mut BytesMut, limit: usize, read: impl FnOnce(&[u8]) -> T) -
         return if looked == limit + 2 { Err(NotChunked("a chunk without an end")) } else { Ok(None) };
     };
     let Some(line) = buffer[..end].strip_suffix(b"\r") else {
-        return Err(NotChunked("a line break of one byte in a chunked body"));
+        return Err(NotChunked(HALF));
     };
+    // A reader that takes the CR alone for the end of a line sees other chunks.
+    if line.contains(&b'\r') {
+        return Err(NotChunked(HALF));
+    }
     let read = read(line);
     buffer.advance(end + 1);
     Ok(Some(read))
@@ -120,6 +126,8 @@ mod tests {
             b"1\r\nab\r\n",
             b"1\n",
             b"1\r\na\n",
+            b"1;a\rb\r\na\r\n",
+            b"0\r\na: b\rc: d\r\n\r\n",
             &long,
             &trailers,
         ] {

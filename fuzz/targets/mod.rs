@@ -13,6 +13,7 @@ pub mod answering;
 pub mod config;
 pub mod envelope;
 pub mod headers;
+pub mod http1;
 pub mod params;
 pub mod request_state;
 pub mod session;
@@ -24,10 +25,11 @@ pub mod walk;
 pub type Run = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const ALL: [(&str, Run); 9] = [
+pub const ALL: [(&str, Run); 10] = [
     ("config", config::run),
     ("envelope", envelope::run),
     ("headers", headers::run),
+    ("http1", http1::run),
     ("params", params::run),
     ("request_state", request_state::run),
     ("session", session::run),

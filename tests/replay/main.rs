@@ -21,11 +21,15 @@ fn replay(target: &str) {
             let step = (input.len() / PLACES).max(1);
             for at in (0..input.len()).step_by(step) {
                 run(&input[..at]);
-                for byte in [0, b'"', b'\\', b'{', 0xff, input[at] ^ 1] {
+                for byte in [0, b'"', b'\\', b'{', b'\r', b'\n', 0xff, input[at] ^ 1] {
                     let mut changed = input.clone();
                     changed[at] = byte;
                     run(&changed);
                 }
+                let (before, behind) = input.split_at(at);
+                run(&[before, &behind[1..]].concat());
+                run(&[before, &behind[..1], behind].concat());
+                run(&[before, &input, behind].concat());
             }
         });
         assert!(checked.is_ok(), "{}", file.display());
@@ -51,4 +55,4 @@ macro_rules! targets {
     };
 }
 
-targets! { config envelope headers params request_state session sse stdio walk }
+targets! { config envelope headers http1 params request_state session sse stdio walk }
