@@ -1,4 +1,8 @@
-use super::{message::Message, parts::Broken, stream::WriteEvents};
+use super::{
+    message::Message,
+    parts::Broken,
+    stream::{WriteEvents, Written},
+};
 use crate::sse;
 use bytes::Bytes;
 use futures_util::Stream;
@@ -16,7 +20,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// The body of an answer: complete bytes, a large result that is written as it arrives, or an event stream.
 ///
-/// Of these only the second can fail, with [`Broken`]: what goes wrong in an event stream is written into it as the answer.
+/// The first cannot fail, and the others do with [`Broken`] where a large result does not end well that has begun; what else goes
+/// wrong in an event stream is written into it as the answer.
 /// Dropping one that has not ended cancels a call of revision 2026-07-28; that of an earlier client goes on, unless it has
 /// part of its answer already.
 pub struct Body(Kind);
@@ -44,6 +49,8 @@ impl Body {
     pub(super) fn events(events: impl WriteEvents + 'static, keep_alive: Duration) -> Self {
         Self(Kind::Stream(Box::new(Frames {
             events: Some(Box::pin(events)),
+            broken: None,
+            within: false,
             keep_alive,
             spoken: false,
             since: Instant::now(),
@@ -72,7 +79,7 @@ impl http_body::Body for Body {
         let frame = match &mut self.get_mut().0 {
             Kind::Full(message) => Poll::Ready(message.piece().map(Ok)),
             Kind::Parts(parts) => parts.poll_next(cx),
-            Kind::Stream(frames) => frames.poll_next(cx).map(|frame| frame.map(Ok)),
+            Kind::Stream(frames) => frames.poll_next(cx),
         };
         frame.map(|frame| frame.map(|bytes| bytes.map(Frame::data)))
     }
@@ -81,7 +88,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Full(message) => message.len() == 0,
             Kind::Parts(_) => false,
-            Kind::Stream(frames) => frames.events.is_none(),
+            Kind::Stream(frames) => frames.events.is_none() && frames.broken.is_none(),
         }
     }
 
@@ -135,6 +142,10 @@ thread_local! {
 struct Frames {
     // Dropped with its last event, so that what it holds does not wait for the connection to notice.
     events: Option<Pin<Box<dyn WriteEvents>>>,
+    /// Why there is no more behind the last frame, though an event of it has no end.
+    broken: Option<Broken>,
+    /// Whether the last event goes on, so that a comment would be part of it.
+    within: bool,
     keep_alive: Duration,
     /// Whether anything was said since there was nothing more to say.
     spoken: bool,
@@ -145,13 +156,21 @@ struct Frames {
 
 impl Frames {
     /// The events that are there, in one frame. None waits for another.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(events) = &mut self.events else { return Poll::Ready(None) };
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        let Some(events) = &mut self.events else { return Poll::Ready(self.broken.take().map(Err)) };
         let mut out = PAPER.take();
         let pending = loop {
             match events.as_mut().poll_write(cx, &mut out) {
-                Poll::Ready(Some(())) if out.len() < FULL => {}
-                Poll::Ready(Some(())) => break false,
+                Poll::Ready(Some(Ok(written))) => {
+                    self.within = written == Written::Piece;
+                    if out.len() >= FULL {
+                        break false;
+                    }
+                }
+                Poll::Ready(Some(Err(broken))) => {
+                    (self.events, self.broken) = (None, Some(broken));
+                    break false;
+                }
                 Poll::Ready(None) => {
                     self.events = None;
                     break false;
@@ -161,10 +180,10 @@ impl Frames {
         };
         let frame = frame(out);
         if frame.is_none() && pending {
-            return self.poll_silence(cx);
+            return self.poll_silence(cx).map(|comment| comment.map(Ok));
         }
         self.spoken = true;
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(Ok).or_else(|| self.broken.take().map(Err)))
     }
 
     /// A comment, when it is time for one.
@@ -177,7 +196,7 @@ impl Frames {
             let due = self.since + self.keep_alive;
             let is_time = Instant::now() >= due;
             self.silence.as_mut().reset(if is_time { Instant::now() + self.keep_alive } else { due });
-            if is_time {
+            if is_time && !self.within {
                 self.spoken = true;
                 return Poll::Ready(Some(sse::KEEP_ALIVE));
             }

@@ -12,12 +12,14 @@ use std::{borrow::Cow, mem, time::Duration};
 pub struct Decoder {
     limit: usize,
     /// The beginning of a line whose end has not arrived.
-    line: BytesMut,
+    pub(super) line: BytesMut,
     /// The last line ended with `\r`, so a `\n` that comes next belongs to it.
-    after_cr: bool,
+    pub(super) after_cr: bool,
     /// No line was read yet, so a byte order mark may stand first.
-    at_start: bool,
-    event: Pending,
+    pub(super) at_start: bool,
+    pub(super) event: Pending,
+    /// Whether the event's data is taken as it arrives, and that of its line goes on.
+    pub(super) within: bool,
 }
 
 /// Field names and their colon, which do not count towards the limit of an event but lie in the line buffer.
@@ -32,7 +34,7 @@ impl Decoder {
     /// A decoder at the start of a stream, for events whose fields together have at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         let event = Pending::default();
-        Self { limit, line: BytesMut::new(), after_cr: false, at_start: true, event }
+        Self { limit, line: BytesMut::new(), after_cr: false, at_start: true, event, within: false }
     }
 
     /// Takes bytes off the front of `chunk` until an event is complete, and returns that; `None` once the chunk is
@@ -43,13 +45,7 @@ impl Decoder {
     /// [`TooLarge`] for an event or a comment above the limit; the stream cannot be read any further.
     pub fn decode(&mut self, chunk: &mut Bytes) -> Result<Option<Event>, TooLarge> {
         loop {
-            if mem::take(&mut self.after_cr) {
-                match chunk.first() {
-                    Some(b'\n') => chunk.advance(1),
-                    Some(_) => {}
-                    None => self.after_cr = true,
-                }
-            }
+            self.skip_break(chunk);
             let Some(end) = memchr::memchr2(b'\n', b'\r', chunk) else {
                 self.keep_rest(chunk)?;
                 return Ok(None);
@@ -90,8 +86,19 @@ impl Decoder {
         }
     }
 
+    /// Skips what is left of the break behind the last line.
+    pub(super) fn skip_break(&mut self, chunk: &mut Bytes) {
+        if mem::take(&mut self.after_cr) {
+            match chunk.first() {
+                Some(b'\n') => chunk.advance(1),
+                Some(_) => {}
+                None => self.after_cr = true,
+            }
+        }
+    }
+
     /// Keeps a line that has not ended.
-    fn keep_rest(&mut self, chunk: &mut Bytes) -> Result<(), TooLarge> {
+    pub(super) fn keep_rest(&mut self, chunk: &mut Bytes) -> Result<(), TooLarge> {
         let line = self.line.len().saturating_add(chunk.len());
         self.check((self.event.size + line).saturating_sub(LINE_SLACK))?;
         self.keep(chunk);
@@ -100,7 +107,7 @@ impl Decoder {
     }
 
     /// The line whose beginning was kept. A long one takes its memory along.
-    fn joined(&mut self, end: &[u8]) -> Bytes {
+    pub(super) fn joined(&mut self, end: &[u8]) -> Bytes {
         self.keep(end);
         let whole = if self.line.len() > KEPT { mem::take(&mut self.line) } else { self.line.split() };
         whole.freeze()
@@ -119,25 +126,25 @@ impl Decoder {
         self.line.extend_from_slice(piece);
     }
 
-    fn check(&self, size: usize) -> Result<(), TooLarge> {
+    pub(super) fn check(&self, size: usize) -> Result<(), TooLarge> {
         if size > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
     }
 }
 
 /// An event whose blank line has not come.
 #[derive(Debug, Default)]
-struct Pending {
-    kind: Option<Cow<'static, str>>,
-    data: Option<Data>,
+pub(super) struct Pending {
+    pub(super) kind: Option<Cow<'static, str>>,
+    pub(super) data: Option<Data>,
     id: Option<Box<str>>,
     retry: Option<Duration>,
     /// What the fields hold, in bytes.
-    size: usize,
+    pub(super) size: usize,
 }
 
 /// What a line says.
-#[derive(Clone, Copy)]
-enum Field {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
     Data,
     Event,
     Id,
@@ -148,7 +155,7 @@ enum Field {
 
 impl Field {
     /// What a line says, and where its value begins; the `first` line of all may begin with a mark.
-    fn of(line: &[u8], first: bool) -> (Self, usize) {
+    pub(super) fn of(line: &[u8], first: bool) -> (Self, usize) {
         let mark = if first && line.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         let name = &line[mark..];
         let name = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[..colon]);
@@ -168,13 +175,22 @@ impl Field {
 
 /// One line shares the memory of its chunk; only several are copied together.
 #[derive(Debug)]
-enum Data {
+pub(super) enum Data {
     Line(Bytes),
     Lines(Vec<u8>),
 }
 
+impl Data {
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Data::Line(line) => line,
+            Data::Lines(lines) => lines.into(),
+        }
+    }
+}
+
 impl Pending {
-    fn take(&mut self, field: Field, value: &[u8]) {
+    pub(super) fn take(&mut self, field: Field, value: &[u8]) {
         match field {
             Field::Event => {
                 self.size += value.len();
@@ -204,14 +220,19 @@ impl Pending {
         });
     }
 
+    /// The event without the data, which has been taken.
+    #[cfg(feature = "http")]
+    pub(super) fn beside_data(self) -> Event {
+        Event { event: self.kind, data: Bytes::new(), id: self.id, retry: self.retry }
+    }
+
     /// The event, unless it says nothing: a type alone is not an event.
     fn finish(&mut self) -> Option<Event> {
         let pending = mem::take(self);
         let data = match pending.data {
             None if pending.id.is_none() && pending.retry.is_none() => return None,
             None => Bytes::new(),
-            Some(Data::Line(line)) => line,
-            Some(Data::Lines(lines)) => lines.into(),
+            Some(data) => data.into_bytes(),
         };
         Some(Event { event: pending.kind, data, id: pending.id, retry: pending.retry })
     }

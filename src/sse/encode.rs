@@ -26,18 +26,29 @@ pub fn encode(event: &Event) -> Bytes {
 
 /// Appends the rest of an event: the data that `write` appends, and the blank line.
 pub(crate) fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    out.extend_from_slice(b"data: ");
+    open(out);
     let start = out.len();
     write(out);
     if memchr::memchr2(b'\n', b'\r', &out[start..]).is_some() {
         let text = out.split_off(start);
         lines(out, &text);
     }
+    close(out);
+}
+
+/// Appends what goes before the data of an event, which follows [in pieces](lines).
+pub(crate) fn open(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+}
+
+/// Appends what goes behind the data of an event.
+pub(crate) fn close(out: &mut Vec<u8>) {
     out.extend_from_slice(b"\n\n");
 }
 
-/// Appends data with line breaks in it.
-fn lines(out: &mut Vec<u8>, mut rest: &[u8]) {
+/// Appends data that may have line breaks in it, all or a piece. A break that is cut in two is read back as two, which in JSON
+/// text is as much white space.
+pub(crate) fn lines(out: &mut Vec<u8>, mut rest: &[u8]) {
     while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
         out.extend_from_slice(&rest[..end]);
         out.extend_from_slice(b"\ndata: ");

@@ -17,8 +17,12 @@
 mod decode;
 mod encode;
 mod event;
+#[cfg(feature = "http")]
+mod rest;
 
-pub(crate) use self::encode::append;
+pub(crate) use self::encode::{append, close, lines, open};
+#[cfg(feature = "http")]
+pub(crate) use self::rest::Rest;
 pub use self::{
     decode::Decoder,
     encode::{KEEP_ALIVE, encode},

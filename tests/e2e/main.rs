@@ -20,6 +20,7 @@ mod patience;
 #[path = "../support/piecemeal.rs"]
 mod piecemeal;
 mod spelling;
+mod streamed;
 mod table;
 mod verbatim;
 #[path = "../support/wire.rs"]

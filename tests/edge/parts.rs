@@ -83,6 +83,56 @@ async fn what_does_not_end_well_has_no_end() {
 }
 
 #[tokio::test]
+async fn what_does_not_end_well_behind_a_note_is_half_an_event() {
+    let bad: [fn() -> Option<Item>; 3] =
+        [|| Some(Err("cut".into())), || None, || Some(Ok(Event::Done(Outcome::Accepted)))];
+    for end in bad {
+        let events = || [Some(note()), Some(part(r#"{"a":["#)), end()].into_iter().flatten().collect();
+        for answer in answers(events).await {
+            let (mut body, mut got) = (answer.into_body(), Vec::new());
+            let error = loop {
+                match body.frame().await.expect("no end") {
+                    Ok(frame) => got.extend(frame.into_data().unwrap()),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.to_string(), "the answer was broken off");
+            assert!(got.ends_with(br#""result":{"a":["#), "{}", String::from_utf8_lossy(&got));
+            assert!(http_body::Body::is_end_stream(&body));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_comment_stands_within_an_event() {
+    for (early, (events, reply)) in [(false, driven()), (true, driven())] {
+        let (edge, mut behind) = edge();
+        events.send(note().unwrap()).unwrap();
+        let (_, answer) = if early {
+            let session = super::legacy::open(&edge, &mut behind, "2025-06-18").await;
+            let request = super::legacy::request(&session, json!(1), "tools/call", json!({"name": "n"}));
+            through(&edge, &mut behind, request, reply).await
+        } else {
+            through(&edge, &mut behind, modern(json!(1), "tools/call", json!({"name": "n"})), reply).await
+        };
+        let mut body = answer.into_body();
+        let mut next = async || {
+            let frame = tokio::time::timeout(std::time::Duration::from_secs(600), body.frame()).await.ok()?;
+            Some(String::from_utf8(frame.unwrap().unwrap().into_data().unwrap().to_vec()).unwrap())
+        };
+        assert!(next().await.unwrap().contains("notifications/message"));
+        assert_eq!(next().await.as_deref(), Some(":\n\n"));
+        events.send(part(r#"{"a":["#).unwrap()).unwrap();
+        assert!(next().await.unwrap().ends_with("\"result\":{\"a\":["));
+        assert_eq!(next().await, None, "silence");
+        events.send(part("1\n,2]").unwrap()).unwrap();
+        assert_eq!(next().await.as_deref(), Some("1\ndata: ,2]"));
+        events.send(passed().unwrap()).unwrap();
+        assert!(next().await.unwrap().ends_with("}}\n\n"));
+    }
+}
+
+#[tokio::test]
 async fn who_needs_an_outcome_gets_all_of_it() {
     let outcome = reply([part(r#"{"a":["#), part("1,2]"), passed()]).outcome().await.unwrap();
     assert_eq!(outcome.result().unwrap().as_str(), r#"{"a":[1,2]}"#);

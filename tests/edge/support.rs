@@ -193,6 +193,14 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// What comes next, be it a piece of an event.
+    pub(crate) async fn rest(&mut self) -> Result<String, String> {
+        let frame = self.body.frame().await.expect("no end").map_err(|error| error.to_string())?;
+        Ok(std::mem::take(&mut self.ahead) + std::str::from_utf8(&frame.into_data().unwrap()).unwrap())
+    }
+}
+
 /// The next event of a stream.
 pub(crate) async fn frame(reading: &mut Reading) -> Option<String> {
     let mut first = reading.together().await?;

@@ -1,7 +1,7 @@
 //! A result far larger than the memory the program may take for it.
 
 use crate::{
-    piecemeal::{Client, Era, Server, head},
+    piecemeal::{Client, EVENTS, Era, Server, head, note},
     program::Program,
 };
 use serde_json::json;
@@ -19,14 +19,28 @@ const GROWTH_MIB: u64 = 8;
 /// socket of the loopback grow to 6 MiB at the reader's end and 4 at the writer's.
 const BETWEEN: usize = (GROWTH_MIB as usize + 2 * (6 + 4)) << 20;
 
+/// How the server answers.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Json,
+    /// With one event.
+    Event,
+    /// With notes of progress, and then the result.
+    BehindNotes,
+}
+
+impl Form {
+    const ALL: [Form; 3] = [Form::Json, Form::Event, Form::BehindNotes];
+}
+
 #[tokio::test]
 async fn a_result_of_64_mib_passes_in_8_mib_as_fast_as_the_client_reads_it() {
-    for era in Era::ALL {
+    for (era, form) in Era::ALL.into_iter().flat_map(|era| Form::ALL.map(|form| (era, form))) {
         let mut server = Server::start(era).await;
         let connection = json!({ "type": "http", "url": server.url() });
         let entry = json!({ "id": "one-1", "name": "one", "transport": "http", "connection": connection });
         let limits = json!({ "maxMessageBytes": RESULT + PIECE });
-        let program = Program::with(&format!("large-{era:?}"), vec![entry], limits).await;
+        let program = Program::with(&format!("large-{era:?}-{form:?}"), vec![entry], limits).await;
         let client = Client::open(era, program.address).await;
         let warm = tokio::spawn({
             let client = client.clone();
@@ -36,19 +50,25 @@ async fn a_result_of_64_mib_passes_in_8_mib_as_fast_as_the_client_reads_it() {
         assert_eq!(warm.await.expect("an answer").status.as_u16(), 200);
         let before = program.peak_mib();
 
-        let calling = tokio::spawn(async move { client.call(json!(1)).await });
+        let calling = tokio::spawn(async move { client.watch(json!(1)).await });
         let mut request = server.call().await;
         let opening = format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"a\":\"", request.id());
-        let length = opening.len() + RESULT + 3;
+        let (begin, end) = match form {
+            Form::Json => (head(Some(opening.len() + RESULT + 3)), ""),
+            Form::Event => (EVENTS.to_owned() + "data: ", "\n\n"),
+            Form::BehindNotes => (EVENTS.to_owned() + &note(&request, 1) + &note(&request, 2) + "data: ", "\n\n"),
+        };
         let sent = AtomicUsize::new(0);
         let sending = async {
-            request.send(head(Some(length)) + &opening).await;
+            request.send(begin + &opening).await;
             let piece = "x".repeat(PIECE);
             for _ in 0..RESULT / PIECE {
                 request.send(&piece).await;
                 sent.fetch_add(PIECE, SeqCst);
             }
-            request.send("\"}}").await;
+            request.send(format!("\"}}}}{end}")).await;
+            // An event stream ends with its connection.
+            request.shut().await;
         };
         let reading = async {
             let mut answer = calling.await.expect("an answer");
@@ -62,13 +82,14 @@ async fn a_result_of_64_mib_passes_in_8_mib_as_fast_as_the_client_reads_it() {
                 last = bytes;
                 assert!(sent.load(SeqCst) <= got + BETWEEN, "read far ahead of the client");
             }
-            assert!(!answer.is_cut() && last.ends_with(b"}}"), "{era:?}");
+            let last = last.trim_ascii_end();
+            assert!(!answer.is_cut() && last.ends_with(b"}}"), "{era:?}, {form:?}");
             got
         };
         let ((), got) = tokio::join!(sending, reading);
         assert!(got > RESULT, "{got}");
         let grown = program.peak_mib() - before;
-        println!("{era:?}: {grown} MiB");
-        assert!(grown < GROWTH_MIB, "{era:?}: {grown} MiB");
+        println!("{era:?}, {form:?}: {grown} MiB");
+        assert!(grown < GROWTH_MIB, "{era:?}, {form:?}: {grown} MiB");
     }
 }

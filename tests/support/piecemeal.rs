@@ -148,6 +148,17 @@ pub(crate) fn head(length: Option<usize>) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n{framing}\r\n\r\n")
 }
 
+/// The head of an event stream, which ends with its connection.
+pub(crate) const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+
+/// An event with a note of progress in answer to a request of who [watches](Client::watch).
+pub(crate) fn note(request: &Request, progress: u32) -> String {
+    let token = &request.json()["params"]["_meta"]["progressToken"];
+    let params = json!({ "progressToken": token, "progress": progress });
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params });
+    format!("event: message\nid: e-{progress}\ndata: {note}\n\n")
+}
+
 /// A result whose text has about so many bytes, in lines.
 pub(crate) fn result(bytes: usize) -> String {
     let text = "All work and no play makes a dull gateway: é.\\n".repeat(bytes / 48);

@@ -102,13 +102,13 @@ async fn respond(entry: &Arc<Entry>, answers: Vec<Answers>, keep_alive: Duration
         match next {
             None => return array(&collected),
             Some(Said::Last(message, _)) => collected.push(message.into_bytes()),
-            Some(Said::Part(message) | Said::Meanwhile(message)) => {
-                collected.push(message);
+            Some(said) => {
+                collected.push(said.into_message());
                 break;
             }
         }
     }
-    let messages = stream::iter(collected).chain(merged.map(Said::into_message));
+    let messages = stream::iter(collected.into_iter().map(Said::Meanwhile)).chain(merged);
     event_stream(entry.say(Box::pin(messages)), keep_alive)
 }
 

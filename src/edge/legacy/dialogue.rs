@@ -11,7 +11,7 @@ use crate::{
         Body,
         error::Refusal,
         message::Message,
-        parts,
+        parts::{self, Told, Way},
         running::{Inner, Running},
         writer::Writer,
     },
@@ -37,14 +37,29 @@ pub(in crate::edge) enum Said {
     Meanwhile(Bytes),
     /// The answer, with when to come again where it says so.
     Last(Message, Option<Duration>),
+    /// The beginning of the answer, on a [stream](Kept::streamed).
+    Begin(Message),
+    /// The next of it.
+    Piece(Message),
+    /// Its end.
+    End(Message),
+    /// It has no end, and why; with what is said to who has not had its beginning.
+    Broken(Bytes, BoxError),
 }
 
 impl Said {
     pub(super) fn into_message(self) -> Bytes {
         match self {
-            Said::Part(message) | Said::Meanwhile(message) => message,
-            Said::Last(message, _) => message.into_bytes(),
+            Said::Part(message) | Said::Meanwhile(message) | Said::Broken(message, _) => message,
+            Said::Last(message, _) | Said::Begin(message) | Said::Piece(message) | Said::End(message) => {
+                message.into_bytes()
+            }
         }
+    }
+
+    /// Whether more follows.
+    fn goes_on(&self) -> bool {
+        matches!(self, Said::Part(_) | Said::Meanwhile(_) | Said::Begin(_) | Said::Piece(_))
     }
 }
 
@@ -62,8 +77,8 @@ trait Course: Send {
     /// The messages do not reach the client any more; who hears nothing is not asked either.
     fn unheard(&mut self);
 
-    /// From here on, results come as a whole.
-    fn join(&mut self);
+    /// From here on, messages go into a stream.
+    fn stream(&mut self);
 
     /// What is still to come, as the rest of an answer whose result began with `first`.
     fn respond(self: Box<Self>, first: Bytes) -> Response<Body>;
@@ -75,8 +90,17 @@ struct Answering<E> {
     asked: Vec<Asked>,
     entry: Arc<Entry>,
     heard: bool,
-    /// Where results that come in parts are put together; `None` where they go on as they come.
-    whole: Option<Whole>,
+    results: Results,
+}
+
+/// What becomes of results that come in parts.
+enum Results {
+    /// They are put together.
+    Whole(Whole),
+    /// They go on as they come, as an answer of their own.
+    Parts,
+    /// They go on as they come, among other messages.
+    Streamed(Way),
 }
 
 impl Dialogue {
@@ -129,17 +153,38 @@ impl Unstarted<'_> {
     {
         let Self { ticket, writer, entry, in_parts } = self;
         let live = Live::new(events, Over::Call(ticket.cancelled().clone()), ticket);
-        let whole = (!in_parts).then(Whole::default);
-        Dialogue(Box::new(Answering { live, writer, asked: Vec::new(), entry: entry.clone(), heard: true, whole }))
+        let results = if in_parts { Results::Parts } else { Results::Whole(Whole::default()) };
+        Dialogue(Box::new(Answering { live, writer, asked: Vec::new(), entry: entry.clone(), heard: true, results }))
     }
 }
 
 impl<E> Answering<E> {
-    fn said(&mut self, event: Result<Event, BoxError>) -> Option<Said> {
-        let event = match &mut self.whole {
-            Some(whole) => event.map(|event| whole.take(event)).transpose()?,
-            None => event,
+    /// What an event is to the client; `None` if nothing.
+    fn said(&mut self, event: Option<Result<Event, BoxError>>) -> Option<Option<Said>> {
+        let event = match &mut self.results {
+            Results::Whole(whole) => match event {
+                Some(Ok(event)) => Some(Ok(whole.take(event)?)),
+                end => end,
+            },
+            Results::Parts => event,
+            Results::Streamed(way) => match way.take(event, &self.writer)? {
+                Told::Event(event) => event,
+                Told::Begin(text) => return Some(Some(Said::Begin(text))),
+                Told::Text(text) => return Some(Some(Said::Piece(text))),
+                Told::End(text) => return Some(Some(Said::End(text))),
+                Told::Broken(error) => {
+                    let problem = self.writer.failed(&*error);
+                    return Some(Some(Said::Broken(self.writer.problem(&problem), error)));
+                }
+            },
         };
+        match event {
+            Some(event) => self.message(event).map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn message(&mut self, event: Result<Event, BoxError>) -> Option<Said> {
         match event {
             Ok(Event::Part(part)) => Some(Said::Part(part)),
             Ok(Event::Note(note)) => Some(Said::Meanwhile(self.writer.note(&note))),
@@ -167,9 +212,9 @@ where
 {
     fn poll_said(&mut self, cx: &mut Context<'_>) -> Poll<Option<Said>> {
         loop {
-            let Some(event) = ready!(self.live.poll_next_unpin(cx)) else { return Poll::Ready(None) };
+            let event = ready!(self.live.poll_next_unpin(cx));
             if let Some(said) = self.said(event) {
-                return Poll::Ready(Some(said));
+                return Poll::Ready(said);
             }
         }
     }
@@ -179,8 +224,10 @@ where
         self.asked.clear();
     }
 
-    fn join(&mut self) {
-        self.whole.get_or_insert_default();
+    fn stream(&mut self) {
+        if let Results::Parts = self.results {
+            self.results = Results::Streamed(Way::default());
+        }
     }
 
     fn respond(self: Box<Self>, first: Bytes) -> Response<Body> {
@@ -206,10 +253,10 @@ impl Kept {
         Self(Some(dialogue))
     }
 
-    /// From here on, results come as a whole.
-    pub(super) fn whole(mut self) -> Self {
+    /// From here on, the messages go into a stream.
+    pub(super) fn streamed(mut self) -> Self {
         if let Some(dialogue) = &mut self.0 {
-            dialogue.0.join();
+            dialogue.0.stream();
         }
         self
     }
@@ -227,7 +274,7 @@ impl Stream for Kept {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Said>> {
         let Some(dialogue) = &mut self.0 else { return Poll::Ready(None) };
         let said = ready!(dialogue.poll_next_unpin(cx));
-        if !matches!(said, Some(Said::Part(_) | Said::Meanwhile(_))) {
+        if !said.as_ref().is_some_and(Said::goes_on) {
             self.0 = None;
         }
         Poll::Ready(said)

@@ -44,7 +44,7 @@ impl History {
     /// The most messages that are kept: a call that reports its progress each second, for four minutes.
     const MAX_MESSAGES: usize = 256;
     /// The most bytes that are kept: room for one large answer, as large as the largest request.
-    const MAX_BYTES: usize = 4 << 20;
+    pub(super) const MAX_BYTES: usize = 4 << 20;
 
     /// Empty; the first stream has the number after `base`.
     pub(super) fn new(base: u64, budget: Arc<Budget>) -> Self {

@@ -1,7 +1,14 @@
-use super::session::{Entry, lock};
+use super::{
+    dialogue::Said,
+    passage::Passage,
+    session::{Entry, lock},
+};
 use crate::{
-    edge::stream::{WriteEvents, event, room},
-    hex,
+    edge::{
+        parts::Broken,
+        stream::{WriteEvents, Written, event, piece, room},
+    },
+    hex, sse,
 };
 use bytes::Bytes;
 use futures_util::Stream;
@@ -23,7 +30,7 @@ use tokio::runtime::Handle;
 const PRIME: &[u8] = b"retry: 1000\ndata: \n\n";
 
 /// The messages of one event stream, from wherever they come.
-pub(super) type Source = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
+pub(super) type Source = Pin<Box<dyn Stream<Item = Said> + Send>>;
 
 /// An event stream to a client, which may be read over several connections, one after the other.
 ///
@@ -41,6 +48,8 @@ struct State {
     source: Option<Source>,
     /// The messages said so far.
     said: u64,
+    /// The last of them, while it is said in pieces.
+    passage: Option<Passage>,
     /// Readers so far; the last one is the reader.
     turn: u64,
     waker: Option<Waker>,
@@ -48,7 +57,7 @@ struct State {
 
 impl Line {
     fn new(number: u64, outlives: bool) -> Self {
-        let state = State { source: None, said: 0, turn: 0, waker: None };
+        let state = State { source: None, said: 0, passage: None, turn: 0, waker: None };
         Self { number, outlives, over: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
@@ -152,7 +161,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    fn poll_source(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Option<()>> {
+    fn poll_source(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Option<Result<Written, Broken>>> {
         let over;
         {
             let mut state = lock(&self.line.state);
@@ -168,12 +177,7 @@ impl Reader {
                     }
                     return Poll::Pending;
                 }
-                Poll::Ready(Some(message)) => {
-                    state.said += 1;
-                    self.line.write(out, state.said, &message);
-                    self.entry.history().record(self.line.number, state.said, message);
-                    return Poll::Ready(Some(()));
-                }
+                Poll::Ready(Some(said)) => return Poll::Ready(Some(self.say(&mut state, said, out))),
                 Poll::Ready(None) => over = state.source.take(),
             }
         }
@@ -183,6 +187,62 @@ impl Reader {
             self.entry.history().finished(self.line.number);
         }
         Poll::Ready(None)
+    }
+
+    /// Writes what is said, and keeps it. Of a message that is said in pieces, a reader that came in the middle gets all at its end.
+    fn say(&self, state: &mut State, said: Said, out: &mut Vec<u8>) -> Result<Written, Broken> {
+        let is_mine = |passage: &Option<Passage>| passage.as_ref().is_some_and(|passage| passage.is_read_by(self.turn));
+        match said {
+            Said::Begin(text) => {
+                state.said += 1;
+                state.passage.insert(Passage::new(self.turn)).add(&text);
+                self.line.write_id(out, state.said);
+                sse::open(out);
+                piece(out, text);
+                return Ok(Written::Piece);
+            }
+            Said::Piece(text) => {
+                state.passage.iter_mut().for_each(|passage| passage.add(&text));
+                if !is_mine(&state.passage) {
+                    return Ok(Written::Event);
+                }
+                piece(out, text);
+                return Ok(Written::Piece);
+            }
+            Said::End(text) => {
+                let is_mine = is_mine(&state.passage);
+                let Some(mut passage) = state.passage.take() else { return Ok(Written::Event) };
+                passage.add(&text);
+                if is_mine {
+                    piece(out, text);
+                    sse::close(out);
+                }
+                if let Some(whole) = passage.whole() {
+                    self.keep(state, whole, (!is_mine).then_some(out));
+                }
+            }
+            Said::Broken(instead, why) => {
+                let is_mine = is_mine(&state.passage);
+                state.passage = None;
+                self.keep(state, instead, (!is_mine).then_some(out));
+                if is_mine {
+                    return Err(why.into());
+                }
+            }
+            message => {
+                state.said += 1;
+                self.keep(state, message.into_message(), Some(out));
+            }
+        }
+        Ok(Written::Event)
+    }
+
+    /// Keeps the message that was said last, and writes it where it is not written yet.
+    fn keep(&self, state: &State, message: Bytes, out: Option<&mut Vec<u8>>) {
+        if let Some(out) = out {
+            self.line.write(out, state.said, &message);
+        }
+        self.entry.history().record(self.line.number, state.said, message);
     }
 
     /// Reads on for a client that may come back; its messages wait in the history.
@@ -195,16 +255,20 @@ impl Reader {
 }
 
 impl WriteEvents for Reader {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Option<()>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Poll<Option<Result<Written, Broken>>> {
         if mem::take(&mut self.primes) {
             self.line.write_id(out, 0);
             out.extend_from_slice(PRIME);
-            return Poll::Ready(Some(()));
+            return Poll::Ready(Some(Ok(Written::Event)));
         }
         match self.replay.pop_front() {
             Some((place, message)) => {
                 self.line.write(out, place, &message);
-                Poll::Ready(Some(()))
+                Poll::Ready(Some(Ok(Written::Event)))
             }
             None => self.poll_source(cx, out),
         }

@@ -17,6 +17,7 @@ mod initialize;
 mod inquiry;
 mod line;
 mod live;
+mod passage;
 pub(super) mod post;
 mod questions;
 pub(super) mod results;

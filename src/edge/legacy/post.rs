@@ -100,7 +100,7 @@ pub(in crate::edge) fn respond(
             Some(None) => return bare(StatusCode::ACCEPTED),
             None => None,
         };
-        let messages = stream::iter(first).chain(said.whole()).map(Said::into_message);
+        let messages = stream::iter(first).chain(said.streamed());
         event_stream(entry.say(Box::pin(messages)), keep_alive)
     }
 }

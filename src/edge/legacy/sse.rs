@@ -21,8 +21,9 @@ use crate::{
         layer::Settings,
         legacy::Legacy,
         media::not_acceptable,
+        parts::Broken,
         running::Inner,
-        stream::{WriteEvents, event},
+        stream::{WriteEvents, Written, event},
         writer::Writer,
     },
     error::Problem,
@@ -136,16 +137,23 @@ struct Open {
 }
 
 impl WriteEvents for Open {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Option<()>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Poll<Option<Result<Written, Broken>>> {
         if let Some(endpoint) = self.endpoint.take() {
             out.extend_from_slice(&sse::encode(&sse::Event::new(endpoint).with_event("endpoint")));
-            return Poll::Ready(Some(()));
+            return Poll::Ready(Some(Ok(Written::Event)));
         }
         if self.over.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
         }
         let message = ready!(self.queue.poll_recv(cx));
-        Poll::Ready(message.map(|message| event(out, |out| out.extend_from_slice(&message))))
+        Poll::Ready(message.map(|message| {
+            event(out, |out| out.extend_from_slice(&message));
+            Ok(Written::Event)
+        }))
     }
 }
 

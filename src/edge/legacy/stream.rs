@@ -1,4 +1,4 @@
-use super::{feed::listen, line::Place, questions::Asked, session::Entry};
+use super::{dialogue::Said, feed::listen, line::Place, questions::Asked, session::Entry};
 use crate::{
     BoxError, Method,
     edge::{
@@ -48,7 +48,9 @@ impl Legacy {
             _ => {}
         }
         let mut notices = Notices::of(&entry);
-        let messages = stream::iter(first).chain(rest).filter_map(move |event| future::ready(notices.take(event)));
+        let messages = stream::iter(first)
+            .chain(rest)
+            .filter_map(move |event| future::ready(notices.take(event).map(Said::Meanwhile)));
         Ok(event_stream(entry.tell(Box::pin(messages), from.as_ref()), self.settings.keep_alive))
     }
 }

@@ -1,4 +1,6 @@
 use super::Body;
+#[cfg(feature = "http")]
+use crate::sse::Rest;
 use crate::{
     BoxError,
     sse::{Decoder, Event},
@@ -30,11 +32,18 @@ impl Events {
             if let Some(event) = self.decoder.decode(&mut self.chunk)? {
                 return Poll::Ready(Ok(Some(event)));
             }
-            match ready!(self.body.poll_piece(cx))? {
-                Some(piece) => self.chunk = piece,
-                None => return Poll::Ready(Ok(None)),
+            if !ready!(self.poll_more(cx))? {
+                return Poll::Ready(Ok(None));
             }
         }
+    }
+
+    /// Reads on; `false` at the end of the stream.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BoxError>> {
+        let piece = ready!(self.body.poll_piece(cx))?;
+        let is_more = piece.is_some();
+        self.chunk = piece.unwrap_or_default();
+        Poll::Ready(Ok(is_more))
     }
 
     /// As [`poll_next`](Self::poll_next). Nothing is lost if the future is dropped.
@@ -42,10 +51,58 @@ impl Events {
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, BoxError> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
+}
+
+#[cfg(feature = "http")]
+impl Events {
+    /// The next event, or the beginning of one of which `most` bytes are held before it is complete.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_next`](Self::poll_next).
+    pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<Option<Begun>, BoxError>> {
+        loop {
+            if let Some(event) = self.decoder.decode(&mut self.chunk)? {
+                return Poll::Ready(Ok(Some(Begun::Event(event))));
+            }
+            if self.decoder.held() >= most
+                && let Some(text) = self.decoder.begun()
+            {
+                return Poll::Ready(Ok(Some(Begun::Data(text))));
+            }
+            if !ready!(self.poll_more(cx))? {
+                return Poll::Ready(Ok(None));
+            }
+        }
+    }
+
+    /// What follows the data of an event that has begun; `None` at the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_next`](Self::poll_next).
+    pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Rest>, BoxError>> {
+        loop {
+            if let Some(rest) = self.decoder.rest(&mut self.chunk)? {
+                return Poll::Ready(Ok(Some(rest)));
+            }
+            if !ready!(self.poll_more(cx))? {
+                return Poll::Ready(Ok(None));
+            }
+        }
+    }
 
     /// Nothing more is wanted, and what is still to come is the end of the stream.
-    #[cfg(feature = "http")]
     pub(crate) fn finish(&mut self) {
         self.body.finish();
     }
+}
+
+/// What comes of a stream.
+#[cfg(feature = "http")]
+#[derive(Debug)]
+pub(crate) enum Begun {
+    Event(Event),
+    /// The beginning of an event's data, which is a message as far as is known.
+    Data(Bytes),
 }

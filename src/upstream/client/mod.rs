@@ -19,6 +19,8 @@ mod request;
 mod response;
 mod stream;
 
+#[cfg(feature = "http")]
+pub(crate) use self::events::Begun;
 pub(crate) use self::{
     body::Body, connector::Connector, events::Events, gather::Gather, request::Request, response::Response,
 };

@@ -1,11 +1,11 @@
-use super::document::{Document, Documents};
+use super::{
+    document::{Document, Documents},
+    streamed::{Streamed, Told},
+};
 use crate::{
     BoxError,
     json::{self, Id, Malformed, Members, Message},
-    upstream::{
-        client::{Events, Response},
-        error::Protocol,
-    },
+    upstream::{client::Response, error::Protocol},
 };
 use bytes::Bytes;
 use http::HeaderValue;
@@ -44,7 +44,7 @@ pub(super) struct Messages {
 
 #[derive(Debug)]
 enum Source {
-    Events(Events),
+    Events(Streamed),
     Documents(Documents),
 }
 
@@ -60,7 +60,7 @@ impl Messages {
                 Source::Documents(Documents::new(response.into_body(), limit, in_parts))
             }
             Some(kind) if kind.eq_ignore_ascii_case(b"text/event-stream") => {
-                Source::Events(Events::new(response.into_body(), limit))
+                Source::Events(Streamed::new(response.into_body(), limit, in_parts))
             }
             _ => return Err(Protocol("the answer is neither JSON nor an event stream".into()).into()),
         };
@@ -99,7 +99,15 @@ impl Messages {
                     None => return Poll::Ready(Ok(None)),
                 },
                 Source::Events(events) => {
-                    let Some(event) = ready!(events.poll_next(cx))? else { return Poll::Ready(Ok(None)) };
+                    let event = match ready!(events.poll_next(cx))? {
+                        Some(Told::Event(event)) => event,
+                        Some(Told::Piece(arrival)) => {
+                            // Who has part of an answer cannot be given another.
+                            self.last_event_id = None;
+                            return Poll::Ready(Ok(Some(arrival)));
+                        }
+                        None => return Poll::Ready(Ok(None)),
+                    };
                     self.retry = event.retry.or(self.retry);
                     let is_message = event.is_message();
                     if let Some(id) = event.id {

@@ -1,7 +1,6 @@
-use super::{body::Arrival, exchange::another_id, parts::Parts};
+use super::{body::Arrival, parts::Parts};
 use crate::{
     BoxError,
-    json::Opening,
     upstream::{
         client::{Body, Gather},
         error::TooLarge,
@@ -30,9 +29,9 @@ pub(super) enum Document {
     Piece(Arrival),
 }
 
-/// A document is waited for up to so many bytes; the result in a longer one is passed on as it arrives, where it may be. Few
+/// A message is waited for up to so many bytes; the result in a longer one is passed on as it arrives, where it may be. Few
 /// answers are longer, and one that is not is written at once, its length in its head.
-const WAITED_FOR: usize = 1 << 20;
+pub(super) const WAITED_FOR: usize = 1 << 20;
 
 /// A line break after this many bytes is looked at only when another document follows it; so the text of a large
 /// document is not parsed at every line break.
@@ -95,17 +94,11 @@ impl Documents {
     /// Passes on what has arrived, if it is the beginning of a result.
     fn begin(&mut self, id: u64) -> Result<(), BoxError> {
         let text = self.text.take(self.text.len());
-        match Opening::read(&text) {
-            Some(opening) if opening.id.as_ref().is_some_and(|of| of.as_u64() != Some(id)) => Err(another_id().into()),
-            Some(opening) => {
-                self.parts = Some(Box::new(Parts::new(text, &opening, self.limit)));
-                Ok(())
-            }
-            None => {
-                self.text.push(text);
-                Ok(())
-            }
+        self.parts = Parts::begin(&text, id, self.limit)?;
+        if self.parts.is_none() {
+            self.text.push(text);
         }
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@
 //! - **The stream of a session**, a GET, is there once for all who listen, and while calls run whose clients can be
 //!   asked. A question that comes down it goes to the only call that a client has in the session; where all calls are of
 //!   one client, to the oldest. Otherwise it is refused, because nothing says whose it is. Log messages go the same way.
-//! - **Large results** of JSON answers are passed on as they arrive, where the client speaks the server's era and takes
+//! - **Large results** are passed on as they arrive, where the client speaks the server's era and takes
 //!   them so ([`Call::in_parts`](crate::call::Parts::in_parts)). What stands before the result is checked before the first part goes, the rest while it
 //!   passes; what turns out wrong then breaks the answer off.
 //! - **Redirects** are never followed: what the configuration sends to one server is not another one's to see.
@@ -34,6 +34,7 @@ mod parts;
 mod question;
 mod reading;
 mod request;
+mod streamed;
 
 use super::{
     client::Client,

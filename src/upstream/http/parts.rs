@@ -1,4 +1,7 @@
-use super::body::{Arrival, broken};
+use super::{
+    body::{Arrival, broken},
+    exchange::another_id,
+};
 use crate::{
     BoxError,
     json::{Message, Opening, Walk},
@@ -8,6 +11,22 @@ use crate::{
     },
 };
 use bytes::Bytes;
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+/// Where the text of a message comes from.
+pub(super) trait Pieces {
+    /// The next piece, `None` at the end of the message.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>>;
+}
+
+impl Pieces for Body {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
+        Body::poll_piece(self, cx)
+    }
+}
 
 /// The least that is passed on at a time, in bytes: a server that sends them one by one makes no client wake for each, and
 /// nobody takes it for one that answers.
@@ -37,8 +56,20 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Of a message of at most `limit` bytes that begins with `text`.
-    pub(super) fn new(text: Bytes, opening: &Opening, limit: usize) -> Self {
+    /// Of a message of at most `limit` bytes that begins with `text`, if that is the beginning of a result.
+    ///
+    /// # Errors
+    ///
+    /// [`Protocol`] if it answers another request than `id`.
+    pub(super) fn begin(text: &Bytes, id: u64, limit: usize) -> Result<Option<Box<Self>>, Protocol> {
+        match Opening::read(text) {
+            Some(opening) if opening.id.as_ref().is_some_and(|of| of.as_u64() != Some(id)) => Err(another_id()),
+            Some(opening) => Ok(Some(Box::new(Self::new(text, &opening, limit)))),
+            None => Ok(None),
+        }
+    }
+
+    fn new(text: &Bytes, opening: &Opening, limit: usize) -> Self {
         let mut waiting = Gather::default();
         waiting.push(text.slice(opening.result..));
         let head = Bytes::copy_from_slice(&text[..opening.result]);
@@ -51,7 +82,7 @@ impl Parts {
     ///
     /// [`Protocol`] where it turns out to be no answer, [`TooLarge`] where it passes the limit,
     /// [`Closed`](crate::upstream::error::Closed) where it is cut.
-    pub(super) async fn next(&mut self, body: &mut Body) -> Result<Option<Arrival>, BoxError> {
+    pub(super) async fn next(&mut self, pieces: &mut impl Pieces) -> Result<Option<Arrival>, BoxError> {
         loop {
             if !self.walk.is_over()
                 && self.waiting.len() >= LEAST
@@ -59,7 +90,7 @@ impl Parts {
             {
                 return Ok(Some(Arrival::Part(part)));
             }
-            match body.piece().await? {
+            match poll_fn(|cx| pieces.poll_piece(cx)).await? {
                 Some(piece) => {
                     self.left = self.left.checked_sub(piece.len()).ok_or(TooLarge { limit: self.limit })?;
                     self.waiting.push(piece);

@@ -252,3 +252,69 @@ async fn one_answer_larger_than_the_memory_is_still_sent_to_who_is_there() {
     let messages = messages(response).await;
     assert_eq!(messages[1]["result"].as_str().unwrap().len(), 5 << 20);
 }
+
+/// A part of a result.
+fn part(text: impl Into<Bytes>) -> Event {
+    Event::Part(text.into())
+}
+
+#[tokio::test]
+async fn who_comes_back_in_the_middle_of_an_answer_gets_all_of_it() {
+    let (edge, mut behind) = edge();
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    let outcome = || Event::Done(Outcome::Passed(tower_mcp_gateway::json::Members::default()));
+    for (more, is_gone) in [(1 << 20, false), (5 << 20, true)] {
+        let (events, reply) = driven();
+        events.send(progress(1)).unwrap();
+        let (_, response) = through(&edge, &mut behind, tool_call(&session, json!("c")), reply).await;
+        let mut body = Reading::of(response);
+        frame(&mut body).await.unwrap();
+        let (last, _) = identified(&mut body).await.unwrap();
+        events.send(part("{\"a\":\"")).unwrap();
+        let begun = body.rest().await.unwrap();
+        assert!(begun.starts_with("id: ") && begun.ends_with("\"result\":{\"a\":\""), "{begun}");
+        drop(body);
+        events.send(part("x".repeat(more))).unwrap();
+        let mut body = Reading::of(ask(&edge, resume(&session, &last)).await);
+        events.send(part("y\"")).unwrap();
+        events.send(outcome()).unwrap();
+        match identified(&mut body).await {
+            Some((id, answer)) => {
+                assert!(id != last && !is_gone);
+                assert_eq!(answer["result"]["a"].as_str().map(str::len), Some(more + 1));
+            }
+            None => assert!(is_gone, "more than is kept"),
+        }
+        assert!(frame(&mut body).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_after_an_answer_broke_off_is_told_so() {
+    let (edge, mut behind) = edge();
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    for comes_back_first in [true, false] {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let arriving = stream::poll_fn(move |cx| receiver.poll_recv(cx));
+        sender.send(Ok(progress(1))).unwrap();
+        let (_, response) = through(&edge, &mut behind, tool_call(&session, json!("c")), Reply::stream(arriving)).await;
+        let mut body = Reading::of(response);
+        frame(&mut body).await.unwrap();
+        let (last, _) = identified(&mut body).await.unwrap();
+        sender.send(Ok(part("{\"a\":\""))).unwrap();
+        body.rest().await.unwrap();
+        let resumed = async || Reading::of(ask(&edge, resume(&session, &last)).await);
+        let early = if comes_back_first { Some(resumed().await) } else { None };
+        sender.send(Err("cut".into())).unwrap();
+        if !comes_back_first {
+            assert_eq!(body.rest().await.unwrap_err(), "the answer was broken off");
+        }
+        drop(body);
+        let mut again = match early {
+            Some(early) => early,
+            None => resumed().await,
+        };
+        let (_, answer) = identified(&mut again).await.unwrap();
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("c"), &json!(-32603)));
+    }
+}

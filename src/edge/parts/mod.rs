@@ -1,5 +1,9 @@
 //! Answers that are written while their result still arrives.
 
+mod told;
+
+pub(super) use told::{Told, Way};
+
 use super::{Body, message::Message, writer::Writer};
 use crate::{
     BoxError, Method,
@@ -21,6 +25,13 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 #[error("the answer was broken off")]
 pub struct Broken(#[source] BoxError);
+
+impl Broken {
+    fn off(error: BoxError) -> Self {
+        tracing::debug!(error = &*error as &dyn std::error::Error, "an answer was broken off");
+        Self(error)
+    }
+}
 
 /// Whether results of this method go to clients as they come from servers: none of them is of the gateway, and none is looked
 /// into on the way between two of one era.
@@ -65,9 +76,6 @@ impl<E: Stream<Item = Result<Event, BoxError>> + Unpin> Stream for Rest<E> {
             };
         };
         this.events = None;
-        Poll::Ready(Some(last.map_err(|error| {
-            tracing::debug!(error = &*error as &dyn std::error::Error, "an answer was broken off");
-            Broken(error)
-        })))
+        Poll::Ready(Some(last.map_err(Broken::off)))
     }
 }
