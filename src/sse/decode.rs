@@ -19,6 +19,7 @@ pub struct Decoder {
     pub(super) at_start: bool,
     pub(super) event: Pending,
     /// Whether the event's data is taken as it arrives, and that of its line goes on.
+    #[cfg(feature = "http")]
     pub(super) within: bool,
 }
 
@@ -34,7 +35,15 @@ impl Decoder {
     /// A decoder at the start of a stream, for events whose fields together have at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         let event = Pending::default();
-        Self { limit, line: BytesMut::new(), after_cr: false, at_start: true, event, within: false }
+        Self {
+            limit,
+            line: BytesMut::new(),
+            after_cr: false,
+            at_start: true,
+            event,
+            #[cfg(feature = "http")]
+            within: false,
+        }
     }
 
     /// Takes bytes off the front of `chunk` until an event is complete, and returns that; `None` once the chunk is

@@ -22,22 +22,6 @@ impl Events {
         Self { body, decoder: Decoder::new(limit), chunk: Bytes::new() }
     }
 
-    /// The next event, `None` at the end of the stream.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::upstream::error::Closed) if the stream is cut, [`TooLarge`](crate::upstream::error::TooLarge) if an event passes the limit.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, BoxError>> {
-        loop {
-            if let Some(event) = self.decoder.decode(&mut self.chunk)? {
-                return Poll::Ready(Ok(Some(event)));
-            }
-            if !ready!(self.poll_more(cx))? {
-                return Poll::Ready(Ok(None));
-            }
-        }
-    }
-
     /// Reads on; `false` at the end of the stream.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, BoxError>> {
         let piece = ready!(self.body.poll_piece(cx))?;
@@ -46,10 +30,21 @@ impl Events {
         Poll::Ready(Ok(is_more))
     }
 
-    /// As [`poll_next`](Self::poll_next). Nothing is lost if the future is dropped.
+    /// The next event, `None` at the end of the stream. Nothing is lost if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::upstream::error::Closed) if the stream is cut, [`TooLarge`](crate::upstream::error::TooLarge) if an event passes the limit.
     #[cfg(feature = "sse")]
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, BoxError> {
-        std::future::poll_fn(|cx| self.poll_next(cx)).await
+        loop {
+            if let Some(event) = self.decoder.decode(&mut self.chunk)? {
+                return Ok(Some(event));
+            }
+            if !std::future::poll_fn(|cx| self.poll_more(cx)).await? {
+                return Ok(None);
+            }
+        }
     }
 }
 
@@ -59,7 +54,7 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// As [`poll_next`](Self::poll_next).
+    /// [`Closed`](crate::upstream::error::Closed) if the stream is cut, [`TooLarge`](crate::upstream::error::TooLarge) if an event passes the limit.
     pub(crate) fn poll_begun(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<Option<Begun>, BoxError>> {
         loop {
             if let Some(event) = self.decoder.decode(&mut self.chunk)? {
@@ -80,7 +75,7 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// As [`poll_next`](Self::poll_next).
+    /// As [`poll_begun`](Self::poll_begun).
     pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Rest>, BoxError>> {
         loop {
             if let Some(rest) = self.decoder.rest(&mut self.chunk)? {
