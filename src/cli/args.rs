@@ -57,6 +57,10 @@ pub(super) struct Serve {
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
 
+    /// Where operators ask, instead of `admin` in the file: `:4001`, `127.0.0.1:0`; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    admin: Option<Listen>,
+
     /// Serve the one client at stdin and stdout, as desktop clients launch servers; HTTP as well only if --listen,
     /// --port or --host is given
     #[arg(long)]
@@ -72,6 +76,16 @@ impl Serve {
         self.listen.and_then(|listen| listen.port).or(self.port)
     }
 
+    /// The address at which operators ask, where one is said.
+    pub(super) fn admin_host(&self) -> Option<IpAddr> {
+        self.admin.and_then(|listen| listen.host)
+    }
+
+    /// The port of operators, where one is said; 0 for a free one.
+    pub(super) fn admin_port(&self) -> Option<u16> {
+        self.admin.and_then(|listen| listen.port)
+    }
+
     /// Whether to listen on a port.
     pub(super) fn listens(&self) -> bool {
         // Each client launches a gateway of its own, and they would all want the one port of the file.
@@ -82,11 +96,12 @@ impl Serve {
     fn or(self, other: Self) -> Self {
         let listen = self.listen.or(other.listen);
         let (host, port) = (self.host.or(other.host), self.port.or(other.port));
-        Self { listen, host, port, stdio: self.stdio || other.stdio }
+        let admin = self.admin.or(other.admin);
+        Self { listen, host, port, admin, stdio: self.stdio || other.stdio }
     }
 
     fn is_said(&self) -> bool {
-        self.stdio || self.port().is_some() || self.host().is_some()
+        self.stdio || self.admin.is_some() || self.port().is_some() || self.host().is_some()
     }
 }
 
@@ -158,7 +173,7 @@ impl Args {
             Some(Command::Serve(serve)) => Ok(Command::Serve(serve.or(self.serve))),
             Some(_) if self.serve.is_said() => {
                 use clap::{CommandFactory, error::ErrorKind};
-                let reason = "--listen, --host, --port and --stdio belong to `serve`";
+                let reason = "--listen, --host, --port, --admin and --stdio belong to `serve`";
                 Err(Self::command().error(ErrorKind::ArgumentConflict, reason))
             }
             Some(command) => Ok(command),
@@ -206,11 +221,12 @@ const SERVE: &str = "\
 Examples:
   tower-mcp-gateway --config mcp.json
   tower-mcp-gateway serve --listen :8080 --log info
+  tower-mcp-gateway serve --listen :0 --admin :0      on free ports, which it prints
   tower-mcp-gateway serve --stdio --config mcp.json   as desktop clients launch it
 
 GET /healthz answers 200 while the process lives, GET /readyz once every server has connected or failed once.
 A changed file, or SIGHUP, reloads the servers in it while calls go on. With --json every line is an object with an \
-`event`: listening, server, note, reload, stopping.
+`event`: listening, admin, server, note, reload, stopping.
 Exit codes: 0 stopped as asked, 1 could not start or go on, 2 wrong command line or configuration.";
 
 const SCHEMA: &str = "\
@@ -241,9 +257,11 @@ mod tests {
     fn options_stand_before_and_after_the_command() {
         use clap::CommandFactory;
         Args::command().debug_assert();
-        for line in
-            ["x --config a --port 0 --host localhost", "x serve --config a --port 0", "x --config a serve --port 0"]
-        {
+        for line in [
+            "x --config a --port 0 --host localhost",
+            "x serve --config a --port 0",
+            "x --config a --admin :0 serve --port 0",
+        ] {
             let (common, serve) = serve(line);
             assert_eq!((common.config, serve.port()), (Some("a".into()), Some(0)), "{line}");
         }

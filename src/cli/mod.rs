@@ -151,7 +151,8 @@ fn in_runtime(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<E
 fn serve_until_stopped(serve: Serve, common: &Common) -> Result<ExitCode, Failure> {
     allocator::tell();
     let file = file(common)?;
-    let faces = Faces { http: serve.listens(), stdio: serve.stdio };
+    let any_admin = serve.admin_port() == Some(0);
+    let faces = Faces { http: serve.listens(), stdio: serve.stdio, any_admin };
     let json = common.json;
     let read = {
         let file = file.clone();
@@ -227,7 +228,9 @@ fn configure(serve: &Serve, file: &Path) -> Result<Config, String> {
     config.watchdog = Some(watchdog());
     config.host = serve.host().unwrap_or(config.host);
     config.port = serve.port().unwrap_or(config.port);
-    guarded(&config, serve.listens())?;
+    config.admin.host = serve.admin_host().unwrap_or(config.admin.host);
+    config.admin.port = serve.admin_port().or(config.admin.port);
+    guarded(&config, serve)?;
     if serve.stdio && !serve.listens() {
         leave_soon(&mut config.limits);
     }
@@ -247,10 +250,10 @@ fn leave_soon(limits: &mut Limits) {
 }
 
 /// Nobody opens a gateway to a network by forgetting something.
-fn guarded(config: &Config, listens: bool) -> Result<(), String> {
-    let admin = &config.admin;
+fn guarded(config: &Config, serve: &Serve) -> Result<(), String> {
+    let (admin, listens) = (&config.admin, serve.listens());
     // Beside a client at stdin it is shown where a port says so.
-    let shown = admin.port.map_or(listens, |port| port != 0);
+    let shown = serve.admin_port().is_some() || admin.port.map_or(listens, |port| port != 0);
     for (open, host, auth, field) in
         [(listens, config.host, &config.auth, "auth"), (shown, admin.host, &admin.auth, "admin.auth")]
     {

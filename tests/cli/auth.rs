@@ -28,6 +28,11 @@ fn an_address_that_others_can_reach_is_not_listened_on_before_it_is_said_who_may
     ends(&command(&folder).output().unwrap(), 2, &[], &remedies);
     std::fs::write(folder.join("tower-mcp-gateway.json"), r#"{"admin": {"host": "::", "port": 4001}}"#).unwrap();
     ends(&command(&folder).arg("--stdio").output().unwrap(), 2, &[], &remedies);
+    for admin in [":0", ":4001", "0.0.0.0:0"] {
+        let host = if admin.starts_with(':') { r#"{"admin": {"host": "0.0.0.0"}}"# } else { "{}" };
+        std::fs::write(folder.join("tower-mcp-gateway.json"), host).unwrap();
+        ends(&command(&folder).args(["--stdio", "--admin", admin]).output().unwrap(), 2, &[], &remedies);
+    }
 }
 
 #[tokio::test]
@@ -56,11 +61,9 @@ async fn it_listens_everywhere_where_that_was_waived_or_clients_are_known() {
 #[tokio::test]
 async fn what_is_shown_to_operators_is_shown_elsewhere_to_whom_the_configuration_names() {
     let secret = "a-token-of-thirty-two-characters-or-more";
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let auth = json!({"tokens": [{"name": "prometheus", "token": secret}]});
-    let config = json!({"admin": {"host": "0.0.0.0", "port": port, "auth": auth}, "mcpServers": {}});
-    let gateway = Gateway::start("admin-auth", &config).await;
-    let admin = ([127, 0, 0, 1], port).into();
+    let config = json!({"admin": {"host": "0.0.0.0", "auth": auth}, "mcpServers": {}});
+    let gateway = Gateway::start_shown("admin-auth", &config).await;
     let known = format!("Bearer {secret}");
     for (headers, status) in [
         (vec![("host", "10.0.0.7:4001")], 401),
@@ -69,7 +72,7 @@ async fn what_is_shown_to_operators_is_shown_elsewhere_to_whom_the_configuration
         (vec![("host", "10.0.0.7:4001"), ("authorization", &known), ("origin", "http://10.0.0.7:4001")], 403),
     ] {
         for path in ["/metrics", "/servers", "/health"] {
-            assert_eq!(Raw::get(admin, path, &headers).await.status, status, "{path} {headers:?}");
+            assert_eq!(Raw::get(gateway.admin(), path, &headers).await.status, status, "{path} {headers:?}");
         }
     }
     assert_eq!(gateway.post("tools/list", json!({})).await.status, 200, "clients are not concerned");

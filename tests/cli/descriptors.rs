@@ -145,13 +145,11 @@ async fn twenty_clients_that_never_read_cost_what_they_asked_for_until_they_are_
     const BYTES: usize = 6_000_000;
     const DEAF: usize = 20;
     let server = Running::named(Kind::Modern, "one").await;
-    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = json!({
-        "admin": { "port": admin.port() },
         "limits": { "stallTimeout": 3000 },
         "mcpServers": { "one": entry(&server) },
     });
-    let mut gateway = Gateway::start("deaf", &config).await;
+    let mut gateway = Gateway::start_shown("deaf", &config).await;
     assert!(gateway.line().await.contains(" connected "));
     let before = memory(gateway.pid(), "VmRSS:");
     let opened = (0..DEAF).map(|_| deaf(gateway.address, BYTES));
@@ -168,7 +166,7 @@ async fn twenty_clients_that_never_read_cost_what_they_asked_for_until_they_are_
     let cut = async {
         let cut = format!("what=\"stalled_client\"}} {DEAF}");
         loop {
-            let body = Raw::get(admin, "/metrics", &[]).await.collect().await.body;
+            let body = Raw::get(gateway.admin(), "/metrics", &[]).await.collect().await.body;
             if String::from_utf8(body).unwrap().contains(&cut) {
                 return;
             }

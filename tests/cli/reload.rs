@@ -60,10 +60,8 @@ async fn a_thousand_calls_run_through_reloads_and_unchanged_servers_keep_their_p
 
 #[tokio::test]
 async fn a_file_that_is_replaced_is_read_and_a_wrong_one_changes_nothing() {
-    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let port = json!({ "port": admin.port() });
-    let config = json!({ "admin": port, "mcpServers": { "files": child("both") } });
-    let mut gateway = Gateway::start("watched", &config).await;
+    let config = json!({ "mcpServers": { "files": child("both") } });
+    let mut gateway = Gateway::start_shown("watched", &config).await;
     assert!(gateway.line().await.contains(" connected "));
     let pids = children(gateway.pid());
     std::fs::write(file("watched"), "{ \"mcpServers\": { \"files\": {} }, \"prot\": 1 }").unwrap();
@@ -73,7 +71,7 @@ async fn a_file_that_is_replaced_is_read_and_a_wrong_one_changes_nothing() {
     assert!(answers(&gateway, "who").await);
 
     // As editors do it: a new file in the place of the old.
-    let changed = json!({ "admin": port, "limits": { "fall": 3 }, "requestTimeout": 1000 });
+    let changed = json!({ "limits": { "fall": 3 }, "requestTimeout": 1000 });
     let mut config = changed.clone();
     config["mcpServers"] = json!({ "files": child("both") });
     let beside = file("watched").with_extension("new");
@@ -86,7 +84,7 @@ async fn a_file_that_is_replaced_is_read_and_a_wrong_one_changes_nothing() {
     std::fs::write(file("watched"), changed.to_string()).unwrap();
     let line = reloaded(&mut gateway).await;
     assert!(line.starts_with("reloaded: removed files; 0 unchanged"), "{line}");
-    let counted = Raw::get(admin, "/metrics", &[]).await.collect().await.body;
+    let counted = Raw::get(gateway.admin(), "/metrics", &[]).await.collect().await.body;
     let counted = String::from_utf8_lossy(&counted);
     for (outcome, times) in [("ok", 2), ("failed", 1)] {
         let line = format!("mcp_gateway_reloads_total{{outcome=\"{outcome}\"}} {times}");

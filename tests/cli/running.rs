@@ -25,11 +25,21 @@ pub(crate) struct Gateway {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     pub(crate) address: SocketAddr,
+    /// Where operators ask, if it was told to say so.
+    admin: Option<SocketAddr>,
 }
 
 impl Gateway {
     pub(crate) async fn start(name: &str, config: &Value) -> Self {
         Self::start_with(name, config, |_| {}).await
+    }
+
+    /// The same, with a port for operators.
+    pub(crate) async fn start_shown(name: &str, config: &Value) -> Self {
+        let shape = |command: &mut std::process::Command| {
+            command.args(["--admin", ":0"]);
+        };
+        Self::start_with(name, config, shape).await
     }
 
     pub(crate) async fn start_with(name: &str, config: &Value, shape: impl FnOnce(&mut std::process::Command)) -> Self {
@@ -43,14 +53,22 @@ impl Gateway {
         let child = command.args(free).stdout(Stdio::piped()).kill_on_drop(true).spawn();
         let mut child = child.expect("the gateway starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut admin = None;
         let address = loop {
             let line = soon("a first line", lines.next_line()).await.unwrap().expect("it listens");
+            if let Some((_, address)) = line.split_once(" are shown at http://") {
+                admin = Some(address.parse().unwrap());
+            }
             if let Some((_, url)) = line.split_once(" listens on http") {
                 let (_, address) = url.split_once("://").unwrap();
                 break address.trim_end_matches("/mcp").parse().unwrap();
             }
         };
-        Self { child, lines, address }
+        Self { child, lines, address, admin }
+    }
+
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.expect("it was started so")
     }
 
     pub(crate) async fn line(&mut self) -> String {

@@ -48,22 +48,26 @@ struct Program {
 impl Program {
     async fn start(servers: Value) -> Self {
         let folder = folder("secrets");
-        let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = json!({
             "mcpServers": servers,
-            "admin": { "port": admin.port() },
             "keys": [format!("{CANARY}-and-more-that-makes-a-key-of-it")],
             "auth": { "tokens": [{ "name": "one", "token": format!("{CANARY}-a-token-of-thirty-two-characters") }] },
         });
         std::fs::write(folder.join("tower-mcp-gateway.json"), config.to_string()).unwrap();
         let mut command = Command::from(command(&folder));
-        let command = command.args(["--port", "0", "--log", "trace"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let command = command
+            .args(["--port", "0", "--admin", ":0", "--log", "trace"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut said = String::new();
+        let (mut said, mut admin) = (String::new(), None);
         let address = loop {
             let line = soon("a first line", lines.next_line()).await.unwrap().expect("it listens");
             said += &format!("{line}\n");
+            if let Some((_, address)) = line.split_once(" are shown at http://") {
+                admin = Some(address.parse().unwrap());
+            }
             if let Some((_, address)) = line.split_once(" listens on http://") {
                 break address.trim_end_matches("/mcp").parse().unwrap();
             }
@@ -80,7 +84,7 @@ impl Program {
             read.expect("UTF-8");
             said + &log
         });
-        Self { child, address, admin, out }
+        Self { child, address, admin: admin.expect("it says so first"), out }
     }
 
     /// What the answer to a call says, with its head.

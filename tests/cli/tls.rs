@@ -84,15 +84,14 @@ async fn the_commands_find_the_gateway_that_runs_over_tls() {
     let (folder, tls) = certificates("tls-commands");
     // Nobody but this configuration knows the certificate, and it is for another name.
     Authority::new("nobody").issue().write(&folder);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = json!({ "tls": tls, "port": port, "admin": { "port": 0 }, "mcpServers": { "files": child("both") } });
-    let port = port.to_string();
-    let gateway = Gateway::start_with("tls-commands", &config, |command| {
-        command.args(["--listen", &format!("127.0.0.1:{port}")]);
-    });
-    let mut gateway = gateway.await;
+    let mut config = json!({ "tls": tls, "admin": { "port": 0 }, "mcpServers": { "files": child("both") } });
+    let mut gateway = Gateway::start("tls-commands", &config).await;
     assert!(gateway.line().await.contains(" connected "));
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli/tls-commands");
+    // The port that it took, for the commands.
+    let port = gateway.address.port();
+    config["port"] = json!(port);
+    std::fs::write(folder.join("tower-mcp-gateway.json"), config.to_string()).unwrap();
     let tools = {
         let folder = folder.clone();
         // It could not start the server itself, so that what it lists comes from the gateway that runs.

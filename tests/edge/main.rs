@@ -7,6 +7,7 @@ mod frames;
 mod hosts;
 mod modern;
 mod parts;
+#[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "each era uses its part"))]
 mod support;
 mod uploads;
 #[cfg(feature = "legacy")]

@@ -36,6 +36,7 @@ async fn answers(events: impl Fn() -> Vec<Item>) -> Vec<Response<Body>> {
     let request = modern(json!(1), "tools/call", json!({"name": "n"}));
     let (call, answer) = through(&edge, &mut behind, request, reply(events())).await;
     assert!(call.in_parts);
+    #[cfg_attr(not(feature = "legacy"), allow(unused_mut, reason = "there is one era"))]
     let mut all = vec![answer];
     #[cfg(feature = "legacy")]
     {

@@ -2,9 +2,10 @@ use crate::pages::{of, root};
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 /// Every command line of the pages, once.
@@ -26,15 +27,10 @@ fn lines() -> Vec<String> {
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme").join(name);
     fs::create_dir_all(&folder).unwrap();
-    configure(&folder, 0);
-    folder
-}
-
-fn configure(folder: &Path, admin: u16) {
     for file in ["mcp.json", "tower-mcp-gateway.json"] {
-        fs::write(folder.join(file), format!("{{ \"admin\": {{ \"port\": {admin} }}, \"mcpServers\": {{}} }}"))
-            .unwrap();
+        fs::write(folder.join(file), r#"{ "admin": { "port": 0 }, "mcpServers": {} }"#).unwrap();
     }
+    folder
 }
 
 /// A gateway started as the pages say, but on a free port.
@@ -48,31 +44,32 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) fn by(arguments: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = folder(&format!("started-{port}"));
-        configure(&folder, port);
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let folder = folder(&format!("started-{}", STARTED.fetch_add(1, Ordering::Relaxed)));
         let mut command = Command::new(env!("CARGO_BIN_EXE_tower-mcp-gateway"));
         // The port is the system's choice, whatever the line says.
         let arguments: Vec<_> = arguments.iter().map(|word| if *word == ":4100" { ":0" } else { word }).collect();
         let free: &[_] = if arguments.contains(&":0") { &[] } else { &["--port", "0"] };
-        command.args(&arguments).args(free).current_dir(&folder).env("HOME", &folder);
-        let mut started = Self::as_told(command);
-        started.admin = format!("127.0.0.1:{port}");
-        started
+        command.args(&arguments).args(free).args(["--admin", ":0"]).current_dir(&folder).env("HOME", &folder);
+        Self::as_told(command)
     }
 
     /// Waits until it listens.
     pub(crate) fn as_told(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut admin = String::new();
         let address = loop {
             let mut line = String::new();
             assert!(stdout.read_line(&mut line).unwrap() > 0, "{command:?} does not listen");
+            if let Some((_, address)) = line.trim().split_once(" are shown at http://") {
+                admin = address.to_owned();
+            }
             if let Some((_, address)) = line.trim().split_once(" listens on http://") {
                 break address.trim_end_matches("/mcp").to_owned();
             }
         };
-        Self { child, _stdout: stdout, address, admin: String::new() }
+        Self { child, _stdout: stdout, address, admin }
     }
 }
 

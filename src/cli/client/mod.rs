@@ -6,7 +6,7 @@
 
 mod target;
 
-pub(super) use self::target::{Target, header, url};
+pub(super) use self::target::{Target, header, reachable, url};
 
 use crate::{Gateway, Revision, config::Config, meta};
 use serde::Deserialize;

@@ -150,7 +150,7 @@ pub(in crate::cli) fn url(config: &Config, address: SocketAddr) -> String {
 }
 
 /// Where a client of this machine reaches who listens on `address`: "every address" is none it could be given.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(in crate::cli) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

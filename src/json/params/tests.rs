@@ -1,5 +1,7 @@
 use super::*;
-use crate::json::{object::Edit, splices::object_of};
+use crate::json::object::Edit;
+#[cfg(feature = "legacy")]
+use crate::json::splices::object_of;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
