@@ -1,6 +1,9 @@
 //! What the program says while it serves, for programs: one object a line.
 
-use crate::{command, folder, support::soon};
+use crate::{
+    command, folder,
+    support::{clients::Raw, soon},
+};
 use serde_json::{Value, json};
 use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio};
 use tokio::{
@@ -38,9 +41,13 @@ async fn a_mounted_folder_is_followed_and_programs_read_what_a_reload_did() {
     mount(&folder, "..1", &nowhere(json!({ "command": "no-such-program" })));
     symlink("..data/tower-mcp-gateway.json", folder.join("tower-mcp-gateway.json")).unwrap();
     let mut gateway = Command::from(command(&folder));
-    let gateway = gateway.args(["--port", "0", "--json"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let gateway =
+        gateway.args(["--port", "0", "--admin", "127.0.0.1:0", "--json"]).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = gateway.kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let admin = event(&mut lines, "admin").await;
+    let address = admin["url"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+    assert_eq!(Raw::get(address, "/healthz", &[]).await.status, 200, "{admin}");
     let listening = event(&mut lines, "listening").await;
     assert!(listening["url"].as_str().unwrap().ends_with("/mcp"), "{listening}");
     let server = event(&mut lines, "server").await;
