@@ -39,6 +39,7 @@ use crate::{
     registry::Server,
 };
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore};
@@ -147,11 +148,11 @@ impl Client {
     ///
     /// [`Connect`] if there was no connection, or nobody is signed in at a server that wants that; [`Closed`] if it ended
     /// before the head; [`Protocol`] if what came is no HTTP.
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, BoxError> {
+    pub(crate) fn send(&self, request: Request) -> impl Future<Output = Result<Response, BoxError>> + Send {
         // What few requests need is in boxes, so that the future of one that does not is small.
         match &self.0.tokens {
-            None => self.exchange(request.finish()).await,
-            Some(tokens) => Box::pin(self.bearing(request, tokens)).await,
+            None => Either::Left(self.exchange(request.finish())),
+            Some(tokens) => Either::Right(Box::pin(self.bearing(request, tokens))),
         }
     }
 
@@ -173,26 +174,29 @@ impl Client {
         self.exchange(bearing(&header)).await
     }
 
-    async fn exchange(&self, wire: Wire) -> Result<Response, BoxError> {
-        let inner = &*self.0;
-        loop {
-            let kept = inner.pool.take();
-            let reused = kept.is_some();
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => Box::pin(self.connect()).await?,
-            };
-            match connection.exchange(&wire).await {
-                Ok(head) => {
-                    inner.fault.clear();
-                    return Ok(Response::new(head, connection, &inner.pool));
-                }
-                // It was closed while it was idle. Each turn takes one connection out of the pool, and a new one is
-                // not tried twice.
-                Err(Broken::Unsent(_)) if reused => {}
-                Err(broken) => {
-                    inner.fault.set(broken.describe());
-                    return Err(broken.into());
+    #[expect(clippy::manual_async_fn, reason = "its future would hold what is sent twice")]
+    fn exchange(&self, wire: Wire) -> impl Future<Output = Result<Response, BoxError>> + Send {
+        async move {
+            let (inner, wire) = (&*self.0, &wire);
+            loop {
+                let kept = inner.pool.take();
+                let reused = kept.is_some();
+                let mut connection = match kept {
+                    Some(connection) => connection,
+                    None => Box::pin(self.connect()).await?,
+                };
+                match connection.exchange(wire).await {
+                    Ok(head) => {
+                        inner.fault.clear();
+                        return Ok(Response::new(head, connection, &inner.pool));
+                    }
+                    // It was closed while it was idle. Each turn takes one connection out of the pool, and a new one is
+                    // not tried twice.
+                    Err(Broken::Unsent(_)) if reused => {}
+                    Err(broken) => {
+                        inner.fault.set(broken.describe());
+                        return Err(broken.into());
+                    }
                 }
             }
         }

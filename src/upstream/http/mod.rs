@@ -51,9 +51,10 @@ use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use annotations::Annotations;
 use cancel::Cancel;
 use exchange::Exchange;
+use futures_util::{TryFutureExt, future::Either};
 use question::Questions;
 use std::{
-    future::Future,
+    future::{Future, ready},
     pin::Pin,
     sync::{
         Arc,
@@ -200,14 +201,28 @@ impl Endpoint {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// One request, and what answers it. The future holds what it needs of the call and not the call: it is moved, and
-    /// as large as all that it holds.
+    /// One request, and what answers it.
     fn exchange(
         self: Arc<Self>,
         id: u64,
         call: &Call,
         hop: Arc<Hop>,
     ) -> impl Future<Output = Result<Reply, BoxError>> + Send + use<> {
+        // One after the other in the same room: as parts of one future, each would keep its own.
+        self.begin(id, call, hop).and_then(|begun| match begun {
+            Begun::Answered(reply) => Either::Left(ready(Ok(reply))),
+            Begun::Reading(exchange) => Either::Right(reading::reply(exchange)),
+        })
+    }
+
+    /// A request, up to the head of the response. The future holds what it needs of the call and not the call: it is moved,
+    /// and as large as all that it holds.
+    fn begin(
+        self: Arc<Self>,
+        id: u64,
+        call: &Call,
+        hop: Arc<Hop>,
+    ) -> impl Future<Output = Result<Begun, BoxError>> + Send + use<> {
         let token = call.params.progress_token();
         let params = token.as_ref().map(|_| exchange::with_token(&call.params, id));
         let params = params.as_ref().unwrap_or(&call.params).as_bytes();
@@ -225,7 +240,7 @@ impl Endpoint {
             })?;
             if !response.status().is_success() {
                 cancel.disarm();
-                return Box::pin(answer::refused(&self.client, response, &hop, &method)).await;
+                return Box::pin(answer::refused(&self.client, response, &hop, &method)).await.map(Begun::Answered);
             }
             if method == Method::INITIALIZE
                 && let Some(session) = response.header(&request::SESSION)
@@ -240,21 +255,22 @@ impl Endpoint {
             let messages = body::Messages::read(response, self.client.limit(), in_parts.then_some(id));
             let messages = messages.inspect_err(|_| cancel.disarm())?;
             let questions = Questions::new(&self, &hop);
-            let exchange = Exchange {
-                endpoint: self,
-                hop,
-                id,
-                method,
-                token,
-                cancel,
-                messages,
-                questions,
-                resumes: 0,
-                resuming: None,
-            };
-            reading::reply(exchange).await
+            let (endpoint, resumes, resuming) = (self, 0, None);
+            let exchange =
+                Exchange { endpoint, hop, id, method, token, cancel, messages, questions, resumes, resuming };
+            Ok(Begun::Reading(exchange))
         }
     }
+}
+
+/// How a request begins to be answered.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large kind, and a box would be one more for each call"
+)]
+enum Begun {
+    Answered(Reply),
+    Reading(Exchange),
 }
 
 /// The status in place of an answer, as an error.
