@@ -58,7 +58,6 @@ impl Ewma {
         let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, updated);
     }
 
-    #[allow(clippy::cast_possible_truncation)]
     fn at(&self, now: Instant) -> u32 {
         now.duration_since(self.base).as_millis() as u32
     }
@@ -79,7 +78,6 @@ fn pack(average: f32, stamp: u32) -> u64 {
     u64::from(average.to_bits()) << 32 | u64::from(stamp)
 }
 
-#[allow(clippy::cast_possible_truncation)]
 fn unpack(state: u64) -> (f32, u32) {
     (f32::from_bits((state >> 32) as u32), state as u32)
 }

@@ -69,7 +69,7 @@ pub fn connect(server: &Server) -> Upstream {
         Connection::Http { url, headers } => Kind::Http(Fallback::new(server, url, headers)),
         #[cfg(all(feature = "http", not(feature = "sse")))]
         Connection::Http { url, headers } => Kind::Http(Era::new(Http::new(server, url, headers), server)),
-        #[allow(unreachable_patterns)]
+        #[allow(unreachable_patterns, reason = "with all features there is none left")]
         other => Kind::Missing(other.transport()),
     })
 }

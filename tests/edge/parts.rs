@@ -104,6 +104,7 @@ async fn what_does_not_end_well_behind_a_note_is_half_an_event() {
     }
 }
 
+#[cfg(feature = "legacy")]
 #[tokio::test(start_paused = true)]
 async fn no_comment_stands_within_an_event() {
     for (early, (events, reply)) in [(false, driven()), (true, driven())] {
