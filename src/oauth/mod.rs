@@ -39,6 +39,8 @@ mod discovery;
 #[cfg(feature = "_client")]
 pub mod error;
 #[cfg(feature = "_client")]
+mod once;
+#[cfg(feature = "_client")]
 mod pkce;
 #[cfg(feature = "_client")]
 mod registration;
@@ -53,6 +55,6 @@ mod web;
 
 pub use self::settings::OAuth;
 #[cfg(feature = "_client")]
-pub(crate) use self::tokens::Tokens;
+pub(crate) use self::{once::once, tokens::Tokens};
 #[cfg(feature = "_client")]
 pub use self::{sign_in::SignIn, store::sign_out};

@@ -1,13 +1,8 @@
-use super::error::Failed;
-use crate::{BoxError, upstream::client::Connector};
+use super::{error::Failed, once};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use std::{pin::pin, time::Duration};
-use tower::ServiceExt;
+use std::time::Duration;
 
 /// The most that is read of an answer: metadata and tokens have some kilobytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -66,35 +61,13 @@ async fn send(
 ) -> Result<Answer, Failed> {
     let uri = safe(what, url)?;
     let unreachable = |why: String| Failed::Unreachable { what, why };
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let host = uri.authority().map_or("", |authority| authority.as_str());
-    let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
-    request = request.header(header::ACCEPT, "application/json");
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    let request = request.body(Full::new(body)).map_err(|error| unreachable(error.to_string()))?;
-    match tokio::time::timeout(PATIENCE, exchange(&uri, request)).await {
-        Ok(answer) => answer.map_err(|error| unreachable(crate::error::causes(&*error))),
-        Err(_) => Err(unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
-    }
-}
-
-/// Asks over a connection of its own; redirects are not followed.
-async fn exchange(uri: &Uri, request: Request<Full<Bytes>>) -> Result<Answer, BoxError> {
-    let stream = Connector::new(uri, CONNECT, None)?.oneshot(uri.clone()).await?;
-    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-    let mut answer = pin!(async {
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, MAX_BYTES).collect().await?.to_bytes();
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Ok(Answer { status: head.status, headers: head.headers, body })
-    });
-    tokio::select! {
-        answer = answer.as_mut() => answer,
-        // What it has read before its end is still to be taken.
-        _ = connection => answer.await,
-    }
+    let request = Request::builder().method(method);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    let answer = tokio::time::timeout(PATIENCE, once(&uri, request, body, (CONNECT, MAX_BYTES))).await;
+    let answer = answer.map_err(|_| unreachable(format!("no answer within {} s", PATIENCE.as_secs())))?;
+    let (head, body) = answer.map_err(|error| unreachable(crate::error::causes(&*error)))?.into_parts();
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    Ok(Answer { status: head.status, headers: head.headers, body })
 }
 
 #[cfg(test)]

@@ -1,14 +1,10 @@
 use super::verify::Key;
-use crate::{BoxError, upstream::client::Connector};
+use crate::{BoxError, oauth::once};
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
+use http::{Request, StatusCode, Uri};
 use jsonwebtoken::jwk::Jwk;
 use serde::Deserialize;
-use std::{pin::pin, time::Duration};
-use tower::ServiceExt;
+use std::time::Duration;
 
 /// How long one document may take, connection included: who waits for it is a client.
 const TIME: Duration = Duration::from_secs(5);
@@ -91,25 +87,11 @@ async fn get<T: for<'de> Deserialize<'de>>(uri: &Uri) -> Result<T, String> {
     serde_json::from_slice(&document).map_err(|error| format!("it is not the JSON that is expected: {error}"))
 }
 
-/// A document, over a connection of its own; redirects are not followed.
 async fn bytes(uri: &Uri) -> Result<Bytes, BoxError> {
-    let stream = Connector::new(uri, TIME, None)?.oneshot(uri.clone()).await?;
-    let (mut sender, connection) = handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let host = uri.authority().map_or("", |authority| authority.as_str());
-    let request = Request::get(path).header(header::HOST, host).header(header::ACCEPT, "application/json");
-    let request = request.body(Empty::new())?;
-    let mut answer = pin!(async {
-        let response = sender.send_request(request).await?;
-        if response.status() != StatusCode::OK {
-            return Err(BoxError::from(format!("the answer is {}", response.status())));
-        }
-        Ok(Limited::new(response.into_body(), MAX_BYTES).collect().await?.to_bytes())
-    });
-    tokio::select! {
-        answer = answer.as_mut() => answer,
-        // What it has read before its end is still to be taken.
-        _ = connection => answer.await,
+    let answer = once(uri, Request::builder(), Bytes::new(), (TIME, MAX_BYTES)).await?;
+    match answer.status() {
+        StatusCode::OK => Ok(answer.into_body()),
+        status => Err(format!("the answer is {status}").into()),
     }
 }
 

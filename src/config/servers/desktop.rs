@@ -1,45 +1,14 @@
 use super::{
     super::reader::{Field, Object, Reader, list},
-    Taken, claim,
+    OPTIONS, Taken, claim,
     connection::{self, Kind, url},
     options,
 };
 use crate::registry::Server;
 
-const FIELDS: &[&str] = &[
-    "type",
-    "command",
-    "args",
-    "cwd",
-    "env",
-    "url",
-    "serverUrl",
-    "httpUrl",
-    "headers",
-    "auth",
-    "metadata",
-    "sessions",
-    "retry",
-    "pin",
-    "requestTimeout",
-    "maxInFlight",
-    "rate",
-    "allow",
-    "deny",
-    "toolSettings",
-    "disabled",
-    "enabled",
-    "autoApprove",
-    "alwaysAllow",
-    "timeout",
-    "description",
-    "disabledTools",
-    "gallery",
-    "version",
-    "dev",
-    "icon",
-    "trust",
-];
+/// How a server is reached, and whether.
+const FIELDS: &[&str] =
+    &["type", "command", "args", "cwd", "env", "url", "serverUrl", "httpUrl", "headers", "auth", "disabled", "enabled"];
 
 /// What concerns the program a file comes from and changes nothing of how a server is reached.
 const FOREIGN: &[&str] = &[
@@ -62,7 +31,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>, taken: &mut Taken
 }
 
 fn entry(reader: &mut Reader<'_>, key: &str, field: &Field<'_>, taken: &mut Taken) -> Option<Server> {
-    let entry = reader.object(field, FIELDS, |key| match key {
+    let entry = reader.object(field, &[FIELDS, OPTIONS, FOREIGN].concat(), |key| match key {
         "envFile" => Some("it is not read: write its variables in `env`"),
         "id" | "name" => {
             Some("the key of the entry is both id and name; replicas of one name are written in a `servers` list")

@@ -12,25 +12,12 @@ mod tools;
 
 use self::connection::Kind;
 
-const ENTRY: &[&str] = &[
-    "id",
-    "name",
-    "transport",
-    "connection",
-    "metadata",
-    "sessions",
-    "retry",
-    "pin",
-    "requestTimeout",
-    "maxInFlight",
-    "rate",
-    "allow",
-    "deny",
-    "toolSettings",
-    "tools",
-    "status",
-    "lastHealthCheck",
-];
+/// What is said of a server however it is written.
+const OPTIONS: &[&str] =
+    &["metadata", "sessions", "retry", "pin", "requestTimeout", "maxInFlight", "rate", "allow", "deny", "toolSettings"];
+
+/// The rest of an entry of `servers`.
+const ENTRY: &[&str] = &["id", "name", "transport", "connection", "tools", "status", "lastHealthCheck"];
 
 /// What the gateway finds out by itself, and what a list pasted from elsewhere may hold.
 const FOUND_OUT: &[&str] = &["tools", "status", "lastHealthCheck"];
@@ -62,7 +49,7 @@ pub(super) fn read(reader: &mut Reader<'_>, object: &Object<'_>) -> Vec<Server> 
 
 /// One entry of the list.
 fn entry(reader: &mut Reader<'_>, field: &Field<'_>, taken: &mut Taken) -> Option<Server> {
-    let entry = reader.object(field, ENTRY, |key| match key {
+    let entry = reader.object(field, &[ENTRY, OPTIONS].concat(), |key| match key {
         "type" | "command" | "args" | "cwd" | "env" | "url" | "headers" => Some("write it inside `connection`"),
         "weight" => Some("write it inside `metadata`"),
         "timeout" => Some("write `requestTimeout`, in milliseconds"),
