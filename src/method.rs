@@ -4,6 +4,13 @@ use std::{borrow::Cow, fmt};
 /// The method of a request or notification: a constant for those the protocol defines, any other text as it came.
 ///
 /// Like [`http::Method`], a known one costs nothing to make, copy or compare.
+///
+/// ```
+/// use tower_mcp_gateway::Method;
+///
+/// assert_eq!(Method::new("tools/call"), Method::TOOLS_CALL);
+/// assert!(Method::new("notifications/of-tomorrow").is_notification());
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Method(Cow<'static, str>);
 

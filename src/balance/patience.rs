@@ -4,6 +4,14 @@ use std::time::Duration;
 ///
 /// A pool that has just been made has none until its first health check, and calls should not fail for that. Later on an
 /// empty pool is one that is down, and saying so at once is better than a queue of calls.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_mcp_gateway::balance::Patience;
+///
+/// let patient = Patience { later: Duration::from_millis(500), ..Patience::default() };
+/// assert_eq!(patient.start, Duration::from_secs(2));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Counted from the making of the pool, until it first has a member: 2 s.

@@ -8,6 +8,19 @@ use crate::Method;
 use bytes::Bytes;
 
 /// One JSON-RPC 2.0 message; parameters and results are slices of the bytes it was parsed from.
+///
+/// ```
+/// use tower_mcp_gateway::{Method, json::Message};
+///
+/// let text = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo"}}"#;
+/// match Message::parse(text.into())? {
+///     Message::Request { id, method, params } => {
+///         assert_eq!((id.as_str(), method, params.name().as_deref()), ("7", Method::TOOLS_CALL, Some("echo")));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
 #[derive(Clone, Debug)]
 pub enum Message {
     /// Wants an answer with the same id.
@@ -171,6 +184,15 @@ pub const MAX_BATCH: usize = 1024;
 
 /// The elements of a JSON array, sharing its bytes; `None` if the text is no array. Revision 2025-03-26 sends batches.
 ///
+/// ```
+/// use tower_mcp_gateway::json::{MAX_BATCH, elements};
+///
+/// assert_eq!(elements(&"[1, {}]".into(), MAX_BATCH)?.unwrap(), ["1", "{}"]);
+/// assert!(elements(&"{}".into(), MAX_BATCH)?.is_none());
+/// assert!(elements(&"[1, 2, 3]".into(), 2).is_err());
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`Malformed`] if the text is not JSON, or has more than `max` elements.
@@ -200,6 +222,13 @@ pub fn elements(bytes: &Bytes, max: usize) -> Result<Option<Vec<Bytes>>, Malform
 
 /// The JSON documents of a text that holds several, separated by white space; some servers answer so in place of an
 /// event stream.
+///
+/// ```
+/// use tower_mcp_gateway::json::documents;
+///
+/// assert_eq!(documents(&"{\"a\":1}\n{\"b\":2}\n".into())?, ["{\"a\":1}", "{\"b\":2}"]);
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -6,6 +6,15 @@ use std::fmt;
 ///
 /// Ids are hop-by-hop. The text is kept rather than the value, so that a client gets back exactly what it sent:
 /// `"1"` stays a string, and an integer beyond 2⁶⁴ loses no digit.
+///
+/// ```
+/// use tower_mcp_gateway::json::{Id, Json};
+///
+/// let id = |text| Id::from_json(Json::from_static(text));
+/// assert_ne!(id("1")?, id("\"1\"")?);
+/// assert!(id("null").is_err());
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Id(Bytes);
 

@@ -5,6 +5,15 @@ use crate::Method;
 use bytes::Bytes;
 
 /// `{"jsonrpc":"2.0","id":…,"method":…,"params":…}`
+///
+/// ```
+/// use tower_mcp_gateway::{Method, json::{Id, Json, write}};
+///
+/// let id = Id::from_json(Json::from_static("7"))?;
+/// let request = write::request(&id, &Method::PING, b"{}");
+/// assert_eq!(request, r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{}}"#);
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
 pub fn request(id: &Id, method: &Method, params: &[u8]) -> Bytes {
     let mut out = open(id.as_bytes().len() + method.as_str().len() + params.len());
     out.extend_from_slice(b",\"id\":");

@@ -1,6 +1,14 @@
 use std::{fmt, path::PathBuf};
 
 /// How the gateway signs in at a server.
+///
+/// ```
+/// use tower_mcp_gateway::{oauth::OAuth, registry::Server};
+///
+/// let oauth = OAuth::new("/var/lib/gateway/tokens").client_id("gateway").scopes(["issues:read"]);
+/// let server = Server::http("issues-1", "issues", "https://mcp.example.com/mcp")?.oauth(oauth);
+/// # Ok::<(), tower_mcp_gateway::registry::RegisterError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct OAuth {
     pub(super) folder: PathBuf,

@@ -12,6 +12,17 @@ use std::{fmt, sync::Arc};
 ///
 /// Patterns of tools are over the name that the server uses, or that name behind the server's, as in `files__read_*`. Prompts,
 /// resources and templates go with their server.
+///
+/// ```
+/// use tower_mcp_gateway::{Glob, policy::Policy};
+///
+/// let readers = Policy::new("readers")
+///     .servers([Glob::new("files"), Glob::new("search")])
+///     .tools([Glob::new("read_*"), Glob::new("search")])
+///     .rate("60/min".parse()?)
+///     .max_in_flight(10);
+/// # Ok::<(), tower_mcp_gateway::rate::error::InvalidQuota>(())
+/// ```
 #[derive(Clone)]
 pub struct Policy {
     rules: Arc<Rules>,

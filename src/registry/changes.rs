@@ -2,6 +2,17 @@ use crate::EndpointId;
 use std::{collections::BTreeMap, fmt};
 
 /// What a [reload](super::Registry::reload) did, by id; its `Display` is one line for the log.
+///
+/// ```
+/// use tower_mcp_gateway::registry::{Registry, Server};
+///
+/// let (registry, _driver) = Registry::builder().build();
+/// let files = || Server::stdio("files-1", "files", "files-server");
+/// assert_eq!(registry.reload([files()])?.added.len(), 1);
+/// assert!(registry.reload([files()])?.is_empty());
+/// assert_eq!(registry.reload([])?.removed.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Changes {

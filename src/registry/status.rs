@@ -63,6 +63,16 @@ impl fmt::Display for Status {
 /// One row of [`Registry::list`](super::Registry::list).
 ///
 /// Serialized, it is the documented server entry without its connection, which may hold secrets.
+///
+/// ```
+/// use tower_mcp_gateway::registry::{Registry, Server};
+///
+/// let (registry, _driver) = Registry::builder().build();
+/// registry.register(Server::stdio("files-1", "files", "files-server"))?;
+/// let shown = serde_json::to_value(&registry.list()[0])?;
+/// assert_eq!((&shown["id"], &shown["status"]), (&"files-1".into(), &"registered".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Entry {

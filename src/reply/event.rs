@@ -8,6 +8,24 @@ use bytes::Bytes;
 /// One piece of a [`Reply`](super::Reply).
 ///
 /// Each layer between a transport and the edge hands it on, so it is small: what is told and asked lies in a box.
+///
+/// ```
+/// use futures_util::{StreamExt, stream};
+/// use tower_mcp_gateway::{BoxError, Method, Reply, json::{Json, Params}, reply::{Event, Note, Outcome}};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+/// let note = Event::Note(Note::new(Method::PROGRESS, Params::empty()).into());
+/// let done = Event::Done(Outcome::Result(Json::from_static("{}")));
+/// let mut events = Reply::stream(stream::iter([Ok(note), Ok(done)])).into_events();
+/// while let Some(event) = events.next().await {
+///     match event? {
+///         Event::Note(note) => assert_eq!(note.method, Method::PROGRESS),
+///         Event::Done(outcome) => assert!(outcome.result().is_some()),
+///         Event::Ask(_) | Event::Part(_) => unreachable!(),
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub enum Event {
     /// Something told on the way.
@@ -50,6 +68,14 @@ impl Note {
 }
 
 /// How a call ended. A JSON-RPC error *from the server* is an outcome too: the exchange worked.
+///
+/// ```
+/// use tower_mcp_gateway::{json::Json, reply::Outcome};
+///
+/// let refused = Outcome::Error(Json::from_static(r#"{"code":-32602,"message":"no such tool"}"#));
+/// assert_eq!(refused.error_code(), Some(-32602));
+/// assert_eq!(Outcome::Result(Json::from_static("{}")).result().unwrap().as_str(), "{}");
+/// ```
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// The `result`.

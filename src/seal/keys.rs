@@ -14,6 +14,17 @@ const TAG: usize = 16;
 ///
 /// To replace a key, put the new one first and keep the old one until the last token of it has expired (24 hours for
 /// sessions).
+///
+/// ```
+/// use tower_mcp_gateway::seal::{Keys, Purpose};
+///
+/// let old = Keys::from_secrets(&["the secret of last year, 32 characters or more"])?;
+/// let token = old.seal(Purpose::Cursor, b"page 2");
+/// let both = Keys::from_secrets(&["the secret of this year, 32 characters or more", "the secret of last year, 32 characters or more"])?;
+/// assert_eq!(both.open(Purpose::Cursor, &token).unwrap(), b"page 2");
+/// assert!(both.open(Purpose::Session, &token).is_none(), "it is good for its purpose alone");
+/// # Ok::<(), tower_mcp_gateway::seal::error::InvalidKeys>(())
+/// ```
 #[derive(Clone)]
 pub struct Keys(Arc<[XChaCha20Poly1305]>);
 

@@ -8,6 +8,18 @@ use std::{borrow::Cow, mem, time::Duration};
 /// It reports whole events only: comments and half-received events are not progress, so a peer that drips bytes to
 /// keep a stream alive does not keep a timeout from firing. Data of one line that lies in one chunk shares the chunk's
 /// memory.
+///
+/// ```
+/// use bytes::Bytes;
+/// use tower_mcp_gateway::sse::Decoder;
+///
+/// let mut decoder = Decoder::new(1 << 20);
+/// let mut first = Bytes::from_static(b": nothing yet\n\ndata: {\"a\"");
+/// assert!(decoder.decode(&mut first)?.is_none(), "an event is whole or none");
+/// let mut second = Bytes::from_static(b":1}\n\n");
+/// assert_eq!(decoder.decode(&mut second)?.unwrap().data, "{\"a\":1}");
+/// # Ok::<(), tower_mcp_gateway::upstream::error::TooLarge>(())
+/// ```
 #[derive(Debug)]
 pub struct Decoder {
     limit: usize,

@@ -9,6 +9,13 @@ pub const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 /// A line break in the data, of any of the three kinds, starts a new `data` line and is read back as `\n`; in JSON
 /// text it can only be white space. A line break in type or id would begin a field of the sender's choosing, so the
 /// value ends before it.
+///
+/// ```
+/// use tower_mcp_gateway::sse::{Event, encode};
+///
+/// let event = Event::new("{}").with_event("endpoint").with_id("7");
+/// assert_eq!(encode(&event), "event: endpoint\nid: 7\ndata: {}\n\n");
+/// ```
 pub fn encode(event: &Event) -> Bytes {
     let mut out = Vec::with_capacity(event.data.len() + 64);
     if let Some(kind) = &event.event {

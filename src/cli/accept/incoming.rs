@@ -12,6 +12,20 @@ use std::{
 ///
 /// Over HTTP/1.1 it is read from the connection when it is asked for, unless it came with its head; dropped before its end, the
 /// rest is skipped if it is short, and ends the connection otherwise.
+///
+/// ```
+/// use http::{Request, Response};
+/// use http_body_util::BodyExt;
+/// use std::convert::Infallible;
+/// use tower_mcp_gateway::cli::accept::Incoming;
+///
+/// async fn echo(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+///     Ok(Response::new(match request.into_body().collect().await {
+///         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+///         Err(error) => format!("the body broke off: {error}"),
+///     }))
+/// }
+/// ```
 pub struct Incoming(Kind);
 
 enum Kind {

@@ -20,6 +20,15 @@ use std::borrow::Cow;
 ///
 /// Made by one shallow pass, which enters `_meta` and no other member. Edits return new parameters in which only the named
 /// member differs; those of the reserved members of `_meta` do not read the text again.
+///
+/// ```
+/// use tower_mcp_gateway::json::{Json, Params};
+///
+/// let params = Params::parse(Json::from_static(r#"{"name":"echo","arguments":{"name":"no"}}"#))?;
+/// assert_eq!(params.name().unwrap(), "echo");
+/// assert_eq!(params.with_name("say").as_str(), r#"{"name":"say","arguments":{"name":"no"}}"#);
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Params {
     raw: Bytes,
