@@ -1,6 +1,7 @@
 //! Who is let in, and what a principal may do.
 #![cfg(all(feature = "http", feature = "sse", feature = "stdio", feature = "legacy"))]
 
+#[cfg(feature = "metrics")]
 mod counted;
 mod front;
 mod layer;

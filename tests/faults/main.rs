@@ -9,6 +9,7 @@ mod bombs;
 mod breaker;
 mod children;
 mod client;
+#[cfg(feature = "metrics")]
 mod counted;
 mod crowded;
 #[allow(dead_code, reason = "each test target uses its part")]
