@@ -28,6 +28,17 @@ pub(crate) enum State {
     End,
 }
 
+impl State {
+    /// How much of `buffer` is more than the break behind data that was taken.
+    #[cfg(feature = "http")]
+    pub(crate) fn unread(self, buffer: &[u8]) -> usize {
+        match self {
+            State::Break => buffer.len().saturating_sub(2),
+            _ => buffer.len(),
+        }
+    }
+}
+
 /// The next piece of data; `None` at the end of the body if `state` is [`State::End`], and else for want of bytes.
 pub(crate) fn next(state: &mut State, buffer: &mut BytesMut) -> Result<Option<Bytes>, NotChunked> {
     loop {
@@ -112,6 +123,18 @@ mod tests {
             assert_eq!(left, 6);
         }
         assert_eq!(read(b"5\r\nab", 9).unwrap().1, State::Data(3));
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn the_break_behind_data_is_nothing_that_one_could_wait_for() {
+        for (text, unread) in
+            [("3\r\nabc", 0), ("3\r\nabc\r\n", 0), ("3\r\nabc\r\n2", 1), ("3\r\nabc\r\n2\r\nde\r\n", 7)]
+        {
+            let (mut state, mut buffer) = (State::default(), BytesMut::from(text));
+            assert_eq!(next(&mut state, &mut buffer).unwrap().unwrap(), "abc");
+            assert_eq!(state.unread(&buffer), unread, "{text}");
+        }
     }
 
     #[test]

@@ -152,6 +152,7 @@ mod session;
 pub mod sse;
 pub mod subscribe;
 pub mod timeout;
+mod timer;
 pub mod toolset;
 pub mod upstream;
 

@@ -4,19 +4,18 @@ use super::{
     stream::{WriteEvents, Written},
 };
 use crate::sse;
+use crate::timer::Timer;
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 use std::{
     cell::Cell,
-    fmt,
-    future::Future,
-    mem,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
 /// The body of an answer: complete bytes, a large result that is written as it arrives, or an event stream.
 ///
@@ -54,7 +53,7 @@ impl Body {
             keep_alive,
             spoken: false,
             since: Instant::now(),
-            silence: Box::pin(sleep(keep_alive)),
+            silence: Timer::new(Instant::now() + keep_alive),
         })))
     }
 }
@@ -151,7 +150,7 @@ struct Frames {
     spoken: bool,
     /// Since when there has been nothing to say. The timer is moved when it fires too early, not with every frame.
     since: Instant,
-    silence: Pin<Box<Sleep>>,
+    silence: Timer,
 }
 
 impl Frames {
@@ -163,7 +162,7 @@ impl Frames {
             match events.as_mut().poll_write(cx, &mut out) {
                 Poll::Ready(Some(Ok(written))) => {
                     self.within = written == Written::Piece;
-                    if out.len() >= FULL {
+                    if out.len() >= FULL || written == Written::Alone {
                         break false;
                     }
                 }
@@ -192,10 +191,10 @@ impl Frames {
             self.since = Instant::now();
         }
         loop {
-            ready!(self.silence.as_mut().poll(cx));
+            ready!(self.silence.poll(cx));
             let due = self.since + self.keep_alive;
             let is_time = Instant::now() >= due;
-            self.silence.as_mut().reset(if is_time { Instant::now() + self.keep_alive } else { due });
+            self.silence.reset(if is_time { Instant::now() + self.keep_alive } else { due });
             if is_time && !self.within {
                 self.spoken = true;
                 return Poll::Ready(Some(sse::KEEP_ALIVE));

@@ -28,6 +28,8 @@ pub(super) trait WriteEvents: Send {
 pub(super) enum Written {
     /// All of an event, or the end of one.
     Event,
+    /// An event behind which nothing had come when it was read.
+    Alone,
     /// A piece of one that goes on, in which nothing else has a place.
     Piece,
 }
@@ -91,8 +93,9 @@ where
                 // A question is refused by being dropped.
                 Some(Told::Event(Some(Ok(Event::Ask(_))))) => continue,
                 Some(Told::Event(Some(event))) => {
+                    let alone = matches!(&event, Ok(Event::Note(note)) if note.alone);
                     self::event(out, |out| append(&this.writer, event, out));
-                    return Poll::Ready(Some(Ok(Written::Event)));
+                    return Poll::Ready(Some(Ok(if alone { Written::Alone } else { Written::Event })));
                 }
                 Some(Told::Begin(text)) => {
                     sse::open(out);

@@ -1,7 +1,10 @@
 //! The future of a counted call.
 
-use super::{Count, Held, Metrics, stream::TallyStream};
-use crate::{BoxError, Reply};
+use super::{Count, Held, Metrics};
+use crate::{
+    BoxError, Reply,
+    reply::{Event, Watch},
+};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
@@ -39,11 +42,24 @@ where
         let held = this.held.take();
         Poll::Ready(match result.map(Reply::into_single) {
             Ok(Ok(outcome)) => Ok(Reply::single(outcome)),
-            Ok(Err(events)) => Ok(Reply::stream(TallyStream::new(events, this.metrics.clone(), held))),
+            // In flight until the last of its events.
+            Ok(Err(events)) => Ok(Reply::watched(events, Failure(this.metrics.clone())).hold(held)),
             Err(error) => {
                 this.metrics.count(Count::of(&*error));
                 Err(error)
             }
         })
+    }
+}
+
+/// Counts the failure of a reply that has begun.
+#[derive(Debug)]
+struct Failure(Metrics);
+
+impl Watch for Failure {
+    fn end(&mut self, end: &Result<Event, BoxError>) {
+        if let Err(error) = end {
+            self.0.count(Count::of(&**error));
+        }
     }
 }

@@ -22,7 +22,6 @@ pub mod future;
 mod gauge;
 mod layer;
 mod service;
-mod stream;
 
 pub(crate) use self::calls::Kind;
 #[cfg(feature = "metrics")]

@@ -58,12 +58,14 @@ pub struct Note {
     pub method: Method,
     /// Its parameters. A progress note carries the progress token of the [`Call`](crate::Call) it answers.
     pub params: Params,
+    /// Whether nothing had come behind it when it was read, so that it need not be asked for what could leave with it.
+    pub(crate) alone: bool,
 }
 
 impl Note {
     /// A note with these parameters.
     pub fn new(method: Method, params: Params) -> Self {
-        Self { method, params }
+        Self { method, params, alone: false }
     }
 }
 

@@ -13,12 +13,12 @@ mod hold;
 mod stream;
 mod whole;
 
-pub(crate) use self::whole::Whole;
 pub use self::{
     ask::{Answer, Ask},
     event::{Event, Note, Outcome},
     stream::Events,
 };
+pub(crate) use self::{hold::Watch, whole::Whole};
 
 use crate::BoxError;
 use futures_util::{Stream, StreamExt};
@@ -65,6 +65,11 @@ impl Reply {
             Kind::Single(outcome) => Self::single(outcome),
             Kind::Stream(events) => Self(Kind::Stream(events.hold(guard))),
         }
+    }
+
+    /// Has `watcher` see how events end; it costs nothing for those before. A single reply has ended already.
+    pub(crate) fn watched(events: Events, watcher: impl Watch) -> Self {
+        Self(Kind::Stream(events.watch(watcher)))
     }
 
     /// The outcome, if the reply is complete already.

@@ -1,4 +1,7 @@
-use super::{Event, hold::Held};
+use super::{
+    Event,
+    hold::{Held, Watch},
+};
 use crate::{BoxError, error::Unfinished};
 use futures_util::Stream;
 use std::{
@@ -32,8 +35,16 @@ impl Events {
         self
     }
 
-    fn finish(&mut self) {
+    pub(super) fn watch(mut self, watcher: impl Watch) -> Self {
+        if self.inner.is_some() {
+            self.held.watch(watcher);
+        }
+        self
+    }
+
+    fn finish(&mut self, end: &Result<Event, BoxError>) {
         self.inner = None;
+        self.held.ended(end);
         self.held.release();
     }
 }
@@ -54,7 +65,9 @@ impl Stream for Events {
             Poll::Ready(Some(_)) => {}
             Poll::Ready(None) => polled = Poll::Ready(Some(Err(Unfinished::new().into()))),
         }
-        this.finish();
+        if let Poll::Ready(Some(end)) = &polled {
+            this.finish(end);
+        }
         polled
     }
 }

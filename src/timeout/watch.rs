@@ -6,6 +6,7 @@ use super::{
 use crate::{
     BoxError,
     moment::{Board, MOMENT, Moment},
+    timer::Timer,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -15,7 +16,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Durations too large to add are no deadline anyone waits for.
@@ -100,15 +101,14 @@ pin_project! {
     pub(super) struct Watch {
         terms: Terms,
         moment: Option<Moment>,
-        #[pin]
-        sleep: Option<Sleep>,
+        timer: Option<Timer>,
         cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     }
 }
 
 impl Watch {
     pub(super) fn new(terms: Terms) -> Self {
-        Self { terms, moment: None, sleep: None, cut: None }
+        Self { terms, moment: None, timer: None, cut: None }
     }
 
     pub(super) fn terms(&self) -> &Terms {
@@ -123,8 +123,8 @@ impl Watch {
     pub(super) fn asked(self: Pin<&mut Self>) -> Question {
         let mut this = self.project();
         this.terms.asked.get_or_insert_with(Instant::now);
-        if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
-            sleep.reset(this.terms.next().0);
+        if let Some(timer) = &mut this.timer {
+            timer.reset(this.terms.next().0);
         }
         this.terms.questions.get_or_insert_default().ask()
     }
@@ -139,14 +139,14 @@ impl Watch {
             && questions.are_answered(cx.waker())
         {
             this.terms.answered(asked, Instant::now());
-            if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
-                sleep.reset(this.terms.next().0);
+            if let Some(timer) = &mut this.timer {
+                timer.reset(this.terms.next().0);
             }
         }
         let (deadline, _) = this.terms.next();
-        let mut sleep = match this.sleep.as_mut().as_pin_mut() {
-            Some(sleep) => sleep,
-            None => {
+        let timer = match &mut this.timer {
+            Some(timer) => timer,
+            none => {
                 ready!(this.terms.poll_begun(this.moment, deadline, cx));
                 *this.moment = None;
                 if let Some(cut) = this.terms.bounds.cut.clone() {
@@ -155,16 +155,15 @@ impl Watch {
                         return Poll::Ready(Stopping(()).into());
                     }
                 }
-                this.sleep.set(Some(sleep_until(deadline)));
-                this.sleep.as_mut().as_pin_mut().expect("it was set just now")
+                none.insert(Timer::new(deadline))
             }
         };
         // What is called may turn out only now to have a shorter silence.
-        if deadline < sleep.deadline() {
-            sleep.as_mut().reset(deadline);
+        if deadline < timer.deadline() {
+            timer.reset(deadline);
         }
         loop {
-            ready!(sleep.as_mut().poll(cx));
+            ready!(timer.poll(cx));
             let (deadline, elapsed) = this.terms.next();
             let now = Instant::now();
             if now >= deadline {
@@ -173,7 +172,7 @@ impl Watch {
                 }
                 return Poll::Ready(elapsed.into());
             }
-            sleep.as_mut().reset(deadline);
+            timer.reset(deadline);
         }
     }
 }

@@ -35,6 +35,8 @@ pub(in crate::edge) enum Said {
     Part(Bytes),
     /// A note, or a question.
     Meanwhile(Bytes),
+    /// A note behind which nothing had come when it was read.
+    Alone(Bytes),
     /// The answer, with when to come again where it says so.
     Last(Message, Option<Duration>),
     /// The beginning of the answer, on a [stream](Kept::streamed).
@@ -50,7 +52,7 @@ pub(in crate::edge) enum Said {
 impl Said {
     pub(super) fn into_message(self) -> Bytes {
         match self {
-            Said::Part(message) | Said::Meanwhile(message) | Said::Broken(message, _) => message,
+            Said::Part(message) | Said::Meanwhile(message) | Said::Alone(message) | Said::Broken(message, _) => message,
             Said::Last(message, _) | Said::Begin(message) | Said::Piece(message) | Said::End(message) => {
                 message.into_bytes()
             }
@@ -59,7 +61,7 @@ impl Said {
 
     /// Whether more follows.
     fn goes_on(&self) -> bool {
-        matches!(self, Said::Part(_) | Said::Meanwhile(_) | Said::Begin(_) | Said::Piece(_))
+        matches!(self, Said::Part(_) | Said::Meanwhile(_) | Said::Alone(_) | Said::Begin(_) | Said::Piece(_))
     }
 }
 
@@ -187,7 +189,10 @@ impl<E> Answering<E> {
     fn message(&mut self, event: Result<Event, BoxError>) -> Option<Said> {
         match event {
             Ok(Event::Part(part)) => Some(Said::Part(part)),
-            Ok(Event::Note(note)) => Some(Said::Meanwhile(self.writer.note(&note))),
+            Ok(Event::Note(note)) => {
+                let message = self.writer.note(&note);
+                Some(if note.alone { Said::Alone(message) } else { Said::Meanwhile(message) })
+            }
             Ok(Event::Ask(ask)) if self.heard => {
                 let (asked, message) = self.entry.ask(*ask)?;
                 self.asked.retain(Asked::is_open);

@@ -230,8 +230,10 @@ impl Reader {
                 }
             }
             message => {
+                let alone = matches!(message, Said::Alone(_));
                 state.said += 1;
                 self.keep(state, message.into_message(), Some(out));
+                return Ok(if alone { Written::Alone } else { Written::Event });
             }
         }
         Ok(Written::Event)

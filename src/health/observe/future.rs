@@ -1,6 +1,6 @@
 //! The future of an observed call.
 
-use super::{stream::ObserveStream, witness::Witness};
+use super::witness::Witness;
 use crate::{BoxError, Reply, health::error::Open};
 use pin_project_lite::pin_project;
 use std::{
@@ -60,7 +60,7 @@ fn observe(result: Result<Reply, BoxError>, mut witness: Witness) -> Result<Repl
         }
         Ok(Err(events)) => {
             witness.answered();
-            Ok(Reply::stream(ObserveStream::new(events, witness)))
+            Ok(Reply::watched(events, witness))
         }
         Err(error) => {
             witness.failed(&error);

@@ -7,7 +7,6 @@
 pub mod future;
 mod layer;
 mod service;
-mod stream;
 mod witness;
 
 pub use self::{layer::ObserveLayer, service::Observe};

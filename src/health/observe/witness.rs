@@ -3,7 +3,7 @@ use crate::{
     error::{Problem, find, is_connection},
     health::{Vital, error::Open, reason::reason, vital::Admission},
     metrics::{Calls, Kind, Outcome},
-    reply,
+    reply::{self, Event, Watch},
     timeout::Lapse,
     upstream::error::Replaced,
 };
@@ -62,6 +62,16 @@ impl Witness {
             self.vital.disconnected(admission, &reason(&**error));
         } else {
             self.vital.failed(admission);
+        }
+    }
+}
+
+impl Watch for Witness {
+    fn end(&mut self, end: &Result<Event, BoxError>) {
+        match end {
+            Ok(Event::Done(outcome)) => self.succeeded(outcome),
+            Ok(_) => {}
+            Err(error) => self.failed(error),
         }
     }
 }

@@ -82,6 +82,16 @@ impl Body {
         }
     }
 
+    /// Whether all that has come was taken, and more will come.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_drained(&self) -> bool {
+        let unread = |source: &Source| match self.framing {
+            Framing::Chunked(state) => state.unread(source.connection.unread()),
+            Framing::Length(_) | Framing::Close => source.connection.unread().len(),
+        };
+        self.source.as_ref().is_some_and(|source| unread(source) == 0)
+    }
+
     /// Nothing more is wanted, and what is still to come is the end: where it comes soon, the connection is used again.
     #[cfg(feature = "http")]
     pub(crate) fn finish(&mut self) {

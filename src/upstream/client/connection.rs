@@ -113,6 +113,12 @@ impl Connection {
         if self.buffer.is_empty() { self.poll_fill(cx).map(drop) } else { Poll::Ready(()) }
     }
 
+    /// As [`buffer`](Self::buffer), to be looked at.
+    #[cfg(feature = "http")]
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// What has arrived and is not read yet.
     pub(super) fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer

@@ -87,6 +87,11 @@ impl Events {
         }
     }
 
+    /// Whether all that has come was taken.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.chunk.is_empty() && self.body.is_drained()
+    }
+
     /// Nothing more is wanted, and what is still to come is the end of the stream.
     pub(crate) fn finish(&mut self) {
         self.body.finish();

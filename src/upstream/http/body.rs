@@ -80,6 +80,14 @@ impl Messages {
         matches!(self.source, Source::Events(_))
     }
 
+    /// Whether all that has come was taken, as far as is known.
+    pub(super) fn is_drained(&self) -> bool {
+        match &self.source {
+            Source::Events(events) => self.more.is_empty() && events.is_drained(),
+            Source::Documents(_) => false,
+        }
+    }
+
     /// The next message, `None` at the end. Nothing is lost if the future is dropped.
     pub(super) async fn next(&mut self) -> Result<Option<Arrival>, BoxError> {
         poll_fn(|cx| self.poll_next(cx)).await

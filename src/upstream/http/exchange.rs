@@ -134,6 +134,7 @@ impl Exchange {
             let ours = note.params.told_number() == Some(self.id);
             note.params.tell(self.token.as_ref().filter(|_| ours)?);
         }
+        note.alone = self.messages.is_drained();
         Some(Event::Note(note))
     }
 

@@ -54,6 +54,11 @@ impl Streamed {
         self.source.events.finish();
     }
 
+    /// Whether all that has come was taken.
+    pub(super) fn is_drained(&self) -> bool {
+        self.source.events.is_drained()
+    }
+
     /// The next event, or the next piece of a result; `None` at the end of the stream.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Told>, BoxError>> {
         loop {

@@ -1,8 +1,6 @@
-use std::{
-    pin::Pin,
-    task::{Context, Poll, Waker},
-};
-use tokio::time::{Instant, Sleep, sleep_until};
+use crate::timer::Timer;
+use std::task::{Context, Poll, ready};
+use tokio::time::Instant;
 
 /// The one deadline that a connection has at a time.
 ///
@@ -11,10 +9,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug)]
 pub(super) struct Deadline {
     due: Option<(Instant, Due)>,
-    // Boxed, because a connection must be one that can be moved.
-    timer: Pin<Box<Sleep>>,
-    /// Who is woken when the timer rings.
-    waker: Option<Waker>,
+    timer: Timer,
 }
 
 /// What is late when the deadline has passed.
@@ -32,13 +27,12 @@ pub(super) enum Due {
 
 impl Deadline {
     pub(super) fn new(at: Instant, due: Due) -> Self {
-        Self { due: Some((at, due)), timer: Box::pin(sleep_until(at)), waker: None }
+        Self { due: Some((at, due)), timer: Timer::new(at) }
     }
 
     pub(super) fn set(&mut self, at: Instant, due: Due) {
         if at < self.timer.deadline() {
-            self.timer.as_mut().reset(at);
-            self.waker = None;
+            self.timer.reset(at);
         }
         self.due = Some((at, due));
     }
@@ -56,19 +50,11 @@ impl Deadline {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         let Some((at, due)) = self.due else { return Poll::Pending };
         loop {
-            let is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-            if is_known && !self.timer.is_elapsed() {
-                return Poll::Pending;
-            }
-            if self.timer.as_mut().poll(cx).is_pending() {
-                self.waker = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
+            ready!(self.timer.poll(cx));
             if self.timer.deadline() >= at {
                 return Poll::Ready(due);
             }
-            self.timer.as_mut().reset(at);
-            self.waker = None;
+            self.timer.reset(at);
         }
     }
 }

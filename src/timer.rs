@@ -1,0 +1,69 @@
+//! A timer that is asked far more often than it rings.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// One of the runtime's timers. It is asked whenever its task is woken by something else, and remembers whom it will wake: the
+/// runtime is not told again.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    // Boxed, because what has a timer must be one that can be moved.
+    sleep: Pin<Box<Sleep>>,
+    /// Who is woken when it rings.
+    waker: Option<Waker>,
+}
+
+impl Timer {
+    pub(crate) fn new(at: Instant) -> Self {
+        Self { sleep: Box::pin(sleep_until(at)), waker: None }
+    }
+
+    /// When it rings.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.sleep.deadline()
+    }
+
+    pub(crate) fn reset(&mut self, at: Instant) {
+        self.sleep.as_mut().reset(at);
+        self.waker = None;
+    }
+
+    /// Ready once it has rung.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_known && !self.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        let rung = self.sleep.as_mut().poll(cx);
+        self.waker = rung.is_pending().then(|| cx.waker().clone());
+        rung
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio_test::{assert_pending, assert_ready, task};
+
+    #[tokio::test(start_paused = true)]
+    async fn it_wakes_whoever_asked_last_and_rings_where_it_was_moved_to() {
+        let second = Duration::from_secs(1);
+        let mut timer = Timer::new(Instant::now() + second);
+        let (mut first, mut last) = (task::spawn(()), task::spawn(()));
+        assert_pending!(first.enter(|cx, _| timer.poll(cx)));
+        assert_pending!(last.enter(|cx, _| timer.poll(cx)));
+        assert_pending!(last.enter(|cx, _| timer.poll(cx)));
+        tokio::time::advance(2 * second).await;
+        assert!(last.is_woken() && !first.is_woken());
+        timer.reset(Instant::now() + second);
+        assert_pending!(last.enter(|cx, _| timer.poll(cx)));
+        tokio::time::advance(2 * second).await;
+        assert!(last.is_woken());
+        assert_ready!(last.enter(|cx, _| timer.poll(cx)));
+    }
+}
