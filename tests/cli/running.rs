@@ -224,7 +224,8 @@ pub(crate) async fn with_a_call_that_hangs(name: &str) -> (Gateway, Running, tok
 #[tokio::test]
 async fn a_stop_waits_for_the_running_call_and_says_so_to_probes() {
     let (mut gateway, server, call, child) = with_a_call_that_hangs("drain").await;
-    assert!(gateway.is_ready().await);
+    // A server is announced before its tools are known to all.
+    soon("readiness", async { while !gateway.is_ready().await {} }).await;
     gateway.signal(Signal::SIGTERM);
     assert!(gateway.line().await.starts_with("stopping"));
     assert!(!gateway.is_ready().await);

@@ -11,7 +11,7 @@ use crate::{
     reply::Outcome,
     upstream::{
         Hop, Outbound, Settings, Transport,
-        error::{Closed, NotStarted, Protocol, Refused, Replaced},
+        error::{Closed, Connect, NotStarted, Protocol, Refused, Replaced},
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -50,12 +50,21 @@ pub(super) struct Greeting {
 
 /// Makes the handshake on the present connection.
 pub(super) async fn agree<T: Transport>(transport: T, greeting: Greeting) -> Result<Arc<Agreed>, HandshakeFailed> {
-    let mut attempts = 1;
+    let (mut attempts, mut why) = (1, None);
     loop {
-        match attempt(&transport, &greeting).await {
-            Err(error) if find::<Replaced>(&*error).is_some() && attempts < REPLACED => attempts += 1,
-            result => return result.map(Arc::new).map_err(HandshakeFailed::new),
+        let error = match attempt(&transport, &greeting).await {
+            Ok(agreed) => return Ok(Arc::new(agreed)),
+            Err(error) => error,
+        };
+        let is_replaced = find::<Replaced>(&*error).is_some();
+        // That a child is gone helps nobody; how it went does.
+        why = transport.fault().or(why);
+        if !is_replaced || attempts == REPLACED {
+            let is_gone = is_replaced || greeting.child && find::<Closed>(&*error).is_some();
+            let why = why.filter(|_| is_gone);
+            return Err(HandshakeFailed::new(why.map_or(error, |why| Connect(why.into()).into())));
         }
+        attempts += 1;
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     upstream::{error::TooLarge, mux::Mux},
 };
 use bytes::{Buf, Bytes};
-use std::{convert::Infallible, io, process::ExitStatus, time::Duration};
+use std::{convert::Infallible, io, process::ExitStatus, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, ChildStderr, ChildStdin, ChildStdout},
@@ -51,6 +51,16 @@ pub(super) enum End {
 impl End {
     fn exited(status: io::Result<ExitStatus>) -> Self {
         End::Exited(status.map_or_else(|error| error.to_string(), |status| status.to_string()))
+    }
+
+    /// Why there is no child any more; `None` where nobody wants one.
+    pub(super) fn reason(&self) -> Option<Arc<str>> {
+        match self {
+            End::Released => None,
+            End::Exited(status) => Some(format!("the child exited ({status})").into()),
+            End::Hung => Some("the child did not answer and was killed".into()),
+            End::Broken(how) => Some(format!("the child was stopped: {how}").into()),
+        }
     }
 }
 

@@ -43,11 +43,9 @@ impl Driver {
             let born = Instant::now();
             self.counters.start();
             let phase = match self.recipe.spawn() {
-                Ok(child) => match self.serve(child).await {
-                    End::Released => return,
-                    End::Exited(status) => Phase::Down(format!("the child exited ({status})").into()),
-                    End::Hung => Phase::Down("the child did not answer and was killed".into()),
-                    End::Broken(how) => Phase::Down(format!("the child was stopped: {how}").into()),
+                Ok(child) => match self.serve(child).await.reason() {
+                    None => return,
+                    Some(reason) => Phase::Down(reason),
                 },
                 Err(error) => Phase::CannotStart(error),
             };
@@ -79,9 +77,10 @@ impl Driver {
             counters: &self.counters,
         };
         let end = connection::run(exchange, &mut child, &mut group, &mut output).await;
-        // Before the child is stopped, which takes time: what is in flight has failed already.
+        // Before the child is stopped, which takes time: what is in flight has failed already. Whoever waited for it can
+        // ask why.
+        self.phase.send_replace(Phase::Down(end.reason().unwrap_or_else(|| "the child is being stopped".into())));
         self.mux.fail_all();
-        self.phase.send_replace(Phase::Down("the child is being stopped".into()));
         let drained = output.drain(&self.id, &self.counters);
         if matches!(end, End::Hung) {
             // It would hear neither a closed stdin nor SIGTERM.
