@@ -122,7 +122,9 @@ impl Places {
 
     /// All places, to move them.
     pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        [&mut self.name, &mut self.uri, &mut self.meta, &mut self.told].into_iter().chain(&mut self.known)
+        // Where there is no `_meta`, nothing of it is anywhere.
+        let known: &mut [Member] = if self.meta.value.is_some() { &mut self.known } else { &mut [] };
+        [&mut self.name, &mut self.uri, &mut self.meta, &mut self.told].into_iter().chain(known)
     }
 }
 
