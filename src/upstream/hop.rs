@@ -86,6 +86,53 @@ pub(crate) struct InSession;
 ///   says outside of calls. After a gap in it every list counts as changed, and a `notifications/resources/updated`
 ///   without a `uri` says the same of every resource.
 /// - A [notification](crate::Method::is_notification) is answered with [`Accepted`](crate::reply::Outcome::Accepted).
+///
+/// ```
+/// use std::{future::{Ready, ready}, task::{Context, Poll}};
+/// use tower::{Service, ServiceExt};
+/// use tower_mcp_gateway::{BoxError, Call, Method, Reply, json::{Json, Params}, registry::Server, reply::Outcome};
+/// use tower_mcp_gateway::upstream::{Outbound, Transport, era::Era};
+///
+/// /// A server within this very program.
+/// #[derive(Clone)]
+/// struct Within;
+///
+/// impl Service<Outbound> for Within {
+///     type Response = Reply;
+///     type Error = BoxError;
+///     type Future = Ready<Result<Reply, BoxError>>;
+///
+///     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+///         Poll::Ready(Ok(()))
+///     }
+///
+///     fn call(&mut self, Outbound { call, .. }: Outbound) -> Self::Future {
+///         ready(Ok(Reply::single(match call.method.as_str() {
+///             "server/discover" => Outcome::Result(Json::from_static(
+///                 r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#,
+///             )),
+///             "tools/call" => Outcome::Result(Json::from_static(r#"{"content":[]}"#)),
+///             _ => Outcome::Error(Json::from_static(r#"{"code":-32601,"message":"no such method"}"#)),
+///         })))
+///     }
+/// }
+///
+/// impl Transport for Within {
+///     fn epoch(&self) -> u64 {
+///         1
+///     }
+///
+///     async fn connected(&self) -> Result<u64, BoxError> {
+///         Ok(self.epoch())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+/// let server = Era::new(Within, &Server::http("within-1", "within", "http://localhost/mcp")?);
+/// let reply = server.oneshot(Call::new(Method::TOOLS_CALL, Params::empty())).await?;
+/// assert!(reply.outcome().await?.result().is_some());
+/// # Ok(()) }
+/// ```
 pub trait Transport:
     Service<Outbound, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static
 {
