@@ -24,7 +24,8 @@ const FILL: usize = 4;
 /// is spawned elsewhere: an answer wakes the thread it belongs to and no other, and no queue is shared. Long
 /// computations delay the other connections of the thread.
 ///
-/// A new connection goes to the first thread that has fewer than four, or else to the one that has the fewest.
+/// A new connection goes to the first thread that has fewer than four, or else to each in turn: by the fewest, a thread that
+/// has noticed sooner than the others that its clients are gone would get all that come back.
 ///
 /// Dropping it ends the threads, and with them what still runs there.
 ///
@@ -44,6 +45,7 @@ const FILL: usize = 4;
 pub struct Workers {
     /// Never empty.
     threads: Vec<Worker>,
+    turn: AtomicUsize,
 }
 
 struct Worker {
@@ -61,7 +63,7 @@ impl Workers {
     /// The system has no thread or descriptor left.
     pub fn start(count: usize) -> io::Result<Self> {
         let threads = (0..count.max(1)).map(Worker::start).collect::<io::Result<_>>()?;
-        Ok(Self { threads })
+        Ok(Self { threads, turn: AtomicUsize::new(0) })
     }
 
     /// As many as there are processors.
@@ -80,9 +82,9 @@ impl Workers {
 
     /// Where the next connection belongs, and the place that it has there as long as it lives.
     pub(super) fn next(&self) -> (&Handle, Place) {
-        let has = |worker: &&Worker| worker.connections.load(Ordering::Relaxed);
-        let room = self.threads.iter().find(|worker| has(worker) < FILL);
-        let worker = room.or_else(|| self.threads.iter().min_by_key(has)).expect("there is a thread");
+        let room = self.threads.iter().find(|worker| worker.connections.load(Ordering::Relaxed) < FILL);
+        let in_turn = || &self.threads[self.turn.fetch_add(1, Ordering::Relaxed) % self.threads.len()];
+        let worker = room.unwrap_or_else(in_turn);
         (&worker.runtime, Place::new(worker.connections.clone()))
     }
 }
@@ -131,17 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_is_filled_before_the_next_has_work_and_then_the_one_with_the_fewest_is_next() {
+    fn a_thread_is_filled_before_the_next_has_work_and_then_each_is_next_in_turn() {
         let workers = Workers::start(2).unwrap();
         let mut places: Vec<_> = (0..FILL + 1).map(|_| workers.next().1).collect();
         assert_eq!(counts(&workers), [FILL, 1]);
         places.remove(0);
         places.push(workers.next().1);
         assert_eq!(counts(&workers), [FILL, 1], "what one leaves is for the next");
-        places.extend((0..FILL).map(|_| workers.next().1));
-        assert_eq!(counts(&workers), [FILL + 1, FILL]);
-        places.extend((0..3).map(|_| workers.next().1));
-        assert_eq!(counts(&workers), [FILL + 2, FILL + 2]);
+        places.extend((0..FILL - 1).map(|_| workers.next().1));
+        assert_eq!(counts(&workers), [FILL, FILL]);
+        places.extend((0..6).map(|_| workers.next().1));
+        assert_eq!(counts(&workers), [FILL + 3, FILL + 3]);
         drop(places);
         assert_eq!(counts(&workers), [0, 0]);
     }
