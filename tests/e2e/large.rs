@@ -15,10 +15,10 @@ use tower_mcp_gateway::{
 };
 
 /// More than is waited for, in bytes.
-const LARGE: usize = 3 << 20;
+pub(crate) const LARGE: usize = 3 << 20;
 
-/// A gateway in front of the server, whose silence is short.
-async fn front(server: &Server, change: impl FnOnce(&mut Config)) -> Front {
+/// A gateway in front of the server that lets results through which are larger than what is waited for.
+pub(crate) async fn front(server: &Server, change: impl FnOnce(&mut Config)) -> Front {
     let entry = registry::Server::http("one-1", "one", &server.url()).expect("a URL of our own");
     Front::with(vec![entry], |config| {
         config.limits.max_message_bytes = 4 * LARGE;

@@ -1,26 +1,14 @@
 //! Large results in event streams, which are passed on while they arrive as those are that come alone.
 
 use crate::{
-    front::Front,
+    large::{LARGE, front},
     piecemeal::{Client, EVENTS, Era, Server, note, result},
     support::clients::Raw,
     wire::Request,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use tower_mcp_gateway::{config::Config, metrics::Count, metrics::Outcome, registry};
-
-/// More than is waited for, in bytes.
-const LARGE: usize = 3 << 20;
-
-async fn front(server: &Server, change: impl FnOnce(&mut Config)) -> Front {
-    let entry = registry::Server::http("one-1", "one", &server.url()).expect("a URL of our own");
-    Front::with(vec![entry], |config| {
-        config.limits.max_message_bytes = 4 * LARGE;
-        change(config);
-    })
-    .await
-}
+use tower_mcp_gateway::metrics::{Count, Outcome};
 
 /// The answer of a call when its first bytes have come, after so many notes, of a server that sends `begin` of its id and no
 /// more.

@@ -2,7 +2,7 @@ use http::{HeaderName, Method, Version};
 use std::ops::Range;
 
 /// The names of MCP's headers, which are none of HTTP's own: known, they need not be copied and checked with each request.
-const KNOWN: [HeaderName; 4] = [
+static KNOWN: [HeaderName; 4] = [
     HeaderName::from_static("mcp-session-id"),
     HeaderName::from_static("mcp-protocol-version"),
     HeaderName::from_static("mcp-method"),
