@@ -1,5 +1,6 @@
 use super::{
     head::{Head, Heads, NotHttp},
+    repeated::Repeated,
     request::Wire,
     stream::Stream,
 };
@@ -26,6 +27,7 @@ pub(super) struct Connection {
     buffer: BytesMut,
     /// The room that is made next, in bytes.
     room: usize,
+    repeated: Repeated,
 }
 
 /// Why there is no answer.
@@ -41,7 +43,7 @@ pub(super) enum Broken {
 
 impl Connection {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, buffer: BytesMut::new(), room: ROOM }
+        Self { stream, buffer: BytesMut::new(), room: ROOM, repeated: Repeated::default() }
     }
 
     /// Writes a request and waits for the head of its answer.
@@ -53,7 +55,7 @@ impl Connection {
         let mut head = poll_fn(|cx| {
             let written = self.poll_write(cx, &mut outgoing)?;
             loop {
-                if let Some(head) = heads.take(&mut self.buffer).map_err(Broken::NotHttp)? {
+                if let Some(head) = self.take_head(&mut heads).map_err(Broken::NotHttp)? {
                     return Poll::Ready(Ok((head, written)));
                 }
                 match ready!(self.poll_fill(cx)) {
@@ -66,6 +68,17 @@ impl Connection {
         .await?;
         head.0.keeps_alive &= head.1;
         Ok(head.0)
+    }
+
+    fn take_head(&mut self, heads: &mut Heads) -> Result<Option<Head>, NotHttp> {
+        if let Some(head) = self.repeated.take(&mut self.buffer) {
+            return Ok(Some(head));
+        }
+        let head = heads.take(&mut self.buffer)?;
+        if let Some(head) = &head {
+            self.repeated.put(head);
+        }
+        Ok(head)
     }
 
     /// Writes what can be written; `true` once that is all.

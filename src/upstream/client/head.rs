@@ -28,6 +28,8 @@ pub(super) struct Head {
     pub(super) text: Bytes,
     /// Where the content type stands in it.
     pub(super) kind: Option<Range<usize>>,
+    /// Where the length of the body stands in it, if it is said once.
+    pub(super) length: Option<Range<usize>>,
     pub(super) framing: Framing,
     /// Whether another request may follow on the connection.
     pub(super) keeps_alive: bool,
@@ -103,16 +105,19 @@ fn parse(buffer: &[u8]) -> Result<Option<(usize, Head)>, NotHttp> {
     let status = status.ok_or(NotHttp("the answer is no HTTP"))?;
     let mut told = Told::default();
     for header in response.headers.iter() {
-        told.take(header)?;
-        if told.kind.is_none() && is(header.name, "content-type") {
-            let start = header.value.as_ptr().addr() - buffer.as_ptr().addr();
-            told.kind = Some(start..start + header.value.len());
-        }
+        told.take(header, buffer)?;
     }
     let persistent = if response.version == Some(1) { !told.close } else { told.keep_alive && !told.close };
     let framing = told.framing(status)?;
     let keeps_alive = persistent && framing != Framing::Close;
-    Ok(Some((length, Head { status, text: Bytes::new(), kind: told.kind, framing, keeps_alive })))
+    let Told { kind, length_at, .. } = told;
+    Ok(Some((length, Head { status, text: Bytes::new(), kind, length: length_at, framing, keeps_alive })))
+}
+
+/// Where a part of `text` stands in it.
+fn place(part: &[u8], text: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - text.as_ptr().addr();
+    start..start + part.len()
 }
 
 /// Whether a header is the one of this name, which most servers write as it stands here.
@@ -121,7 +126,7 @@ fn is(header: &str, name: &str) -> bool {
 }
 
 /// The number that is written in decimal digits and nothing else.
-fn number(digits: &[u8]) -> Option<u64> {
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     let add = |number: u64, digit: &u8| {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
         number.checked_mul(10)?.checked_add(digit)
@@ -134,6 +139,8 @@ fn number(digits: &[u8]) -> Option<u64> {
 struct Told {
     kind: Option<Range<usize>>,
     length: Option<u64>,
+    /// Where the length stands; `None` if it stands twice.
+    length_at: Option<Range<usize>>,
     coded: bool,
     chunked: bool,
     close: bool,
@@ -141,10 +148,13 @@ struct Told {
 }
 
 impl Told {
-    fn take(&mut self, header: &httparse::Header<'_>) -> Result<(), NotHttp> {
+    fn take(&mut self, header: &httparse::Header<'_>, text: &[u8]) -> Result<(), NotHttp> {
         let value = header.value.trim_ascii();
-        if is(header.name, "content-length") {
+        if is(header.name, "content-type") {
+            self.kind.get_or_insert_with(|| place(header.value, text));
+        } else if is(header.name, "content-length") {
             let length = number(value).ok_or(NotHttp("a content length that is no number"))?;
+            self.length_at = self.length.is_none().then(|| place(value, text));
             // Two that differ make the end of the body a matter of opinion.
             if self.length.replace(length).is_some_and(|other| other != length) {
                 return Err(NotHttp("two content lengths"));

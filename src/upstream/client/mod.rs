@@ -15,6 +15,7 @@ mod head;
 mod pinned;
 mod pool;
 mod ramp;
+mod repeated;
 mod request;
 mod response;
 mod stream;

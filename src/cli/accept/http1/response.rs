@@ -115,7 +115,9 @@ pub(super) fn head(
     }
     match coding {
         Coding::Length(length) | Coding::Nothing(Some(length)) => {
-            write!(out, "content-length: {length}\r\n").expect("a vector takes all")
+            out.extend_from_slice(b"content-length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
         }
         Coding::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Coding::Nothing(None) | Coding::Close => {}
