@@ -1,6 +1,7 @@
 //! The future of a balanced call.
 
 use super::{
+    Turn, Vacancy,
     error::{Failed, NoEndpoint},
     policy::Policy,
     service::{Pool, Shared},
@@ -41,7 +42,14 @@ pin_project! {
         Pick { call: Option<(Arc<Pool<S, P>>, Call)> },
         Wait { pool: Option<Arc<Pool<S, P>>>, picked: Pin<Box<dyn Future<Output = Picked<S>> + Send>> },
         // In this order: whoever waits for its place is told once that is free.
-        Call { endpoint: EndpointId, #[pin] reply: Oneshot<Metered<S>, Call>, place: Option<Place<S, P>> },
+        Call {
+            endpoint: EndpointId,
+            #[pin]
+            reply: Oneshot<Metered<S>, Call>,
+            place: Option<Place<S, P>>,
+            // Of one that waited, until it has found a place.
+            turn: Option<Turn>,
+        },
     }
 }
 
@@ -67,6 +75,9 @@ where
                     let (pool, call) = call.take().expect("polled after it was ready");
                     let shared = &pool.shared;
                     if let Some((endpoint, service)) = shared.pick(&call) {
+                        if shared.vacancy().is_before(&call) {
+                            return Poll::Ready(Err(Failed::behind(endpoint, shared.vacancy()).into()));
+                        }
                         State::to(pool, endpoint, service, call)
                     } else if shared.patience().is_zero() {
                         return Poll::Ready(Err(NoEndpoint { server: shared.server().clone() }.into()));
@@ -83,9 +94,14 @@ where
                         None => return Poll::Ready(Err(NoEndpoint { server: pool.shared.server().clone() }.into())),
                     }
                 }
-                StateProj::Call { endpoint, reply, place } => {
-                    let result = ready!(reply.poll(cx)).map_err(Into::into);
-                    let place = place.take();
+                StateProj::Call { endpoint, reply, place, turn } => {
+                    let polled = reply.poll(cx).map_err(Into::into);
+                    if !is_full(&polled)
+                        && let Some(turn) = turn.take()
+                    {
+                        turn.end();
+                    }
+                    let (result, place) = (ready!(polled), place.take());
                     return Poll::Ready(match result {
                         Ok(reply) => Ok(reply.hold(place)),
                         Err(source) => Err(Failed::at(endpoint.clone(), source, place).into()),
@@ -99,8 +115,14 @@ where
 
 impl<S: Service<Call, Response = Reply>, P: Policy> State<S, P> {
     fn to(pool: Arc<Pool<S, P>>, endpoint: EndpointId, service: Metered<S>, call: Call) -> Self {
-        State::Call { endpoint, reply: Oneshot::new(service, call), place: Some(Place(Some(pool))) }
+        let turn = Turn::of(&call).cloned();
+        State::Call { endpoint, reply: Oneshot::new(service, call), place: Some(Place(Some(pool))), turn }
     }
+}
+
+/// Whether a call was refused for want of room.
+fn is_full(polled: &Poll<Result<Reply, BoxError>>) -> bool {
+    matches!(polled, Poll::Ready(Err(error)) if find::<Overloaded>(&**error).is_some())
 }
 
 /// Waits for a snapshot with an eligible endpoint; none if there is not to be one in time.
@@ -140,6 +162,11 @@ impl<S, P: Policy> Drop for Place<S, P> {
 }
 
 impl Failed {
+    /// A call that came while others wait for room: it is for them.
+    fn behind(endpoint: EndpointId, vacancy: &Vacancy) -> Self {
+        Self { endpoint, source: Overloaded::new().into(), vacancy: Some(vacancy.clone()) }
+    }
+
     /// A call that found its endpoint full had no place there: nobody is told of its end, or those that wait would wake each
     /// other in turn.
     fn at<S, P: Policy>(endpoint: EndpointId, source: BoxError, place: Option<Place<S, P>>) -> Self {

@@ -47,8 +47,8 @@ impl<S: Clone, P: Policy> Snapshot<S, P> {
         Self { members: members.into(), services: services.into(), plan }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.members.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
     }
 
     /// The endpoint this call goes to, with a service that has not been made ready.

@@ -56,6 +56,7 @@ mod patience;
 pub mod policy;
 mod service;
 mod tried;
+mod turn;
 mod vacancy;
 
 pub use self::{
@@ -66,5 +67,6 @@ pub use self::{
     policy::{Policy, Strategy},
     service::{Balance, balance},
     tried::Tried,
+    turn::Turn,
     vacancy::Vacancy,
 };

@@ -104,10 +104,12 @@ impl<S, P: Policy> Shared<S, P> {
 
 impl<S: Clone, P: Policy> Shared<S, P> {
     pub(super) fn store(&self, snapshot: Snapshot<S, P>) {
-        if !snapshot.is_empty() {
+        if snapshot.len() > 0 {
             self.settled.store(true, Ordering::Relaxed);
         }
+        let members = snapshot.len();
         self.snapshot.store(Arc::new(snapshot));
+        self.vacancy.resize(members);
     }
 
     pub(super) fn pick(&self, call: &Call) -> Option<(EndpointId, Metered<S>)> {

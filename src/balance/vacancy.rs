@@ -1,60 +1,192 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use super::Turn;
+use crate::Call;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering, fence},
+    },
+    task::Waker,
 };
-use tokio::sync::Notify;
 
-/// Where a call waits that found every endpoint of its pool full, for another to end; clones are the same.
+/// The queue of the calls that found every endpoint of a pool full; clones are the same.
+///
+/// The end of each call is told to the one that has waited for the longest. Who comes while others wait is to stand behind
+/// them, or the places would go to whoever is quickest, and some would wait in vain.
 ///
 /// ```
 /// use tower_mcp_gateway::balance::Vacancy;
 ///
 /// # tokio_test::block_on(async {
 /// let vacancy = Vacancy::default();
-/// let waiting = vacancy.freed();
+/// let turn = vacancy.queue();
+/// assert!(vacancy.is_awaited());
 /// let ended = async { vacancy.tell() };
-/// tokio::join!(waiting, ended);
+/// tokio::join!(turn.comes(), ended);
+/// drop(turn);
+/// assert!(!vacancy.is_awaited());
 /// # });
 /// ```
 ///
-/// It is told of the first call that ends from then on, and those that wait are told in the order in which they came. What
-/// it is told may be old by the time it looks: another call can have taken the place.
+/// What a call is told may be old by the time it looks; then it stands in the queue [again](Turn::again).
 #[derive(Clone, Debug, Default)]
 pub struct Vacancy(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Read as each call ends, and written only while a pool is full.
+    /// As many as wait or are on the way to a place: read as each call begins and ends, and written only while a pool is full.
     waiting: AtomicUsize,
-    freed: Notify,
+    /// Of the pool.
+    members: AtomicUsize,
+    queue: Mutex<Queue>,
 }
 
 impl Vacancy {
-    /// Waits for the end of a call.
-    pub async fn freed(&self) {
-        let _waiting = Waiting::new(&self.0.waiting);
-        self.0.freed.notified().await;
+    /// Joins the queue.
+    pub fn queue(&self) -> Turn {
+        Turn::new(self.clone())
     }
 
-    /// Tells one of those that wait.
+    /// Whether anybody waits, or was told and has not looked yet.
+    pub fn is_awaited(&self) -> bool {
+        self.0.waiting.load(Ordering::Acquire) > 0
+    }
+
+    /// Tells the first that there may be room.
     pub fn tell(&self) {
-        if self.0.waiting.load(Ordering::Acquire) > 0 {
-            self.0.freed.notify_one();
+        // Between the end of a call and the look at the queue, as in `change` between an entry and the next look at the
+        // pool: at least one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.is_awaited()
+            && let Some(first) = self.change(Queue::tell)
+        {
+            first.wake();
         }
     }
-}
 
-struct Waiting<'a>(&'a AtomicUsize);
+    /// Whether a call can use a place of any endpoint, so that it matters to it where one becomes free. A call that cannot
+    /// must not stand in the queue: those behind it would wait for what they need not.
+    pub fn is_for(&self, call: &Call) -> bool {
+        let members = self.0.members.load(Ordering::Relaxed);
+        let able = call.providers.as_ref().map_or(members, |providers| providers.endpoints().len());
+        members <= 1 || (call.pin.is_none() && able >= members)
+    }
 
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count)
+    /// Whether what becomes free is for others than this call.
+    pub(super) fn is_before(&self, call: &Call) -> bool {
+        self.is_awaited() && Turn::of(call).is_none() && self.is_for(call)
+    }
+
+    /// Tells all that the pool is another, and has so many members.
+    pub(super) fn resize(&self, members: usize) {
+        self.0.members.store(members, Ordering::Relaxed);
+        if self.is_awaited() {
+            self.change(Queue::tell_all).into_iter().for_each(Waker::wake);
+        }
+    }
+
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let mut queue = self.lock();
+        let changed = change(&mut queue);
+        self.0.waiting.store(queue.len(), Ordering::Release);
+        drop(queue);
+        fence(Ordering::SeqCst);
+        changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+/// Who waits, by numbers that grow; as many as calls are in flight at most.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    next: u64,
+    /// With whom to wake.
+    waiting: BTreeMap<u64, Waker>,
+    /// Who was told and has not found a place yet. What it cannot use goes to another that came before this number: so what
+    /// is told once is heard by each at most once.
+    told: BTreeMap<u64, u64>,
+    /// Ends of calls that nobody was there to hear but those who were told already. They are for whoever joins next.
+    untold: usize,
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        self.waiting.len() + self.told.len()
+    }
+
+    /// The number of one that joins.
+    pub(super) fn join(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        match self.untold.checked_sub(1) {
+            Some(untold) => {
+                self.untold = untold;
+                self.told.insert(number, self.next);
+            }
+            None => drop(self.waiting.insert(number, Waker::noop().clone())),
+        }
+        number
+    }
+
+    /// Whether it is the first, and nobody is on the way to a place.
+    pub(super) fn is_first(&self, number: u64) -> bool {
+        self.told.is_empty() && self.waiting.first_key_value().is_some_and(|(&first, _)| first == number)
+    }
+
+    /// Whether it still waits; `waker` is woken once it does not.
+    pub(super) fn waits(&mut self, number: u64, waker: &Waker) -> bool {
+        let waits = self.waiting.get_mut(&number);
+        waits.map(|known| known.clone_from(waker)).is_some()
+    }
+
+    /// Whether it was told.
+    pub(super) fn is_told(&self, number: u64) -> bool {
+        self.told.contains_key(&number)
+    }
+
+    /// Takes out one that has found a place.
+    pub(super) fn end(&mut self, number: u64) {
+        self.waiting.remove(&number);
+        self.told.remove(&number);
+        self.settle();
+    }
+
+    /// Takes out one that waits no more; who is to be woken because of that.
+    pub(super) fn leave(&mut self, number: u64) -> Option<Waker> {
+        self.waiting.remove(&number);
+        let next = self.told.remove(&number).and_then(|before| self.tell_before(before));
+        self.settle();
+        next
+    }
+
+    fn tell(&mut self) -> Option<Waker> {
+        let told = self.tell_before(self.next);
+        self.untold += usize::from(told.is_none());
+        self.settle();
+        told
+    }
+
+    fn tell_before(&mut self, before: u64) -> Option<Waker> {
+        let first = self.waiting.first_entry().filter(|first| *first.key() < before)?;
+        let (number, waker) = first.remove_entry();
+        self.told.insert(number, before);
+        Some(waker)
+    }
+
+    fn tell_all(&mut self) -> Vec<Waker> {
+        let waiting = std::mem::take(&mut self.waiting);
+        // Each learns of it by itself, so there is nothing to be passed on.
+        self.told.extend(waiting.keys().map(|&number| (number, 0)));
+        waiting.into_values().collect()
+    }
+
+    /// Who comes to an empty queue looks for itself.
+    fn settle(&mut self) {
+        if self.len() == 0 {
+            self.untold = 0;
+        }
     }
 }

@@ -7,6 +7,11 @@ use std::{borrow::Cow, fmt, time::Duration};
 #[error("the server cannot be reached")]
 pub struct Connect(#[source] pub crate::BoxError);
 
+/// A server has as many connections of clients of their own as it may, all of them in use. The call was not sent.
+#[derive(Debug, thiserror::Error)]
+#[error("too many clients have a connection of their own")]
+pub struct Crowded(#[from] pub tower::load_shed::error::Overloaded);
+
 /// The connection ended before the outcome: a child that died, a cut stream.
 #[derive(Debug)]
 pub struct Closed {

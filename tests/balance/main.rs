@@ -8,6 +8,7 @@ mod patient;
 mod churn;
 mod policy;
 mod pool;
+mod queue;
 mod stack;
 mod tower_balance;
 mod warm;

@@ -13,10 +13,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout},
-};
+use tokio::{sync::mpsc, time::timeout};
 use tower::{
     Layer, ServiceBuilder, ServiceExt,
     discover::Change,
@@ -37,10 +34,10 @@ use tower_mcp_gateway::{
     upstream::error::{Closed, Connect},
 };
 
-type Pool = BoxCloneSyncService<Call, Reply, BoxError>;
+pub(crate) type Pool = BoxCloneSyncService<Call, Reply, BoxError>;
 
 /// A pool of servers that answer with `answer(server, how many calls it had before)`, two calls each at a time.
-async fn pool<F>(servers: usize, answer: F) -> (Pool, Vec<Meter>, Board)
+pub(crate) async fn pool<F>(servers: usize, answer: F) -> (Pool, Vec<Meter>, Board)
 where
     F: Fn(usize, usize) -> Option<Result<Reply, BoxError>> + Clone + Send + Sync + 'static,
 {
@@ -169,32 +166,4 @@ async fn a_thousand_calls_that_end_in_every_way_leave_nothing_behind() {
         assert!(timed.clone().oneshot(call()).await.is_ok(), "a permit, a trial or a count was lost");
     }
     assert!(meters.iter().all(Meter::is_well));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_that_finds_its_pool_full_goes_on_as_soon_as_another_has_ended() {
-    let events = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let kept = events.clone();
-    let (pool, ..) = pool(2, move |_, _| {
-        let (events, reply) = streaming();
-        kept.lock().unwrap().push(events);
-        Some(Ok(reply))
-    })
-    .await;
-    let mut running = Vec::new();
-    for _ in 0..4 {
-        running.push(pool.clone().oneshot(call()).await.unwrap());
-    }
-    let began = Instant::now();
-    let mut waiting: Vec<_> = (0..3).map(|_| tokio_test::task::spawn(pool.clone().oneshot(call()))).collect();
-    for call in &mut waiting {
-        tokio_test::assert_pending!(call.poll());
-    }
-    for turn in 0..3 {
-        drop(running.pop());
-        assert!(waiting[turn].is_woken(), "in the order in which they came");
-        running.push(tokio_test::assert_ready_ok!(waiting[turn].poll()));
-        assert!(waiting[turn + 1..].iter().all(|later| !later.is_woken()), "one place, one call");
-    }
-    assert_eq!(began.elapsed(), Duration::ZERO, "no clock was waited for");
 }

@@ -9,7 +9,10 @@ use crate::{
     error::find,
     json::{Json, Params, object::Edit},
     registry::Server,
-    upstream::{Settings, Transport, error::Refused},
+    upstream::{
+        Settings, Transport,
+        error::{Crowded, Refused},
+    },
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{
@@ -58,7 +61,7 @@ pub const MAX_CONNECTIONS: usize = 64;
 ///
 /// # Errors
 ///
-/// `Overloaded`, never sent, if all of [`MAX_CONNECTIONS`] are in use; else what [`Era`] fails with.
+/// [`Crowded`], never sent, if all of [`MAX_CONNECTIONS`] are in use; else what [`Era`] fails with.
 pub struct PerClient<T> {
     common: Era<T>,
     shared: Arc<Shared<T>>,
@@ -129,7 +132,7 @@ impl<T: Transport> PerClient<T> {
             }
             call.params = call.params.edit(&[Edit::Remove(INPUT_RESPONSES), Edit::Remove(REQUEST_STATE)]);
         }
-        let own = self.shared.own(&call, &self.common).ok_or_else(Overloaded::new)?;
+        let own = self.shared.own(&call, &self.common).ok_or_else(|| Crowded::from(Overloaded::new()))?;
         match Era::clone(&own).oneshot(call.clone()).await {
             Err(error) if find::<Refused>(&*error).is_some() => {
                 tracing::warn!("a server takes `initialize` only once, so all clients share its connection");
