@@ -1,6 +1,6 @@
 //! How balancing fails.
 
-use super::Vacancy;
+use super::{Turn, Vacancy};
 use crate::{BoxError, EndpointId, ServerName};
 
 /// No endpoint of the pool can take the call.
@@ -24,4 +24,6 @@ pub struct Failed {
     pub source: BoxError,
     /// Where to wait for another call of the pool to end, if the endpoint was full.
     pub vacancy: Option<Vacancy>,
+    /// Where the call stands there, if it has waited already.
+    pub turn: Option<Turn>,
 }

@@ -1,7 +1,7 @@
 //! The future of a balanced call.
 
 use super::{
-    Turn, Vacancy,
+    Queued, Turn,
     error::{Failed, NoEndpoint},
     policy::Policy,
     service::{Pool, Shared},
@@ -40,6 +40,8 @@ pin_project! {
     {
         // Some until the first poll.
         Pick { call: Option<(Arc<Pool<S, P>>, Call)> },
+        // Others wait for room already.
+        Queue { call: Option<(Arc<Pool<S, P>>, Call)>, queued: Box<Queued> },
         Wait { pool: Option<Arc<Pool<S, P>>>, picked: Pin<Box<dyn Future<Output = Picked<S>> + Send>> },
         // In this order: whoever waits for its place is told once that is free.
         Call {
@@ -73,38 +75,38 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Pick { call } => {
                     let (pool, call) = call.take().expect("polled after it was ready");
-                    let shared = &pool.shared;
-                    if let Some((endpoint, service)) = shared.pick(&call) {
-                        if shared.vacancy().is_before(&call) {
-                            return Poll::Ready(Err(Failed::behind(endpoint, shared.vacancy()).into()));
+                    let vacancy = pool.shared.vacancy();
+                    let turn = vacancy.is_before(&call).then(|| vacancy.queue());
+                    match turn {
+                        // Those that it saw may have gone, and nobody is left to tell it.
+                        Some(turn) if !turn.is_first() => {
+                            State::Queue { call: Some((pool, call)), queued: Box::new(Queued::new(turn)) }
                         }
-                        State::to(pool, endpoint, service, call)
-                    } else if shared.patience().is_zero() {
-                        return Poll::Ready(Err(NoEndpoint { server: shared.server().clone() }.into()));
-                    } else {
-                        let picked = Box::pin(wait(shared.clone(), pool.published.clone(), call));
-                        State::Wait { pool: Some(pool), picked }
+                        turn => State::look(pool, call, turn)?,
                     }
+                }
+                StateProj::Queue { call, queued } => {
+                    ready!(Pin::new(&mut **queued).poll(cx));
+                    let (pool, call) = call.take().expect("polled after it was ready");
+                    State::look(pool, call, Some(queued.turn().clone()))?
                 }
                 StateProj::Wait { pool, picked } => {
                     let picked = ready!(picked.as_mut().poll(cx));
                     let pool = pool.take().expect("polled after it was ready");
                     match picked {
-                        Some((endpoint, service, call)) => State::to(pool, endpoint, service, call),
+                        Some((endpoint, service, call)) => State::to(pool, endpoint, service, call, None),
                         None => return Poll::Ready(Err(NoEndpoint { server: pool.shared.server().clone() }.into())),
                     }
                 }
                 StateProj::Call { endpoint, reply, place, turn } => {
                     let polled = reply.poll(cx).map_err(Into::into);
-                    if !is_full(&polled)
-                        && let Some(turn) = turn.take()
-                    {
-                        turn.end();
+                    if turn.is_some() && !is_full(&polled) {
+                        turn.take().iter().for_each(Turn::end);
                     }
                     let (result, place) = (ready!(polled), place.take());
                     return Poll::Ready(match result {
                         Ok(reply) => Ok(reply.hold(place)),
-                        Err(source) => Err(Failed::at(endpoint.clone(), source, place).into()),
+                        Err(source) => Err(Failed::at(endpoint.clone(), source, place, turn.take()).into()),
                     });
                 }
             };
@@ -113,9 +115,22 @@ where
     }
 }
 
-impl<S: Service<Call, Response = Reply>, P: Policy> State<S, P> {
-    fn to(pool: Arc<Pool<S, P>>, endpoint: EndpointId, service: Metered<S>, call: Call) -> Self {
-        let turn = Turn::of(&call).cloned();
+impl<S: Service<Call, Response = Reply> + Clone + Send + Sync + 'static, P: Policy> State<S, P> {
+    /// Where the call goes now; `turn` if it has waited for that.
+    fn look(pool: Arc<Pool<S, P>>, call: Call, turn: Option<Turn>) -> Result<Self, NoEndpoint> {
+        let shared = &pool.shared;
+        if let Some((endpoint, service)) = shared.pick(&call) {
+            return Ok(State::to(pool, endpoint, service, call, turn));
+        }
+        if shared.patience().is_zero() {
+            return Err(NoEndpoint { server: shared.server().clone() });
+        }
+        let picked = Box::pin(wait(shared.clone(), pool.published.clone(), call));
+        Ok(State::Wait { pool: Some(pool), picked })
+    }
+
+    fn to(pool: Arc<Pool<S, P>>, endpoint: EndpointId, service: Metered<S>, call: Call, turn: Option<Turn>) -> Self {
+        let turn = turn.or_else(|| Turn::of(&call).cloned());
         State::Call { endpoint, reply: Oneshot::new(service, call), place: Some(Place(Some(pool))), turn }
     }
 }
@@ -162,17 +177,17 @@ impl<S, P: Policy> Drop for Place<S, P> {
 }
 
 impl Failed {
-    /// A call that came while others wait for room: it is for them.
-    fn behind(endpoint: EndpointId, vacancy: &Vacancy) -> Self {
-        Self { endpoint, source: Overloaded::new().into(), vacancy: Some(vacancy.clone()) }
-    }
-
     /// A call that found its endpoint full had no place there: nobody is told of its end, or those that wait would wake each
     /// other in turn.
-    fn at<S, P: Policy>(endpoint: EndpointId, source: BoxError, place: Option<Place<S, P>>) -> Self {
+    fn at<S, P: Policy>(
+        endpoint: EndpointId,
+        source: BoxError,
+        place: Option<Place<S, P>>,
+        turn: Option<Turn>,
+    ) -> Self {
         let full = find::<Overloaded>(&*source).is_some();
         let pool = place.filter(|_| full).and_then(|mut place| place.0.take());
         let vacancy = pool.map(|pool| pool.shared.vacancy().clone());
-        Self { endpoint, source, vacancy }
+        Self { endpoint, source, vacancy, turn }
     }
 }

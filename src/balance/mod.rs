@@ -54,11 +54,13 @@ pub mod future;
 mod members;
 mod patience;
 pub mod policy;
+mod queued;
 mod service;
 mod tried;
 mod turn;
 mod vacancy;
 
+pub(crate) use self::queued::Queued;
 pub use self::{
     candidates::Candidates,
     driver::Driver,

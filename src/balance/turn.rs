@@ -6,8 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll},
+    time::Duration,
 };
+use tokio::time::Instant;
+
+/// How long a call that finds every endpoint full waits for room, in all. A burst of short calls passes in that time; what
+/// does not is refused.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A place in the queue of a full pool; clones are the same place, which is left with the last of them.
 ///
@@ -20,12 +26,13 @@ pub struct Turn(Arc<Seat>);
 struct Seat {
     vacancy: Vacancy,
     number: AtomicU64,
+    since: Instant,
 }
 
 impl Turn {
     pub(super) fn new(vacancy: Vacancy) -> Self {
         let number = vacancy.change(Queue::join);
-        Self(Arc::new(Seat { vacancy, number: AtomicU64::new(number) }))
+        Self(Arc::new(Seat { vacancy, number: AtomicU64::new(number), since: Instant::now() }))
     }
 
     /// That of a call.
@@ -35,8 +42,17 @@ impl Turn {
 
     /// Waits until there may be room. Nothing is lost if the future is dropped.
     pub async fn comes(&self) {
-        let waits = |waker: &_| self.0.vacancy.change(|queue| queue.waits(self.0.number(), waker));
-        poll_fn(|cx| if waits(cx.waker()) { Poll::Pending } else { Poll::Ready(()) }).await;
+        poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let waits = self.0.vacancy.change(|queue| queue.waits(self.0.number(), cx.waker()));
+        if waits { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// When the call should give up: about a second after it first joined.
+    pub fn until(&self) -> Instant {
+        self.0.since + PATIENCE
     }
 
     /// After a look that found no room: one that had been told stands at the end of the queue, and what it was told goes to

@@ -26,7 +26,7 @@ fn marks() -> Marks {
 type Answer = fn(usize) -> Result<Reply, BoxError>;
 
 fn cut() -> BoxError {
-    Failed { endpoint: "e".into(), source: Closed { sent: true }.into(), vacancy: None }.into()
+    Failed { endpoint: "e".into(), source: Closed { sent: true }.into(), vacancy: None, turn: None }.into()
 }
 
 /// How often `call` arrives where each attempt is answered so.
@@ -79,7 +79,10 @@ fn cut_after(first: Item) -> Reply {
 #[tokio::test]
 async fn attempts_that_were_never_sent_do_not_take_the_place_of_the_repeat() {
     let (calls, _) = arrivals(tool("read"), |attempt| match attempt {
-        0 => Err(Failed { endpoint: "a".into(), source: Connect("refused".into()).into(), vacancy: None }.into()),
+        0 => {
+            Err(Failed { endpoint: "a".into(), source: Connect("refused".into()).into(), vacancy: None, turn: None }
+                .into())
+        }
         _ => Err(cut()),
     })
     .await;

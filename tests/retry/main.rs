@@ -36,7 +36,7 @@ async fn run(
         assert_eq!(tried, attempt, "each endpoint that failed is remembered");
         let result = answer(attempt).map_err(|source| {
             let endpoint = format!("e-{attempt}").into();
-            BoxError::from(Failed { endpoint, source, vacancy: None })
+            BoxError::from(Failed { endpoint, source, vacancy: None, turn: None })
         });
         async move { result }
     });
@@ -72,9 +72,13 @@ async fn a_full_endpoint_is_waited_for_about_a_second() {
             let full = begun.elapsed() < until;
             async move {
                 match full {
-                    true => {
-                        Err(Failed { endpoint: "e".into(), source: Overloaded::new().into(), vacancy: None }.into())
+                    true => Err(Failed {
+                        endpoint: "e".into(),
+                        source: Overloaded::new().into(),
+                        vacancy: None,
+                        turn: None,
                     }
+                    .into()),
                     false => Ok::<_, BoxError>(single()),
                 }
             }
