@@ -79,7 +79,7 @@ where
                     let turn = vacancy.is_before(&call).then(|| vacancy.queue());
                     match turn {
                         // Those that it saw may have gone, and nobody is left to tell it.
-                        Some(turn) if !turn.is_first() => {
+                        Some(turn) if !turn.is_opener() => {
                             State::Queue { call: Some((pool, call)), queued: Box::new(Queued::new(turn)) }
                         }
                         turn => State::look(pool, call, turn)?,

@@ -1,12 +1,12 @@
 use super::{Vacancy, vacancy::Queue};
-use crate::Call;
+use crate::{
+    Call,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 use std::{
     future::poll_fn,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -26,13 +26,16 @@ pub struct Turn(Arc<Seat>);
 struct Seat {
     vacancy: Vacancy,
     number: AtomicU64,
+    /// Whether it knows that it was told. A look that began before says nothing about the room it was told of.
+    heard: AtomicBool,
     since: Instant,
 }
 
 impl Turn {
     pub(super) fn new(vacancy: Vacancy) -> Self {
         let number = vacancy.change(Queue::join);
-        Self(Arc::new(Seat { vacancy, number: AtomicU64::new(number), since: Instant::now() }))
+        let (number, heard) = (AtomicU64::new(number), AtomicBool::new(false));
+        Self(Arc::new(Seat { vacancy, number, heard, since: Instant::now() }))
     }
 
     /// That of a call.
@@ -47,6 +50,7 @@ impl Turn {
 
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         let waits = self.0.vacancy.change(|queue| queue.waits(self.0.number(), cx.waker()));
+        self.0.heard.store(!waits, Ordering::Relaxed);
         if waits { Poll::Pending } else { Poll::Ready(()) }
     }
 
@@ -56,31 +60,30 @@ impl Turn {
     }
 
     /// After a look that found no room: one that had been told stands at the end of the queue, and what it was told goes to
-    /// another, which may be able to use it. One that had not is where it was, which is `false`.
+    /// another, which may be able to use it. One that had not, or does not know yet, is where it was, which is `false`.
     pub fn again(&self) -> bool {
-        let number = self.0.number();
-        let (told, next) = self.0.vacancy.change(|queue| {
-            let told = queue.is_told(number);
-            if told {
-                self.0.number.store(queue.join(), Ordering::Relaxed);
-            }
-            (told, told.then(|| queue.leave(number)).flatten())
+        let told = self.0.vacancy.change(|queue| {
+            let heard = self.0.heard.swap(false, Ordering::Relaxed);
+            let (number, next) = queue.again(self.0.number(), heard)?;
+            self.0.number.store(number, Ordering::Relaxed);
+            Some(next)
         });
-        if let Some(next) = next {
-            next.wake();
-        }
-        told
+        told.map(|next| next.into_iter().for_each(Waker::wake)).is_some()
     }
 
-    /// Whether nobody has waited for longer. One that is the first as it joins should look once more: what became free before
-    /// that was told to nobody.
+    /// Whether it joined an empty queue. Then the call should look once more: what became free before that was told to nobody.
+    pub fn is_opener(&self) -> bool {
+        self.0.vacancy.change(|queue| queue.is_opener(self.0.number()))
+    }
+
+    /// Whether nobody has waited for longer, and nobody is on the way to a place.
     pub fn is_first(&self) -> bool {
         self.0.vacancy.change(|queue| queue.is_first(self.0.number()))
     }
 
     /// The call has found a place.
     pub(super) fn end(&self) {
-        self.0.vacancy.change(|queue| queue.end(self.0.number()));
+        self.0.vacancy.change(|queue| queue.end(self.0.number())).into_iter().for_each(Waker::wake);
     }
 }
 
@@ -93,8 +96,6 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some(next) = self.vacancy.change(|queue| queue.leave(self.number())) {
-            next.wake();
-        }
+        self.vacancy.change(|queue| queue.leave(self.number())).into_iter().for_each(Waker::wake);
     }
 }

@@ -1,11 +1,11 @@
 use super::Turn;
-use crate::Call;
+use crate::{
+    Call,
+    atomic::{AtomicUsize, Mutex, MutexGuard, Ordering, fence},
+};
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering, fence},
-    },
+    sync::{Arc, PoisonError},
     task::Waker,
 };
 
@@ -110,6 +110,8 @@ pub(super) struct Queue {
     told: BTreeMap<u64, u64>,
     /// Ends of calls that nobody was there to hear but those who were told already. They are for whoever joins next.
     untold: usize,
+    /// Who found the queue empty, until it has looked. An end that came before it may have been told to nobody.
+    opener: Option<u64>,
 }
 
 impl Queue {
@@ -121,6 +123,9 @@ impl Queue {
     pub(super) fn join(&mut self) -> u64 {
         let number = self.next;
         self.next += 1;
+        if self.len() == 0 {
+            self.opener = Some(number);
+        }
         match self.untold.checked_sub(1) {
             Some(untold) => {
                 self.untold = untold;
@@ -129,6 +134,11 @@ impl Queue {
             None => drop(self.waiting.insert(number, Waker::noop().clone())),
         }
         number
+    }
+
+    /// Whether it found the queue empty.
+    pub(super) fn is_opener(&self, number: u64) -> bool {
+        self.opener == Some(number)
     }
 
     /// Whether it is the first, and nobody is on the way to a place.
@@ -142,24 +152,36 @@ impl Queue {
         waits.map(|known| known.clone_from(waker)).is_some()
     }
 
-    /// Whether it was told.
-    pub(super) fn is_told(&self, number: u64) -> bool {
-        self.told.contains_key(&number)
+    /// After a look that found no room: has one that was told, and has `heard` it, stand at the end. Its number then, and who
+    /// is to be woken because of that.
+    pub(super) fn again(&mut self, number: u64, heard: bool) -> Option<(u64, Option<Waker>)> {
+        self.opener.take_if(|opener| *opener == number);
+        let before = if heard { self.told.remove(&number)? } else { return None };
+        self.settle();
+        Some((self.join(), self.tell_before(before)))
     }
 
-    /// Takes out one that has found a place.
-    pub(super) fn end(&mut self, number: u64) {
-        self.waiting.remove(&number);
+    /// Takes out one that has found a place; who is to be woken because of that. Where it may have found one that it was not
+    /// told of there may be more, so that the others are to look, too.
+    pub(super) fn end(&mut self, number: u64) -> Vec<Waker> {
+        let was_untold = self.waiting.remove(&number).is_some();
         self.told.remove(&number);
+        let others = if was_untold || self.is_opener(number) { self.tell_all() } else { Vec::new() };
         self.settle();
+        others
     }
 
     /// Takes out one that waits no more; who is to be woken because of that.
-    pub(super) fn leave(&mut self, number: u64) -> Option<Waker> {
+    pub(super) fn leave(&mut self, number: u64) -> Vec<Waker> {
         self.waiting.remove(&number);
-        let next = self.told.remove(&number).and_then(|before| self.tell_before(before));
+        let before = self.told.remove(&number);
+        let others = match before {
+            _ if self.is_opener(number) => self.tell_all(),
+            Some(before) => self.tell_before(before).into_iter().collect(),
+            None => Vec::new(),
+        };
         self.settle();
-        next
+        others
     }
 
     fn tell(&mut self) -> Option<Waker> {
@@ -177,6 +199,7 @@ impl Queue {
     }
 
     fn tell_all(&mut self) -> Vec<Waker> {
+        self.opener = None;
         let waiting = std::mem::take(&mut self.waiting);
         // Each learns of it by itself, so there is nothing to be passed on.
         self.told.extend(waiting.keys().map(|&number| (number, 0)));
@@ -186,7 +209,72 @@ impl Queue {
     /// Who comes to an empty queue looks for itself.
     fn settle(&mut self) {
         if self.len() == 0 {
-            self.untold = 0;
+            (self.untold, self.opener) = (0, None);
         }
+    }
+}
+
+#[cfg(all(test, interleave))]
+mod interleaved {
+    use super::*;
+    use loom::{future::block_on, model, thread};
+
+    /// So many calls end, one after the other.
+    fn ends(calls: usize, vacancy: &Vacancy, free: &Arc<AtomicUsize>) -> thread::JoinHandle<()> {
+        let (vacancy, free) = (vacancy.clone(), free.clone());
+        thread::spawn(move || {
+            for _ in 0..calls {
+                free.fetch_add(1, Ordering::Relaxed);
+                vacancy.tell();
+            }
+        })
+    }
+
+    #[test]
+    fn whoever_joins_finds_what_becomes_free_or_is_told() {
+        model(|| {
+            let (vacancy, free) = (Vacancy::default(), Arc::new(AtomicUsize::new(0)));
+            let end = ends(1, &vacancy, &free);
+            let turn = vacancy.queue();
+            if !(turn.is_opener() && free.load(Ordering::Relaxed) > 0) {
+                block_on(turn.comes());
+            }
+            end.join().unwrap();
+            assert_eq!(free.load(Ordering::Relaxed), 1);
+        });
+    }
+
+    /// A call that takes a place as soon as there is one.
+    fn begin(vacancy: &Vacancy, free: &AtomicUsize) {
+        let take = || free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1)).is_ok();
+        if take() {
+            return;
+        }
+        let (turn, mut joined) = (vacancy.queue(), true);
+        loop {
+            if !(joined && turn.is_opener()) {
+                block_on(turn.comes());
+            }
+            if take() {
+                return turn.end();
+            }
+            joined = turn.again();
+        }
+    }
+
+    #[test]
+    fn as_many_begin_as_there_are_places() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(|| {
+            let (vacancy, free) = (Vacancy::default(), Arc::new(AtomicUsize::new(0)));
+            let (one, place) = (vacancy.clone(), free.clone());
+            let one = thread::spawn(move || begin(&one, &place));
+            let end = ends(2, &vacancy, &free);
+            begin(&vacancy, &free);
+            one.join().unwrap();
+            end.join().unwrap();
+            assert!(!vacancy.is_awaited());
+        });
     }
 }

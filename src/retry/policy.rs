@@ -109,7 +109,7 @@ fn queue(call: &mut Call, failed: &Failed) -> Option<Again> {
     }
     call.extensions.insert(turn.clone());
     // What became free before it joined was told to nobody.
-    let looks_at_once = joined && turn.is_first();
+    let looks_at_once = joined && turn.is_opener();
     Some(if looks_at_once { Either::Left(ready(())) } else { Either::Right(Box::pin(Queued::new(turn))) })
 }
 
