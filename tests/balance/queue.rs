@@ -37,6 +37,11 @@ async fn full(servers: usize) -> (Pool, Vec<Reply>) {
     (pool, running)
 }
 
+/// A call that need not wait, or not for long.
+fn soon(pool: &Pool) -> Waiting {
+    tokio_test::task::spawn(Box::pin(pool.clone().oneshot(call())))
+}
+
 fn begin(pool: &Pool, call: Call) -> Waiting {
     let mut waiting: Waiting = tokio_test::task::spawn(Box::pin(pool.clone().oneshot(call)));
     assert_pending!(waiting.poll());
@@ -69,11 +74,7 @@ async fn who_comes_later_stands_behind_those_that_wait_though_there_is_room() {
     assert!(!second.is_woken());
     running.clear();
     running.push(assert_ready_ok!(second.poll()));
-    assert!(assert_ready!(begin_ready(&pool).poll()).is_ok(), "nobody waits any more");
-}
-
-fn begin_ready(pool: &Pool) -> Waiting {
-    tokio_test::task::spawn(Box::pin(pool.clone().oneshot(call())))
+    assert!(assert_ready!(soon(&pool).poll()).is_ok(), "nobody waits any more");
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,7 +83,7 @@ async fn a_place_that_becomes_free_while_one_is_on_the_way_to_another_is_for_who
     let mut first = begin(&pool, call());
     running.clear();
     // Two places, one of them told to nobody.
-    let mut second = begin_ready(&pool);
+    let mut second = soon(&pool);
     running.push(assert_ready_ok!(second.poll()));
     running.push(assert_ready_ok!(first.poll()));
 }
@@ -114,6 +115,21 @@ async fn a_call_that_needs_one_of_the_servers_holds_up_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_looks_at_every_replica_before_it_waits() {
+    let (pool, ..) = pool(4, |_, _| Some(Ok(streaming().1))).await;
+    let mut running = Vec::new();
+    for server in ["e-0", "e-1", "e-2"] {
+        for _ in 0..2 {
+            running.push(pool.clone().oneshot(provided_by([server])).await.unwrap());
+        }
+    }
+    // Those that have a tool take turns, the first one first.
+    let call = provided_by(["e-0", "e-1", "e-2", "e-3"]);
+    let mut last: Waiting = tokio_test::task::spawn(Box::pin(pool.clone().oneshot(call)));
+    running.push(assert_ready_ok!(last.poll()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_for_more_than_about_a_second_and_who_gives_up_leaves_nothing_behind() {
     let (pool, mut running) = full(1).await;
     let began = Instant::now();
@@ -125,7 +141,7 @@ async fn nobody_waits_for_more_than_about_a_second_and_who_gives_up_leaves_nothi
     assert!((Duration::from_secs(1)..=Duration::from_millis(1100)).contains(&waited), "{waited:?}");
     running.clear();
     for _ in 0..2 {
-        running.push(assert_ready_ok!(begin_ready(&pool).poll()));
+        running.push(assert_ready_ok!(soon(&pool).poll()));
     }
 }
 
