@@ -71,7 +71,11 @@ impl Policy<Call, Reply, BoxError> for NeverSent {
             Tried::forget(call);
             return match failed.filter(|failed| may_queue(call, failed)) {
                 Some(failed) => queue(call, failed),
-                None => self.look_again(),
+                None => {
+                    // What it may have been told is for others.
+                    call.extensions.remove::<Turn>();
+                    self.look_again()
+                }
             };
         }
         if let Some(failed) = failed {
