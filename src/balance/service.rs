@@ -104,10 +104,10 @@ impl<S, P: Policy> Shared<S, P> {
 
 impl<S: Clone, P: Policy> Shared<S, P> {
     pub(super) fn store(&self, snapshot: Snapshot<S, P>) {
-        if snapshot.len() > 0 {
+        let members = snapshot.len();
+        if members > 0 {
             self.settled.store(true, Ordering::Relaxed);
         }
-        let members = snapshot.len();
         self.snapshot.store(Arc::new(snapshot));
         self.vacancy.resize(members);
     }

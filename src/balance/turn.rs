@@ -60,7 +60,8 @@ impl Turn {
     }
 
     /// After a look that found no room: one that had been told stands at the end of the queue, and what it was told goes to
-    /// another, which may be able to use it. One that had not, or does not know yet, is where it was, which is `false`.
+    /// another, which may be able to use it. One that had found a place, and was refused after all, stands there, too. One that
+    /// was not told, or does not know yet, is where it was, which is `false`.
     pub fn again(&self) -> bool {
         let told = self.0.vacancy.change(|queue| {
             let heard = self.0.heard.swap(false, Ordering::Relaxed);

@@ -152,13 +152,16 @@ impl Queue {
         waits.map(|known| known.clone_from(waker)).is_some()
     }
 
-    /// After a look that found no room: has one that was told, and has `heard` it, stand at the end. Its number then, and who
-    /// is to be woken because of that.
+    /// After a look that found no room: has one stand at the end that was told, and has `heard` it, or that had found a place and
+    /// lost it. Its number then, and who is to be woken because of that.
     pub(super) fn again(&mut self, number: u64, heard: bool) -> Option<(u64, Option<Waker>)> {
         self.opener.take_if(|opener| *opener == number);
-        let before = if heard { self.told.remove(&number)? } else { return None };
+        if self.waiting.contains_key(&number) || (!heard && self.told.contains_key(&number)) {
+            return None;
+        }
+        let before = self.told.remove(&number);
         self.settle();
-        Some((self.join(), self.tell_before(before)))
+        Some((self.join(), before.and_then(|before| self.tell_before(before))))
     }
 
     /// Takes out one that has found a place; who is to be woken because of that. Where it may have found one that it was not
@@ -211,6 +214,26 @@ impl Queue {
         if self.len() == 0 {
             (self.untold, self.opener) = (0, None);
         }
+    }
+}
+
+#[cfg(all(test, not(interleave)))]
+mod tests {
+    use super::*;
+    use tokio_test::{assert_pending, assert_ready, task};
+
+    #[test]
+    fn one_that_is_refused_after_it_had_found_a_place_waits_anew() {
+        let vacancy = Vacancy::default();
+        let turn = vacancy.queue();
+        vacancy.tell();
+        assert_ready!(task::spawn(turn.comes()).poll());
+        turn.end();
+        assert!(!vacancy.is_awaited());
+        assert!(turn.again(), "or it would look again and again, and never sleep");
+        assert_pending!(task::spawn(turn.comes()).poll());
+        vacancy.tell();
+        assert_ready!(task::spawn(turn.comes()).poll());
     }
 }
 
