@@ -12,14 +12,36 @@ use std::{borrow::Cow, fmt};
 /// assert!(Method::new("notifications/of-tomorrow").is_notification());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Method(Cow<'static, str>);
+pub struct Method(Name);
+
+/// Each layer asks for the method, so the known ones are told apart by a byte and not by their text.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Name {
+    Known(Known),
+    /// Never one that is known.
+    Other(Box<str>),
+}
 
 macro_rules! methods {
     ($($name:ident = $text:literal),* $(,)?) => {
+        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "they are named as the constants of `Method`")]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        enum Known {
+            $($name,)*
+        }
+
+        impl Known {
+            const fn as_str(self) -> &'static str {
+                match self {
+                    $(Known::$name => $text,)*
+                }
+            }
+        }
+
         impl Method {
             $(
                 #[doc = concat!("`", $text, "`")]
-                pub const $name: Method = Method(Cow::Borrowed($text));
+                pub const $name: Method = Method(Name::Known(Known::$name));
             )*
 
             fn known(text: &[u8]) -> Option<Self> {
@@ -67,13 +89,16 @@ methods! {
 impl Method {
     /// Takes a method name as it came.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        let text = text.into();
-        Self::known(text.as_bytes()).unwrap_or_else(|| Self(Cow::Owned(text.into_owned())))
+        Self::of(text.into())
+    }
+
+    fn of(text: Cow<'_, str>) -> Self {
+        Self::known(text.as_bytes()).unwrap_or_else(|| Self(Name::Other(text.into())))
     }
 
     /// Whether the protocol defines it, so that nothing in it is escaped in JSON.
     pub(crate) fn is_known(&self) -> bool {
-        matches!(self.0, Cow::Borrowed(_))
+        matches!(self.0, Name::Known(_))
     }
 
     pub(crate) fn from_raw(json: Raw<'_>) -> Result<Self, Malformed> {
@@ -84,28 +109,31 @@ impl Method {
         }
         let text = serde_json::from_str::<Cow<'_, str>>(json.get())
             .map_err(|_| Malformed::shape("\"method\" must be a string"))?;
-        Ok(Self::known(text.as_bytes()).unwrap_or_else(|| Self(Cow::Owned(text.into_owned()))))
+        Ok(Self::of(text))
     }
 
     /// Whether messages of this method want no answer.
     pub fn is_notification(&self) -> bool {
-        self.0.starts_with("notifications/")
+        self.as_str().starts_with("notifications/")
     }
 
     /// The name on the wire.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Name::Known(known) => known.as_str(),
+            Name::Other(text) => text,
+        }
     }
 }
 
 impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
