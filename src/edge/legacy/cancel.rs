@@ -27,11 +27,15 @@ impl Cancel {
         self.0.watcher.wake();
     }
 
+    pub(super) fn is_set(&self) -> bool {
+        self.0.is_set.load(Ordering::Acquire)
+    }
+
     /// Ready once it is set.
     pub(super) fn poll_set(&self, cx: &mut Context<'_>) -> Poll<()> {
         // Looked at after the waker is in place: what sets it in between wakes.
         self.0.watcher.register(cx.waker());
-        if self.0.is_set.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        if self.is_set() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Waits until it is set.

@@ -9,7 +9,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -26,6 +26,14 @@ impl Over {
         match self {
             Over::Call(cancel) => cancel.poll_set(cx),
             Over::Session(ended) => ended.as_mut().poll(cx),
+        }
+    }
+
+    /// Whether it is over by now; of a call that is not, nobody need be woken when it is.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Over::Call(cancel) => cancel.is_set(),
+            Over::Session(ended) => ended.as_mut().poll(cx).is_ready(),
         }
     }
 }
@@ -59,12 +67,16 @@ impl<G: Unpin, E: Stream<Item = Result<Event, BoxError>> + Unpin> Stream for Liv
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        if this.over.poll(cx).is_ready() {
+        if this.over.is_over(cx) {
             this.events = None;
         }
-        match &mut this.events {
-            Some(events) => events.poll_next_unpin(cx),
-            None => Poll::Ready(None),
+        if let Some(events) = &mut this.events {
+            match events.poll_next_unpin(cx) {
+                Poll::Pending => ready!(this.over.poll(cx)),
+                event => return event,
+            }
         }
+        this.events = None;
+        Poll::Ready(None)
     }
 }

@@ -21,7 +21,7 @@ use std::{
     collections::{HashMap, hash_map},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -46,13 +46,23 @@ pub(in crate::edge) struct Entry {
     /// The stream of an HTTP+SSE client, which is that client's session.
     queue: Option<mpsc::Sender<Bytes>>,
     ended: CancellationToken,
-    calls: Mutex<HashMap<Id, Cancel, RandomState>>,
-    level: Mutex<Option<&'static str>>,
+    calls: Mutex<Calls>,
+    /// Where the level stands among [`LEVELS`]; behind all of them until one is set.
+    level: AtomicU8,
     listening: AtomicBool,
     questions: Questions,
     history: History,
     feed: Feed,
-    seen: Mutex<Instant>,
+    since: Instant,
+    /// Nanoseconds behind `since`: noted with each call, so not under a lock.
+    seen: AtomicU64,
+}
+
+#[derive(Default)]
+struct Calls {
+    running: HashMap<Id, Cancel, RandomState>,
+    /// Whether the session has ended: a call that begins then finds it here.
+    closed: bool,
 }
 
 impl Entry {
@@ -93,12 +103,13 @@ impl Entry {
             queue: None,
             ended: CancellationToken::new(),
             calls: Mutex::default(),
-            level: Mutex::default(),
+            level: AtomicU8::new(u8::MAX),
             listening: AtomicBool::new(false),
             questions: Questions::new(base),
             history: History::new(base, budget),
             feed: Feed::default(),
-            seen: Mutex::new(Instant::now()),
+            since: Instant::now(),
+            seen: AtomicU64::new(0),
         }
     }
 
@@ -153,7 +164,10 @@ impl Entry {
     /// Ends the session: its calls and streams, and what layers behind keep for it.
     pub(in crate::edge) fn close(&self) {
         self.ended.cancel();
-        lock(&self.calls).values().for_each(Cancel::set);
+        let mut calls = lock(&self.calls);
+        calls.closed = true;
+        calls.running.values().for_each(Cancel::set);
+        drop(calls);
         if let Some(client) = self.client.get() {
             client.session().close();
         }
@@ -163,15 +177,16 @@ impl Entry {
     }
 
     pub(super) fn touch(&self, now: Instant) {
-        *lock(&self.seen) = now;
+        self.seen.store(now.saturating_duration_since(self.since).as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// Whether at `now`, which lies in this `second`, its time is up, or nothing runs and nobody has come for this long.
     pub(super) fn is_over(&self, second: u64, now: Instant, idle: Duration) -> bool {
         let expired = self.stamp.is_some_and(|stamp| stamp.expires <= second);
         // First what is seldom so.
-        let unseen = || now.saturating_duration_since(*lock(&self.seen)) >= idle;
-        let rests = || self.queue.is_none() && !self.is_listening() && lock(&self.calls).is_empty();
+        let seen = || self.since + Duration::from_nanos(self.seen.load(Ordering::Relaxed));
+        let unseen = || now.saturating_duration_since(seen()) >= idle;
+        let rests = || self.queue.is_none() && !self.is_listening() && lock(&self.calls).running.is_empty();
         expired || (unseen() && rests())
     }
 
@@ -180,21 +195,25 @@ impl Entry {
     }
 
     pub(super) fn set_level(&self, level: &'static str) {
-        *lock(&self.level) = Some(level);
+        let at = LEVELS.iter().position(|known| *known == level);
+        self.level.store(at.map_or(u8::MAX, |at| at as u8), Ordering::Relaxed);
+    }
+
+    fn level(&self) -> Option<&'static str> {
+        LEVELS.get(usize::from(self.level.load(Ordering::Relaxed))).copied()
     }
 
     /// Whether the client wants to know: of log messages, those as severe as the level it has set.
     pub(super) fn admits(&self, note: &Note) -> bool {
         let severity = |level: &str| LEVELS.iter().position(|known| *known == level);
-        let Some(wanted) = lock(&self.level).filter(|_| note.method == Method::MESSAGE) else { return true };
+        let Some(wanted) = self.level().filter(|_| note.method == Method::MESSAGE) else { return true };
         let level = note.params.member("level").and_then(|level| level.read::<String>().ok());
         level.and_then(|level| severity(&level)).is_none_or(|level| Some(level) >= severity(wanted))
     }
 
     /// A request of this session as one that stands for itself; `None` before `initialize`.
     pub(super) fn call(&self, method: Method, params: &Params, extensions: Extensions) -> Option<Call> {
-        let level = *lock(&self.level);
-        Some(self.client.get()?.call(method, params, level, extensions))
+        Some(self.client.get()?.call(method, params, self.level(), extensions))
     }
 
     /// A place for the call with this id.
@@ -205,8 +224,9 @@ impl Entry {
     pub(super) fn begin(self: &Arc<Self>, id: &Id) -> Result<Ticket, Refusal> {
         let cancel = Cancel::default();
         let mut calls = lock(&self.calls);
-        let full = calls.len() >= Self::MAX_CALLS;
-        match calls.entry(id.clone()) {
+        let Calls { running, closed } = &mut *calls;
+        let full = running.len() >= Self::MAX_CALLS;
+        match running.entry(id.clone()) {
             hash_map::Entry::Occupied(_) => {
                 Err(Refusal::invalid("a request with this id is still running").with_id(id))
             }
@@ -217,7 +237,7 @@ impl Entry {
             hash_map::Entry::Vacant(place) => {
                 place.insert(cancel.clone());
                 // Under the lock: a session that ends from now on finds the call in its place.
-                if self.ended.is_cancelled() {
+                if *closed {
                     cancel.set();
                 }
                 Ok(Ticket { entry: self.clone(), id: id.clone(), cancel })
@@ -227,7 +247,7 @@ impl Entry {
 
     /// Takes back the running call with this id, if there is one.
     pub(in crate::edge) fn cancel(&self, id: &Id) {
-        let cancel = lock(&self.calls).get(id).cloned();
+        let cancel = lock(&self.calls).running.get(id).cloned();
         if let Some(cancel) = cancel {
             cancel.set();
         }
@@ -265,7 +285,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        lock(&self.entry.calls).remove(&self.id);
+        lock(&self.entry.calls).running.remove(&self.id);
         self.entry.touch(Instant::now());
     }
 }

@@ -137,6 +137,7 @@ impl Messages {
     }
 }
 
+#[cold]
 pub(super) fn broken(fault: &Malformed) -> Protocol {
     Protocol(format!("a message is no JSON-RPC: {fault}").into())
 }

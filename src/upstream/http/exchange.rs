@@ -41,7 +41,8 @@ pub(super) struct Exchange {
     /// The call's own progress token.
     pub(super) token: Option<Json>,
     /// What the server asked and has no answer to.
-    pub(super) questions: Questions,
+    /// `None` until the server asks: few do, and each call would count two more references.
+    pub(super) questions: Option<Questions>,
     // Before the messages: the server learns that nobody waits before it can see the response closed.
     pub(super) cancel: Cancel,
     pub(super) messages: Messages,
@@ -55,7 +56,9 @@ impl Reading for Exchange {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, BoxError>>> {
         loop {
             // Answers go out while the server is silent, which it is until it has them.
-            self.questions.poll_answers(cx);
+            if let Some(questions) = &mut self.questions {
+                questions.poll_answers(cx);
+            }
             if let Some(resuming) = &mut self.resuming {
                 match ready!(resuming.as_mut().poll(cx)) {
                     Ok(resumed) => (self.messages, self.resumes) = resumed,
@@ -103,7 +106,8 @@ impl Exchange {
             // A modern server asks in its result, and reads no answers.
             Message::Request { .. } if self.hop.is_modern() => None,
             Message::Request { id, method, params } => {
-                self.questions.asked(id, method, params).map(|ask| Ok(ask.into()))
+                let questions = self.questions.get_or_insert_with(|| Questions::new(&self.endpoint, &self.hop));
+                questions.asked(id, method, params).map(|ask| Ok(ask.into()))
             }
         }
     }
@@ -121,8 +125,8 @@ impl Exchange {
     fn note(&mut self, method: Method, params: Params) -> Option<Event> {
         if method == Method::CANCELLED {
             let taken_back = params.member("requestId").and_then(|id| Id::from_json(id).ok());
-            if let Some(id) = taken_back {
-                self.questions.withdraw(&id);
+            if let (Some(id), Some(questions)) = (taken_back, &mut self.questions) {
+                questions.withdraw(&id);
             }
             // A modern server ends a listening stream so.
             let ended = self.method == Method::LISTEN;
@@ -165,6 +169,7 @@ impl Exchange {
     }
 }
 
+#[cold]
 pub(super) fn another_id() -> Protocol {
     Protocol("the answer has another request's id".into())
 }

@@ -25,17 +25,18 @@ impl Endpoint {
         call: Call,
         hop: Arc<Hop>,
     ) -> impl Future<Output = Result<Reply, BoxError>> + Send + use<> {
-        let exchange = self.clone().exchange(self.next_id(), &call, hop.clone());
-        exchange.and_then(move |reply| match reply.as_single().and_then(Outcome::error_code) {
-            _ if !hop.is_modern() => Either::Left(ready(Ok(reply))),
-            // A client's own headers are its affair, and so is a list that it has not read lately.
-            Some(HEADER_MISMATCH)
-                if call.method == Method::TOOLS_CALL && call.extensions.get::<ParamHeaders>().is_none() =>
-            {
-                Either::Right(Box::pin(self.again(call, hop, reply)))
+        // A client's own headers are its affair, and so is a list that it has not read lately.
+        let may_differ = call.method == Method::TOOLS_CALL && call.extensions.get::<ParamHeaders>().is_none();
+        let kept = hop.is_modern() && (may_differ || call.method == Method::TOOLS_LIST);
+        let kept = kept.then(|| (self.clone(), hop.clone()));
+        let id = self.next_id();
+        let exchange = self.exchange(id, &call, hop);
+        exchange.and_then(move |reply| match kept {
+            Some((endpoint, _)) if !may_differ => {
+                Either::Left(ready(Ok(reply.map_outcome(move |outcome| endpoint.learn(outcome)))))
             }
-            _ if call.method == Method::TOOLS_LIST => {
-                Either::Left(ready(Ok(reply.map_outcome(move |outcome| self.learn(outcome)))))
+            Some((endpoint, hop)) if reply.as_single().and_then(Outcome::error_code) == Some(HEADER_MISMATCH) => {
+                Either::Right(Box::pin(endpoint.again(call, hop, reply)))
             }
             _ => Either::Left(ready(Ok(reply))),
         })

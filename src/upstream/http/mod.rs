@@ -52,7 +52,6 @@ use annotations::Annotations;
 use cancel::Cancel;
 use exchange::Exchange;
 use futures_util::{TryFutureExt, future::Either};
-use question::Questions;
 use std::{
     future::{Future, ready},
     pin::Pin,
@@ -254,8 +253,7 @@ impl Endpoint {
             }
             let messages = body::Messages::read(response, self.client.limit(), in_parts.then_some(id));
             let messages = messages.inspect_err(|_| cancel.disarm())?;
-            let questions = Questions::new(&self, &hop);
-            let (endpoint, resumes, resuming) = (self, 0, None);
+            let (endpoint, questions, resumes, resuming) = (self, None, 0, None);
             let exchange =
                 Exchange { endpoint, hop, id, method, token, cancel, messages, questions, resumes, resuming };
             Ok(Begun::Reading(exchange))
@@ -274,6 +272,7 @@ enum Begun {
 }
 
 /// The status in place of an answer, as an error.
+#[cold]
 fn status(status: StatusCode) -> BoxError {
     Status(status).into()
 }
