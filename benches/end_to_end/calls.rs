@@ -76,16 +76,23 @@ pub(crate) async fn measure(pace: Pace, figures: &mut Figures) {
             figures.bound(format!("{what}, of what the server takes"), cost[1] / cost[0], most);
         }
     }
-    println!("\n| CPU µs a request | | beside | | ratio | at most |\n|---|---|---|---|---|---|");
-    eras(pace, figures, &gateways).await;
+    println!();
+}
+
+/// What must cost no more than something else, one beside the other.
+pub(crate) async fn pairs(pace: Pace, figures: &mut Figures) {
+    let server = Process::this("server", &[]);
+    println!("| CPU µs a request | | beside | | ratio | at most |\n|---|---|---|---|---|---|");
+    eras(pace, figures, &server).await;
     catalog(pace, figures, &server).await;
     workers(pace, figures, &server).await;
     stdio(pace, figures).await;
     println!();
 }
 
-async fn eras(pace: Pace, figures: &mut Figures, gateways: &[Process; 2]) {
-    let [early, modern] = gateways;
+async fn eras(pace: Pace, figures: &mut Figures, server: &Process) {
+    let [early, modern] = ["/early/500", "/modern/500"].map(|path| replicas(server.address, path));
+    let [early, modern] = &[Process::gateway(&early, &[]).await, Process::gateway(&modern, &[]).await];
     for (what, client, own, other) in [
         ("a client of 2025-11-25 at a server of 2026-07-28, 16 connections", Era::Early, early, modern),
         ("a client of 2026-07-28 at a server of 2025-11-25, 16 connections", Era::Modern, modern, early),

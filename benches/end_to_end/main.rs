@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench end_to_end` starts what it needs, sends calls over keep-alive connections, checks every answer, and
 //! prints tables. What is compared is measured in turns, and the median of the rounds is shown. CPU is that of the process
-//! in the middle alone. Words choose parts: `-- calls latency start memory`; `long` looks whether memory stays flat, and
+//! in the middle alone. Words choose parts: `-- calls pairs latency start memory`; `long` looks whether memory stays flat, and
 //! runs only when it is asked for. `BENCH_SECONDS` is the length of one measurement, `BENCH_ROUNDS` how often each is
 //! taken, `GATEWAY_BIN` another program than the one that was just built. With `BENCH_CHECK` set, it ends with 1 where
 //! something is above its bound.
@@ -25,7 +25,7 @@ use figures::Figures;
 use std::{process::ExitCode, time::Duration};
 
 /// What is measured unless words choose.
-const PARTS: [&str; 4] = ["calls", "latency", "start", "memory"];
+const PARTS: [&str; 5] = ["calls", "pairs", "latency", "start", "memory"];
 
 /// How often, and for how long each time.
 #[derive(Clone, Copy)]
@@ -58,6 +58,9 @@ async fn measure(words: &[String]) -> ExitCode {
     println!("{}\n", machine::describe());
     if asked("calls") {
         calls::measure(pace, &mut figures).await;
+    }
+    if asked("pairs") {
+        calls::pairs(pace, &mut figures).await;
     }
     if asked("latency") {
         latency::measure(pace, &mut figures).await;
