@@ -128,10 +128,7 @@ impl<'a> Parts<'a> {
         let text = match scanner.peek() {
             Some(b'{') => {
                 let start = scanner.at();
-                scanner.members(|scanner, key| {
-                    members.note(&key.name);
-                    scanner.value().map(drop)
-                })?;
+                scanner.members(|scanner, key| scanner.value().map(|value| members.note_value(&key.name, value)))?;
                 &bytes[start..scanner.at()]
             }
             _ => scanner.value()?,
@@ -297,6 +294,23 @@ mod tests {
         assert!(some.has("a") && !some.has("c"), "also of members that are not noted");
         assert!(!result("[\"ttlMs\"]").has("ttlMs"));
         assert!(Json::from_static(r#"{"ttlMs":1}"#).has("ttlMs"));
+    }
+
+    #[cfg(feature = "legacy")]
+    #[test]
+    fn a_result_knows_whether_it_asks_for_more() {
+        for (text, asks) in [
+            (r#"{"resultType":"input_required","inputRequests":{}}"#, true),
+            (r#"{"a":[1], "result\u0054ype" : "input_required" }"#, true),
+            (r#"{"resultType":"complete","content":["input_required"]}"#, false),
+            (r#"{"content":{"resultType":"input_required"}}"#, false),
+            (r#"{"kind":"input_required"}"#, false),
+            (r#"{}"#, false),
+        ] {
+            let parsed = parse(&format!(r#"{{"jsonrpc":"2.0","id":3,"result":{text}}}"#)).unwrap();
+            let Message::Response { outcome: Ok(scanned), .. } = parsed else { panic!("{parsed:?}") };
+            assert_eq!((scanned.asks(), Json::parse(text).unwrap().asks()), (asks, asks), "{text}");
+        }
     }
 
     #[test]

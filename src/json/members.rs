@@ -11,11 +11,24 @@ pub struct Members(u8);
 const NOTED: u8 = 1 << 7;
 /// The bit of a member of any name.
 const ANY: u8 = 1 << 6;
+/// The bit of a result that is not complete before the client has answered what it asks.
+const ASKS: u8 = 1 << 5;
+
+/// How such a result says so, in its `resultType` (2026-07-28, "basic/patterns/mrtr").
+pub(super) const INPUT_REQUIRED: &str = "\"input_required\"";
 
 impl Members {
     /// Of an object that is being scanned.
     pub(super) const fn none() -> Self {
         Self(NOTED)
+    }
+
+    /// Takes note of a member with its value, for what the value of one says.
+    pub(super) fn note_value(&mut self, key: &[u8], value: &[u8]) {
+        if value == INPUT_REQUIRED.as_bytes() && key == b"resultType" {
+            self.0 |= ASKS;
+        }
+        self.note(key);
     }
 
     /// Takes note of a member.
@@ -26,6 +39,12 @@ impl Members {
     /// Whether there is no member at all, as far as anything was noted.
     pub(crate) fn is_empty(self) -> bool {
         self.0 & ANY == 0
+    }
+
+    /// Whether the result asks for more; `None` if that is not known. Asked of what was noted with its values.
+    #[cfg(feature = "legacy")]
+    pub(super) fn asks(self) -> Option<bool> {
+        (self.0 & NOTED != 0).then_some(self.0 & ASKS != 0)
     }
 
     /// Whether there is such a member; `None` if that is not known.

@@ -150,6 +150,15 @@ impl Json {
         self.members.has(key).unwrap_or_else(held)
     }
 
+    /// Whether this is a result that asks the client for more. Most that were not noted do not even hold the words, which is seen
+    /// without parsing.
+    #[cfg(feature = "legacy")]
+    pub(crate) fn asks(&self) -> bool {
+        let says = || self.member("resultType").is_some_and(|kind| kind.as_str() == members::INPUT_REQUIRED);
+        let held = || memmem::find(&self.text, members::INPUT_REQUIRED.as_bytes()).is_some() && says();
+        self.members.asks().unwrap_or_else(held)
+    }
+
     /// The member `key` of an object; `None` if there is none, or if this is no object.
     pub fn member(&self, key: &str) -> Option<Json> {
         object::get(&self.text, key).ok().flatten()

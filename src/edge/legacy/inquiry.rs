@@ -8,8 +8,6 @@ use crate::{
     },
     meta,
 };
-use memchr::memmem::Finder;
-use std::sync::LazyLock;
 
 /// The most questions in one result; a form asks many things in one.
 const MAX_REQUESTS: usize = 64;
@@ -37,15 +35,6 @@ impl Kind {
             Kind::Roots => Method::ROOTS_LIST,
         }
     }
-}
-
-/// Whether a result asks for more. Most do not even hold the words, which is seen without parsing.
-pub(super) fn is_input_required(result: &Json) -> bool {
-    const WORDS: &str = "\"input_required\"";
-    static HELD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(WORDS));
-    result.has("resultType")
-        && HELD.find(result.as_bytes()).is_some()
-        && result.member("resultType").is_some_and(|kind| kind.as_str() == WORDS)
 }
 
 impl Inquiry {

@@ -1,4 +1,4 @@
-use super::inquiry::{Inquiry, Kind, is_input_required};
+use super::inquiry::{Inquiry, Kind};
 use crate::{
     BoxError, Call, Method,
     edge::running::{Inner, Running},
@@ -79,7 +79,7 @@ impl<S: Inner> Stream for Rounds<S> {
                         Poll::Pending | Poll::Ready(Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_)))) => {
                             return event;
                         }
-                        Poll::Ready(Some(Ok(Event::Done(Outcome::Result(result))))) if is_input_required(result) => {
+                        Poll::Ready(Some(Ok(Event::Done(Outcome::Result(result))))) if result.asks() => {
                             match this.ask(result) {
                                 Ok(step) => this.step = step,
                                 Err(problem) => return this.end(Err(problem.into())),
