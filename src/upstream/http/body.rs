@@ -137,7 +137,6 @@ impl Messages {
     }
 }
 
-#[cold]
 pub(super) fn broken(fault: &Malformed) -> Protocol {
     Protocol(format!("a message is no JSON-RPC: {fault}").into())
 }

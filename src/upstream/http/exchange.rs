@@ -169,7 +169,6 @@ impl Exchange {
     }
 }
 
-#[cold]
 pub(super) fn another_id() -> Protocol {
     Protocol("the answer has another request's id".into())
 }

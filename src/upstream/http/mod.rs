@@ -272,7 +272,6 @@ enum Begun {
 }
 
 /// The status in place of an answer, as an error.
-#[cold]
 fn status(status: StatusCode) -> BoxError {
     Status(status).into()
 }
