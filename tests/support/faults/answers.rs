@@ -75,7 +75,11 @@ fn at_once(fault: Fault, call: &Value, state: &State) -> Option<(String, bool)> 
             held(format!("{}{}", json(&answer(call)), json(&forged)))
         }
         Fault::Slow => over(json(&answer(call))),
-        _ => fault.message(call).and_then(|message| over(json(&message))),
+        // Said, so that the next call does not meet a connection that is just being closed: that would be another fault.
+        _ => {
+            const HEADERS: &str = "content-type: application/json\r\nconnection: close\r\n";
+            fault.message(call).and_then(|message| over(response("200 OK", HEADERS, &message)))
+        }
     }
 }
 
