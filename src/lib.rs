@@ -125,6 +125,7 @@ pub mod error;
 mod field;
 mod gateway;
 mod glob;
+mod header;
 pub mod health;
 #[cfg(any(feature = "legacy", feature = "cli"))]
 mod hex;

@@ -1,24 +1,10 @@
-use crate::param_headers::PREFIX;
-use http::{Extensions, HeaderMap, HeaderName, Uri};
+use crate::{header::name, param_headers::PREFIX};
+use http::{Extensions, HeaderMap, Uri};
 
 pub(super) use crate::{
     field::Field,
     param_headers::{decoded, mismatch},
 };
-
-const VERSION: &str = "mcp-protocol-version";
-const METHOD: &str = "mcp-method";
-const NAME: &str = "mcp-name";
-const SESSION: &str = "mcp-session-id";
-const LAST_EVENT: &str = "last-event-id";
-
-pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static(VERSION);
-pub(super) const MCP_METHOD: HeaderName = HeaderName::from_static(METHOD);
-pub(super) const MCP_NAME: HeaderName = HeaderName::from_static(NAME);
-#[cfg(feature = "legacy")]
-pub(super) const SESSION_ID: HeaderName = HeaderName::from_static(SESSION);
-#[cfg(feature = "legacy")]
-pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static(LAST_EVENT);
 
 /// The fields of a request's head that an edge reads, found in one pass: a look-up of each would hash its name, also
 /// where it is missing.
@@ -64,17 +50,17 @@ impl<'a> Fields<'a> {
     pub(super) fn of(headers: &'a HeaderMap) -> Self {
         let mut fields = Self::default();
         let Self { media, target } = &mut fields;
-        for (name, value) in headers {
-            let field = match name.as_str() {
+        for (key, value) in headers {
+            let field = match key.as_str() {
                 "content-type" => &mut media.content_type,
                 "content-encoding" => &mut media.content_encoding,
                 "content-length" => &mut media.content_length,
                 "accept" => &mut media.accept,
-                VERSION => &mut target.version,
-                METHOD => &mut target.method,
-                NAME => &mut target.name,
-                SESSION => &mut target.session,
-                LAST_EVENT => &mut target.last_event,
+                name::PROTOCOL_VERSION => &mut target.version,
+                name::METHOD => &mut target.method,
+                name::NAME => &mut target.name,
+                name::SESSION_ID => &mut target.session,
+                name::LAST_EVENT_ID => &mut target.last_event,
                 other => {
                     target.has_params |= other.starts_with(PREFIX);
                     continue;

@@ -4,7 +4,7 @@ use super::{
     answer::deliver,
     begun::Begun,
     error::Refusal,
-    headers::{self, Head, Target, mismatch},
+    headers::{Head, Target, decoded, mismatch},
     incoming::{Incoming, unshared},
     parts,
     running::{Inner, Running},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Call, Method, ParamHeaders, Revision,
     error::Problem,
+    header::{MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION},
     json::{self, Json, Params},
     meta,
 };
@@ -30,7 +31,7 @@ pub(super) fn claims(head: &Head<'_>, incoming: &Incoming) -> bool {
     let named = match head.target.version {
         Field::Absent => false,
         Field::Once(version) => is_modern(version),
-        Field::Twice => head.headers.get_all(headers::PROTOCOL_VERSION).iter().any(is_modern),
+        Field::Twice => head.headers.get_all(MCP_PROTOCOL_VERSION).iter().any(is_modern),
     };
     let carries = |params: &Params| params.reserved(meta::PROTOCOL_VERSION).is_some();
     named
@@ -77,7 +78,7 @@ fn notification<'a, S: Inner>(
     if !method.is_notification() {
         return Err(Refusal::invalid("a request must have an id"));
     }
-    if let Some(version) = head.target.version.single(&headers::PROTOCOL_VERSION)? {
+    if let Some(version) = head.target.version.single(&MCP_PROTOCOL_VERSION)? {
         supported(version)?;
     }
     Ok(Begun::waiting(deliver(Running::start(inner, call(head, method, params)))))
@@ -116,7 +117,7 @@ pub(super) fn check_body(method: &Method, params: &Params) -> Result<(), Problem
 }
 
 fn check_version(target: &Target<'_>, params: &Params) -> Result<(), Problem> {
-    let header = target.version.single(&headers::PROTOCOL_VERSION)?;
+    let header = target.version.single(&MCP_PROTOCOL_VERSION)?;
     let body = params.reserved(meta::PROTOCOL_VERSION).map(json::text);
     match (header, body) {
         (None, Some(_)) => Err(mismatch("the header MCP-Protocol-Version is missing")),
@@ -145,7 +146,7 @@ fn unsupported(version: &str) -> Problem {
 }
 
 fn check_method(target: &Target<'_>, method: &Method) -> Result<(), Problem> {
-    match target.method.single(&headers::MCP_METHOD)? {
+    match target.method.single(&MCP_METHOD)? {
         Some(named) if named == method.as_str() => Ok(()),
         Some(_) => Err(mismatch("the header Mcp-Method is not what the body says")),
         None => Err(mismatch("the header Mcp-Method is missing")),
@@ -159,10 +160,10 @@ fn check_name(target: &Target<'_>, method: &Method, params: &Params) -> Result<(
         "tasks/get" | "tasks/update" | "tasks/cancel" => ("taskId", task_id(params)),
         _ => return Ok(()),
     };
-    let Some(header) = target.name.single(&headers::MCP_NAME)? else {
+    let Some(header) = target.name.single(&MCP_NAME)? else {
         return Err(mismatch("the header Mcp-Name is missing"));
     };
-    let header = headers::decoded(header).ok_or_else(|| mismatch("the header Mcp-Name is not encoded text"))?;
+    let header = decoded(header).ok_or_else(|| mismatch("the header Mcp-Name is not encoded text"))?;
     match name {
         Some(name) if name == header => Ok(()),
         Some(_) => Err(mismatch("the header Mcp-Name is not what the body says")),

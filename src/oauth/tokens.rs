@@ -31,7 +31,8 @@ impl Told {
     }
 }
 
-/// The tokens of one server, renewed by one call for all that wait.
+/// The tokens of one server, renewed by one call for all that wait; clones are the same.
+#[derive(Clone)]
 pub(crate) struct Tokens(Arc<Inner>);
 
 struct Inner {

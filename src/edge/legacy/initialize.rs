@@ -11,12 +11,12 @@ use crate::{
         Body,
         answer::json,
         error::{Refusal, retry_after},
-        headers,
         legacy::Legacy,
         running::{Inner, Running},
         writer::Writer,
     },
     error::{Problem, Unfinished},
+    header::MCP_SESSION_ID,
     json::{self, Id, Params},
     reply::{Event, Outcome},
 };
@@ -59,7 +59,7 @@ impl Legacy {
             let name = HeaderValue::from_str(client.session().id()).expect("a token is visible ASCII");
             let entry = Entry::sealed(client, owner, stamp, self.sessions.budget().clone());
             self.sessions.insert(Arc::new(entry)).map_err(|full| full.with_id(&id))?;
-            response.headers_mut().insert(headers::SESSION_ID, name);
+            response.headers_mut().insert(MCP_SESSION_ID, name);
         }
         Ok(response)
     }

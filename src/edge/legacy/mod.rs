@@ -34,12 +34,12 @@ use super::{
     Body,
     begun::Begun,
     error::{Refusal, bare},
-    headers::{self, Field, Fields, Head, Target},
+    headers::{Field, Fields, Head, Target},
     incoming::Incoming,
     layer::Settings,
     running::Inner,
 };
-use crate::{Revision, auth::Principal, error::Problem, seal::Keys};
+use crate::{Revision, auth::Principal, error::Problem, header::MCP_PROTOCOL_VERSION, seal::Keys};
 use http::{Extensions, Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ impl Legacy {
         if entry.queue().is_some() {
             return Err(no_session());
         }
-        let version = target.version.single(&headers::PROTOCOL_VERSION).map_err(|_| unsupported())?;
+        let version = target.version.single(&MCP_PROTOCOL_VERSION).map_err(|_| unsupported())?;
         match version.map(str::parse::<Revision>) {
             None => Ok(Some(entry)),
             Some(Ok(revision)) if !revision.is_modern() => Ok(Some(entry)),

@@ -2,15 +2,11 @@ use super::{dialogue::Said, feed::listen, line::Place, questions::Asked, session
 use crate::{
     BoxError, Method,
     edge::{
-        Body,
-        answer::event_stream,
-        error::Refusal,
-        headers::{self, Fields},
-        legacy::Legacy,
-        media::not_acceptable,
+        Body, answer::event_stream, error::Refusal, headers::Fields, legacy::Legacy, media::not_acceptable,
         running::Inner,
     },
     error::{Problem, explain},
+    header::LAST_EVENT_ID,
     json::write,
     reply::{Event, Outcome},
 };
@@ -29,7 +25,7 @@ impl Legacy {
         if !media.accepts(&parts.headers, &["text/event-stream", "text/*"]) {
             return Err(not_acceptable());
         }
-        let last = target.last_event.single(&headers::LAST_EVENT_ID)?;
+        let last = target.last_event.single(&LAST_EVENT_ID)?;
         let from = last.map(|last| Place::parse(last).ok_or_else(unknown)).transpose()?;
         if let Some(from) = &from {
             match entry.resume(from) {

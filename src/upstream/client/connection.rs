@@ -7,7 +7,6 @@ use super::{
 use bytes::BytesMut;
 use std::{
     fmt,
-    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -49,25 +48,24 @@ impl Connection {
     /// Writes a request and waits for the head of its answer.
     ///
     /// An answer that comes before all of the request is written is taken: a server may refuse what it has not read.
-    pub(super) async fn exchange(&mut self, request: &Wire) -> Result<Head, Broken> {
-        let mut outgoing = Outgoing { wire: request, written: 0, broken: None };
-        let mut heads = Heads::default();
-        let mut head = poll_fn(|cx| {
-            let written = self.poll_write(cx, &mut outgoing)?;
-            loop {
-                if let Some(head) = self.take_head(&mut heads).map_err(Broken::NotHttp)? {
-                    return Poll::Ready(Ok((head, written)));
-                }
-                match ready!(self.poll_fill(cx)) {
-                    Ok(0) => return Poll::Ready(Err(outgoing.broken.take().map_or(Broken::Ended, Broken::Io))),
-                    Ok(_) => {}
-                    Err(error) => return Poll::Ready(Err(Broken::Io(error))),
-                }
+    pub(super) fn poll_exchange(
+        &mut self,
+        request: &Wire,
+        outgoing: &mut Outgoing,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Head, Broken>> {
+        let written = self.poll_write(cx, request, outgoing)?;
+        loop {
+            if let Some(mut head) = self.take_head(&mut outgoing.heads).map_err(Broken::NotHttp)? {
+                head.keeps_alive &= written;
+                return Poll::Ready(Ok(head));
             }
-        })
-        .await?;
-        head.0.keeps_alive &= head.1;
-        Ok(head.0)
+            match ready!(self.poll_fill(cx)) {
+                Ok(0) => return Poll::Ready(Err(outgoing.broken.take().map_or(Broken::Ended, Broken::Io))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(Broken::Io(error))),
+            }
+        }
     }
 
     fn take_head(&mut self, heads: &mut Heads) -> Result<Option<Head>, NotHttp> {
@@ -82,13 +80,13 @@ impl Connection {
     }
 
     /// Writes what can be written; `true` once that is all.
-    fn poll_write(&mut self, cx: &mut Context<'_>, outgoing: &mut Outgoing<'_>) -> Result<bool, Broken> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, request: &Wire, outgoing: &mut Outgoing) -> Result<bool, Broken> {
         if outgoing.broken.is_some() {
             return Ok(false);
         }
-        while outgoing.written < outgoing.wire.len() {
+        while outgoing.written < request.len() {
             let stream = Pin::new(&mut self.stream);
-            let wrote = match outgoing.wire.rest(outgoing.written) {
+            let wrote = match request.rest(outgoing.written) {
                 (head, []) => stream.poll_write(cx, head),
                 ([], body) => stream.poll_write(cx, body),
                 (head, body) => stream.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)]),
@@ -138,15 +136,22 @@ impl Connection {
     }
 }
 
-/// A request that is being written.
-struct Outgoing<'a> {
-    wire: &'a Wire,
+/// How far a request and its answer have come.
+#[derive(Default)]
+pub(super) struct Outgoing {
     written: usize,
     /// The rest cannot be written, but what was may have been answered.
     broken: Option<io::Error>,
+    heads: Heads,
 }
 
-impl Outgoing<'_> {
+impl Outgoing {
+    /// Whether any of the request has left.
+    #[cfg(feature = "http")]
+    pub(super) fn has_begun(&self) -> bool {
+        self.written > 0
+    }
+
     fn fail(&mut self, error: io::Error) -> Result<bool, Broken> {
         if self.written == 0 {
             return Err(Broken::Unsent(error));

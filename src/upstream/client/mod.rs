@@ -18,31 +18,33 @@ mod ramp;
 mod repeated;
 mod request;
 mod response;
+mod sending;
 mod stream;
 
-#[cfg(feature = "http")]
-pub(crate) use self::events::Begun;
 pub(crate) use self::{
     body::Body, connector::Connector, events::Events, gather::Gather, request::Request, response::Response,
 };
+#[cfg(feature = "http")]
+pub(crate) use self::{events::Begun, sending::Sending};
 
 use self::{
     connection::{Broken, Connection},
     fault::Fault,
     pool::Pool,
-    request::Wire,
 };
 use super::error::{Closed, Connect, Protocol};
 use crate::{
     BoxError,
+    header::{LAST_EVENT_ID, MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, MCP_SESSION_ID},
     metrics::{Count, Metrics},
     oauth::Tokens,
     registry::Server,
 };
 use bytes::Bytes;
-use futures_util::future::Either;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use std::{fmt, sync::Arc, time::Duration};
+#[cfg(feature = "http")]
+use http::HeaderValue;
+use http::{HeaderMap, HeaderName, Method, Uri, header};
+use std::{fmt, future::poll_fn, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -65,11 +67,11 @@ const COMPUTED: [HeaderName; 14] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
-    HeaderName::from_static("last-event-id"),
-    HeaderName::from_static("mcp-method"),
-    HeaderName::from_static("mcp-name"),
-    HeaderName::from_static("mcp-protocol-version"),
-    HeaderName::from_static("mcp-session-id"),
+    LAST_EVENT_ID,
+    MCP_METHOD,
+    MCP_NAME,
+    MCP_PROTOCOL_VERSION,
+    MCP_SESSION_ID,
 ];
 
 /// Sends requests to one server, with the headers its configuration adds; clones share the connections.
@@ -149,58 +151,9 @@ impl Client {
     ///
     /// [`Connect`] if there was no connection, or nobody is signed in at a server that wants that; [`Closed`] if it ended
     /// before the head; [`Protocol`] if what came is no HTTP.
-    pub(crate) fn send(&self, request: Request) -> impl Future<Output = Result<Response, BoxError>> + Send {
-        // What few requests need is in boxes, so that the future of one that does not is small.
-        match &self.0.tokens {
-            None => Either::Left(self.exchange(request.finish())),
-            Some(tokens) => Either::Right(Box::pin(self.bearing(request, tokens))),
-        }
-    }
-
-    /// Sends a request with the token of whoever signed in.
-    async fn bearing(&self, request: Request, tokens: &Tokens) -> Result<Response, BoxError> {
-        let signed_out = |error: &BoxError| self.0.fault.set(crate::error::causes(&**error));
-        let bearing = |header: &HeaderValue| {
-            let mut request = request.clone();
-            request.header(&header::AUTHORIZATION, header);
-            request.finish()
-        };
-        let header = tokens.header().await.inspect_err(signed_out)?;
-        let response = self.exchange(bearing(&header)).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(response);
-        }
-        // What is refused so has not run, so it may be sent again.
-        let header = tokens.instead_of(&header).await.inspect_err(signed_out)?;
-        self.exchange(bearing(&header)).await
-    }
-
-    #[expect(clippy::manual_async_fn, reason = "its future would hold what is sent twice")]
-    fn exchange(&self, wire: Wire) -> impl Future<Output = Result<Response, BoxError>> + Send {
-        async move {
-            let (inner, wire) = (&*self.0, &wire);
-            loop {
-                let kept = inner.pool.take();
-                let reused = kept.is_some();
-                let mut connection = match kept {
-                    Some(connection) => connection,
-                    None => Box::pin(self.connect()).await?,
-                };
-                match connection.exchange(wire).await {
-                    Ok(head) => {
-                        inner.fault.clear();
-                        return Ok(Response::new(head, connection, &inner.pool));
-                    }
-                    // It was closed while it was idle. Each turn takes one connection out of the pool, and a new one is
-                    // not tried twice.
-                    Err(Broken::Unsent(_)) if reused => {}
-                    Err(broken) => {
-                        inner.fault.set(broken.describe());
-                        return Err(broken.into());
-                    }
-                }
-            }
-        }
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, BoxError> {
+        let mut sending = self.begin_sending(request);
+        poll_fn(|cx| sending.poll(self, cx)).await
     }
 
     async fn connect(&self) -> Result<Box<Connection>, BoxError> {

@@ -1,6 +1,9 @@
 //! The future of [`Era`](super::Era).
 
-use super::service::{Conversation, Sent, repeat};
+use super::{
+    sent::{Sent, repeat},
+    service::Conversation,
+};
 use crate::{BoxError, Reply, upstream::Transport};
 use futures_util::future::BoxFuture;
 use pin_project_lite::pin_project;

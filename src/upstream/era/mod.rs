@@ -82,6 +82,7 @@ mod logging;
 mod park;
 mod per_client;
 mod probe;
+mod sent;
 mod service;
 mod subscriptions;
 mod wording;

@@ -10,6 +10,7 @@ use super::{
     listen, logging,
     park::{self, Claim, Park, REQUEST_STATE},
     probe::UNSUPPORTED_VERSION,
+    sent::Sent,
     wording::{self, Plan},
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     },
 };
 use arc_swap::ArcSwapOption;
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::FutureExt;
 use std::{
     error::Error,
     fmt,
@@ -214,15 +215,28 @@ impl<T: Transport> Service<Call> for Era<T> {
     }
 
     fn call(&mut self, call: Call) -> ResponseFuture<T> {
-        let conversation = self.conversation.clone();
+        self.direct(call).unwrap_or_else(|call| self.driven(call))
+    }
+}
+
+impl<T: Transport> Era<T> {
+    /// Makes a call of a server whose era is known; gives it back where there is more to do than to send it.
+    pub(in crate::upstream) fn direct(&mut self, call: Call) -> Result<ResponseFuture<T>, Call> {
         if call.method != Method::LISTEN
-            && let Some((lane, agreed)) = conversation.current(&call, self.transport.epoch())
+            && let Some((lane, agreed)) = self.conversation.current(&call, self.transport.epoch())
             && logging::wanted(&call, &agreed).is_none()
-            && let Plan::Send(worded) = conversation.plan(&call, &lane, &agreed)
+            && let Plan::Send(worded) = self.conversation.plan(&call, &lane, &agreed)
         {
+            let conversation = self.conversation.clone();
             let future = self.transport.call(Outbound { call: worded, hop: agreed.hop.clone() });
-            return ResponseFuture::direct(future, Sent { conversation, call, lane, agreed });
+            return Ok(ResponseFuture::direct(future, Sent { conversation, call, lane, agreed }));
         }
+        Err(call)
+    }
+
+    /// Makes a call, after a handshake or whatever else it needs.
+    pub(in crate::upstream) fn driven(&mut self, call: Call) -> ResponseFuture<T> {
+        let conversation = self.conversation.clone();
         // The place that was reserved is given back: the handshake needs places of its own, and calls that wait for it
         // must not hold them all.
         self.transport = conversation.transport.clone();
@@ -239,44 +253,19 @@ impl<T> fmt::Debug for Era<T> {
 /// The call is to be made, whatever answers it brings.
 struct Again;
 
-/// A call at the transport, with what it was sent under.
-pub(super) struct Sent<T> {
-    conversation: Arc<Conversation<T>>,
-    call: Call,
-    lane: Arc<Lane>,
-    agreed: Arc<Agreed>,
-}
-
-impl<T> Sent<T> {
-    /// Whether the server has to be asked anew what it speaks.
-    pub(super) fn is_other_revision(&self, reply: &Reply) -> bool {
-        Conversation::<T>::is_other_revision(reply, &self.agreed)
-    }
-
-    pub(super) fn unworded(&self, reply: Reply) -> Reply {
-        self.conversation.unworded(reply, &self.call, &self.lane, &self.agreed)
-    }
-}
-
-/// Sends a call again that was turned away once.
-pub(super) fn repeat<T: Transport>(sent: Sent<T>) -> BoxFuture<'static, Result<Reply, BoxError>> {
-    sent.conversation.begin_anew(&sent.lane, &sent.agreed);
-    sent.conversation.drive(sent.call, 1).boxed()
-}
-
 impl<T> Conversation<T> {
     /// Whether the call was turned away, unexecuted, because what was agreed on does not hold any more.
     pub(super) fn is_outdated(error: &(dyn Error + 'static)) -> bool {
         find::<Replaced>(error).is_some() || find::<SessionLost>(error).is_some()
     }
 
-    fn begin_anew(&self, lane: &Lane, agreed: &Arc<Agreed>) {
+    pub(super) fn begin_anew(&self, lane: &Lane, agreed: &Arc<Agreed>) {
         self.settings.metrics.count(Count::Session);
         lane.forget(agreed);
     }
 
     /// Whether a modern server turned the call away, unexecuted, because it does not speak that revision any more.
-    fn is_other_revision(reply: &Reply, agreed: &Agreed) -> bool {
+    pub(super) fn is_other_revision(reply: &Reply, agreed: &Agreed) -> bool {
         let code = reply.as_single().and_then(Outcome::error_code);
         agreed.revision.is_modern() && code == Some(UNSUPPORTED_VERSION)
     }
@@ -302,7 +291,7 @@ impl<T> Conversation<T> {
     }
 
     /// Words a reply for the gateway.
-    fn unworded(&self, reply: Reply, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Reply {
+    pub(super) fn unworded(&self, reply: Reply, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Reply {
         let reply = wording::unworded(reply, call, agreed);
         if self.dedicated && call.method == Method::LISTEN {
             return gate::reply(reply.hold(self.listening.clone()), call, &self.park);
@@ -320,7 +309,7 @@ impl<T> Conversation<T> {
 
 impl<T: Transport> Conversation<T> {
     /// Handshake if need be, then the call; again while it is turned away. `attempts` have been made before.
-    async fn drive(self: Arc<Self>, call: Call, mut attempts: usize) -> Result<Reply, BoxError> {
+    pub(super) async fn drive(self: Arc<Self>, call: Call, mut attempts: usize) -> Result<Reply, BoxError> {
         loop {
             attempts += 1;
             let (lane, agreed) = self.agree(&call).await?;

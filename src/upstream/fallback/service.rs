@@ -32,7 +32,8 @@ use tower::{Service, ServiceExt};
 /// A server over Streamable HTTP, or over HTTP+SSE once it has proved to speak that.
 ///
 /// The call that finds out is sent again over HTTP+SSE: its handshake had failed, so it was never sent. A server that
-/// refuses `initialize` and serves no event stream either stays what it was, and is asked again by the next call.
+/// refuses `initialize` and serves no event stream either stays what it was, and is asked again by the next call. So is one
+/// that took a handshake before and refuses the next, in place of the call that lost its session by that.
 #[derive(Clone)]
 pub struct Fallback {
     http: Era<Http>,
@@ -110,9 +111,13 @@ impl Service<Call> for Fallback {
         if let Some(sse) = &mut self.sse {
             return Box::pin(sse.call(call));
         }
+        let call = match self.http.direct(call) {
+            Ok(over_http) => return Box::pin(over_http),
+            Err(call) => call,
+        };
         let found = self.found.clone();
         let searches = found.searches.load(Ordering::Acquire);
-        let over_http = self.http.call(call.clone());
+        let over_http = self.http.driven(call.clone());
         Box::pin(over_http.or_else(move |error| match is_refusal(&*error) {
             true => Either::Right(found.over_sse(call, error, searches).boxed()),
             false => Either::Left(ready(Err(error))),

@@ -1,6 +1,6 @@
 use super::status;
 use crate::{
-    BoxError, Method, Reply,
+    BoxError, Method,
     json::Message,
     reply::Outcome,
     upstream::{
@@ -20,7 +20,7 @@ pub(super) async fn refused(
     response: Response,
     hop: &Hop,
     method: &Method,
-) -> Result<Reply, BoxError> {
+) -> Result<Outcome, BoxError> {
     let code = response.status();
     if !(code.is_client_error() || code.is_server_error()) {
         return Err(status(code));
@@ -40,5 +40,5 @@ pub(super) async fn refused(
     if code == StatusCode::NOT_FOUND && in_session && !of_the_request {
         return Err(SessionLost.into());
     }
-    error.map(Reply::single).ok_or_else(|| status(code))
+    error.ok_or_else(|| status(code))
 }

@@ -44,7 +44,8 @@ pub(super) struct Messages {
 
 #[derive(Debug)]
 enum Source {
-    Events(Streamed),
+    /// In a box: a stream is read for longer than it takes to make one, and whatever holds messages would have room for it.
+    Events(Box<Streamed>),
     Documents(Documents),
 }
 
@@ -60,7 +61,7 @@ impl Messages {
                 Source::Documents(Documents::new(response.into_body(), limit, in_parts))
             }
             Some(kind) if kind.eq_ignore_ascii_case(b"text/event-stream") => {
-                Source::Events(Streamed::new(response.into_body(), limit, in_parts))
+                Source::Events(Box::new(Streamed::new(response.into_body(), limit, in_parts)))
             }
             _ => return Err(Protocol("the answer is neither JSON nor an event stream".into()).into()),
         };

@@ -1,13 +1,15 @@
 use super::{
-    Endpoint,
+    Endpoint, answer,
     body::{Arrival, Messages},
-    cancel::Cancel,
     question::Questions,
     reading::Reading,
+    response::Response,
 };
 use crate::{
-    BoxError, Method,
-    error::find,
+    BoxError, Call, Method,
+    error::{find, never_sent},
+    header::MCP_SESSION_ID,
+    json::write::Frame,
     json::{Id, Json, Message, Params, object::Edit},
     meta,
     reply::{Event, Note, Outcome},
@@ -17,7 +19,7 @@ use crate::{
     },
 };
 use futures_util::future::BoxFuture;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use std::{
     sync::Arc,
     task::{Context, Poll, ready},
@@ -31,25 +33,25 @@ const MAX_RESUMES: u32 = 10;
 const RESUME_AFTER: Duration = Duration::from_secs(1);
 const LONGEST_RESUME: Duration = Duration::from_secs(30);
 
-/// One request and the messages that answer it.
+/// One request and the messages that answer it, from before it is written to the outcome.
 pub(super) struct Exchange {
-    pub(super) endpoint: Arc<Endpoint>,
-    pub(super) hop: Arc<Hop>,
-    /// The request's id, and the progress token in its place.
-    pub(super) id: u64,
-    pub(super) method: Method,
+    endpoint: Arc<Endpoint>,
+    hop: Arc<Hop>,
+    /// The request's id, and the token of its progress.
+    id: u64,
+    method: Method,
     /// The call's own progress token.
-    pub(super) token: Option<Json>,
+    token: Option<Json>,
     /// What the server asked and has no answer to.
     /// `None` until the server asks: few do, and each call would count two more references.
-    pub(super) questions: Option<Questions>,
-    // Before the messages: the server learns that nobody waits before it can see the response closed.
-    pub(super) cancel: Cancel,
-    pub(super) messages: Messages,
+    questions: Option<Questions>,
+    /// Whether the server is to be told when nobody waits any more.
+    cancels: bool,
+    response: Response,
     /// Resumptions since the last event.
-    pub(super) resumes: u32,
+    resumes: u32,
     /// A resumption that is under way.
-    pub(super) resuming: Option<BoxFuture<'static, Result<(Messages, u32), BoxError>>>,
+    resuming: Option<BoxFuture<'static, Result<(Messages, u32), BoxError>>>,
 }
 
 impl Reading for Exchange {
@@ -61,15 +63,25 @@ impl Reading for Exchange {
             }
             if let Some(resuming) = &mut self.resuming {
                 match ready!(resuming.as_mut().poll(cx)) {
-                    Ok(resumed) => (self.messages, self.resumes) = resumed,
+                    Ok((messages, resumes)) => (self.response, self.resumes) = (Response::Coming(messages), resumes),
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 }
                 self.resuming = None;
             }
-            let ended = match ready!(self.messages.poll_next(cx)) {
+            let messages = match &mut self.response {
+                Response::Coming(messages) => messages,
+                Response::Refused(outcome) => {
+                    return outcome.as_mut().poll(cx).map(|outcome| Some(outcome.map(Event::Done)));
+                }
+                Response::Awaited(..) => match ready!(self.poll_head(cx)) {
+                    Ok(()) => continue,
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                },
+            };
+            let ended = match ready!(messages.poll_next(cx)) {
                 Ok(Some(Arrival::Part(part))) => {
                     // It has been answered; only the client can break that off, by closing the response.
-                    self.cancel.disarm();
+                    self.cancels = false;
                     return Poll::Ready(Some(Ok(Event::Part(part))));
                 }
                 Ok(Some(Arrival::End { id, members })) => {
@@ -82,8 +94,8 @@ impl Reading for Exchange {
                         event => return Poll::Ready(event),
                     }
                 }
-                Ok(None) if !self.messages.is_stream() => {
-                    self.cancel.disarm();
+                Ok(None) if !messages.is_stream() => {
+                    self.cancels = false;
                     Err(Protocol("the answer does not answer the request".into()).into())
                 }
                 Ok(None) => self.resume(Closed { sent: true }.into()),
@@ -98,6 +110,57 @@ impl Reading for Exchange {
 }
 
 impl Exchange {
+    /// Makes a request of a call, which is written when this is polled. It keeps what it needs of the call and not the call:
+    /// it is moved, and as large as all that it holds.
+    pub(super) fn begin(endpoint: Arc<Endpoint>, id: u64, call: &Call, hop: Arc<Hop>) -> Self {
+        let token = call.params.progress_token();
+        let params = token.as_ref().map(|_| with_token(&call.params, id));
+        let params = params.as_ref().unwrap_or(&call.params).as_bytes();
+        let request = endpoint.call(&hop, call, &Frame { id, method: &call.method, params });
+        // Between the eras an answer is put into other words.
+        let in_parts = call.in_parts && call.session.is_none() == hop.is_modern();
+        let response = Response::Awaited(endpoint.client.begin_sending(request), in_parts);
+        // Modern servers see the response closed and must be told nothing more; `initialize` must not be cancelled
+        // (2025-11-25, "cancellation").
+        let cancels = !hop.is_modern() && call.method != Method::INITIALIZE;
+        let (questions, resumes, resuming) = (None, 0, None);
+        Self { endpoint, hop, id, method: call.method.clone(), token, questions, cancels, response, resumes, resuming }
+    }
+
+    /// Waits for the head of the response, and looks what there is to read behind it.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let Response::Awaited(sending, in_parts) = &mut self.response else { return Poll::Ready(Ok(())) };
+        let in_parts = in_parts.then_some(self.id);
+        let sent = ready!(sending.poll(&self.endpoint.client, cx));
+        // What was answered, in whatever way, is not to be cancelled; nor is what never left.
+        let cancels = std::mem::take(&mut self.cancels);
+        let head = match sent {
+            Ok(head) => head,
+            Err(error) => {
+                self.cancels = cancels && !never_sent(&*error);
+                return Poll::Ready(Err(error));
+            }
+        };
+        if !head.status().is_success() {
+            let (endpoint, hop, method) = (self.endpoint.clone(), self.hop.clone(), self.method.clone());
+            let refused = async move { answer::refused(&endpoint.client, head, &hop, &method).await };
+            self.response = Response::Refused(Box::pin(refused));
+            return Poll::Ready(Ok(()));
+        }
+        if self.method == Method::INITIALIZE
+            && let Some(session) = head.header(&MCP_SESSION_ID)
+            && let Ok(session) = HeaderValue::from_bytes(session)
+        {
+            self.hop.set_session_id(session);
+        }
+        if matches!(head.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+            return Poll::Ready(Err(Protocol("a request was accepted without an answer".into()).into()));
+        }
+        self.response = Response::Coming(Messages::read(head, self.endpoint.client.limit(), in_parts)?);
+        self.cancels = cancels;
+        Poll::Ready(Ok(()))
+    }
+
     /// What a message means to the call; `None` if nothing.
     fn take(&mut self, message: Message) -> Option<Result<Event, BoxError>> {
         match message {
@@ -117,8 +180,10 @@ impl Exchange {
         if id.is_some_and(|id| id.as_u64() != Some(self.id)) {
             return Err(another_id().into());
         }
-        self.cancel.disarm();
-        self.messages.finish();
+        self.cancels = false;
+        if let Response::Coming(messages) = &mut self.response {
+            messages.finish();
+        }
         Ok(Event::Done(outcome))
     }
 
@@ -138,16 +203,17 @@ impl Exchange {
             let ours = note.params.told_number() == Some(self.id);
             note.params.tell(self.token.as_ref().filter(|_| ours)?);
         }
-        note.alone = self.messages.is_drained();
+        note.alone = matches!(&self.response, Response::Coming(messages) if messages.is_drained());
         Some(Event::Note(note))
     }
 
     /// Goes on reading a stream that ended with `error` before the outcome, where the server can replay it.
     fn resume(&mut self, error: BoxError) -> Result<(), BoxError> {
-        let Some(last) = self.messages.last_event_id.clone().filter(|_| !self.hop.is_modern()) else {
+        let Response::Coming(messages) = &self.response else { return Err(error) };
+        let Some(last) = messages.last_event_id.clone().filter(|_| !self.hop.is_modern()) else {
             return Err(error);
         };
-        let (endpoint, hop, retry) = (self.endpoint.clone(), self.hop.clone(), self.messages.retry);
+        let (endpoint, hop, retry) = (self.endpoint.clone(), self.hop.clone(), messages.retry);
         let mut resumes = self.resumes;
         self.resuming = Some(Box::pin(async move {
             loop {
@@ -166,6 +232,16 @@ impl Exchange {
             }
         }));
         Ok(())
+    }
+}
+
+impl Drop for Exchange {
+    /// The server learns that nobody waits before it can see the response closed.
+    fn drop(&mut self) {
+        let is_sent = !matches!(&self.response, Response::Awaited(sending, _) if !sending.has_begun());
+        if self.cancels && is_sent {
+            self.endpoint.cancel(&self.hop, self.id);
+        }
     }
 }
 

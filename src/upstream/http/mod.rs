@@ -34,26 +34,25 @@ mod parts;
 mod question;
 mod reading;
 mod request;
+mod response;
 mod streamed;
 
 use super::{
     client::Client,
-    error::{Protocol, Status},
+    error::Status,
     hop::{Hop, InSession, OfClient, Outbound, Transport},
 };
 use crate::{
     BoxError, Call, Method, Reply,
-    json::write::{self, Frame},
+    json::write,
     registry::Server,
     reply::{Note, Outcome},
 };
-use ::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use ::http::{HeaderMap, StatusCode, Uri};
 use annotations::Annotations;
-use cancel::Cancel;
 use exchange::Exchange;
-use futures_util::{TryFutureExt, future::Either};
 use std::{
-    future::{Future, ready},
+    future::Future,
     pin::Pin,
     sync::{
         Arc,
@@ -159,7 +158,7 @@ impl Service<Outbound> for Http {
         {
             Box::pin(line::told(endpoint, call, hop, of))
         } else {
-            Box::pin(endpoint.mirrored(call, hop))
+            Box::pin(mirror::Mirrored::begin(endpoint, call, hop))
         }
     }
 }
@@ -189,7 +188,7 @@ impl Endpoint {
         let response = self.client.send(self.post(hop, Some(call), body)).await?;
         let status = response.status();
         if !status.is_success() {
-            return answer::refused(&self.client, response, hop, &call.method).await;
+            return answer::refused(&self.client, response, hop, &call.method).await.map(Reply::single);
         }
         // Nothing is to be said, but some servers say it, and the connection is free once it is read.
         let _ = self.client.collect(response.into_body()).await;
@@ -201,74 +200,9 @@ impl Endpoint {
     }
 
     /// One request, and what answers it.
-    fn exchange(
-        self: Arc<Self>,
-        id: u64,
-        call: &Call,
-        hop: Arc<Hop>,
-    ) -> impl Future<Output = Result<Reply, BoxError>> + Send + use<> {
-        // One after the other in the same room: as parts of one future, each would keep its own.
-        self.begin(id, call, hop).and_then(|begun| match begun {
-            Begun::Answered(reply) => Either::Left(ready(Ok(reply))),
-            Begun::Reading(exchange) => Either::Right(reading::reply(exchange)),
-        })
+    fn exchange(self: Arc<Self>, id: u64, call: &Call, hop: Arc<Hop>) -> reading::Replying<Exchange> {
+        reading::reply(Exchange::begin(self, id, call, hop))
     }
-
-    /// A request, up to the head of the response. The future holds what it needs of the call and not the call: it is moved,
-    /// and as large as all that it holds.
-    fn begin(
-        self: Arc<Self>,
-        id: u64,
-        call: &Call,
-        hop: Arc<Hop>,
-    ) -> impl Future<Output = Result<Begun, BoxError>> + Send + use<> {
-        let token = call.params.progress_token();
-        let params = token.as_ref().map(|_| exchange::with_token(&call.params, id));
-        let params = params.as_ref().unwrap_or(&call.params).as_bytes();
-        let request = self.call(&hop, call, &Frame { id, method: &call.method, params });
-        // Between the eras an answer is put into other words.
-        let in_parts = call.in_parts && call.session.is_none() == hop.is_modern();
-        let method = call.method.clone();
-        async move {
-            let mut cancel = Cancel::new(&self, &hop, &method, id);
-            let sent = self.client.send(request).await;
-            let response = sent.inspect_err(|error| {
-                if crate::error::never_sent(&**error) {
-                    cancel.disarm();
-                }
-            })?;
-            if !response.status().is_success() {
-                cancel.disarm();
-                return Box::pin(answer::refused(&self.client, response, &hop, &method)).await.map(Begun::Answered);
-            }
-            if method == Method::INITIALIZE
-                && let Some(session) = response.header(&request::SESSION)
-                && let Ok(session) = HeaderValue::from_bytes(session)
-            {
-                hop.set_session_id(session);
-            }
-            if matches!(response.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
-                cancel.disarm();
-                return Err(Protocol("a request was accepted without an answer".into()).into());
-            }
-            let messages = body::Messages::read(response, self.client.limit(), in_parts.then_some(id));
-            let messages = messages.inspect_err(|_| cancel.disarm())?;
-            let (endpoint, questions, resumes, resuming) = (self, None, 0, None);
-            let exchange =
-                Exchange { endpoint, hop, id, method, token, cancel, messages, questions, resumes, resuming };
-            Ok(Begun::Reading(exchange))
-        }
-    }
-}
-
-/// How a request begins to be answered.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are of the large kind, and a box would be one more for each call"
-)]
-enum Begun {
-    Answered(Reply),
-    Reading(Exchange),
 }
 
 /// The status in place of an answer, as an error.

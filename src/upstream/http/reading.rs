@@ -1,9 +1,9 @@
 use crate::{BoxError, Reply, error::Unfinished, reply::Event};
 use futures_util::Stream;
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// Where the events of one call come from.
@@ -13,13 +13,28 @@ pub(super) trait Reading: Unpin + Send + 'static {
 }
 
 /// Waits for the first event and makes a reply that begins with it; one that begins with the outcome is complete.
-#[expect(clippy::manual_async_fn, reason = "its future would hold a parameter twice that it changes")]
-pub(super) fn reply<R: Reading>(mut reading: R) -> impl Future<Output = Result<Reply, BoxError>> + Send {
-    async move {
-        Ok(match poll_fn(|cx| reading.poll_event(cx)).await.transpose()? {
-            None => return Err(Unfinished::new().into()),
-            Some(Event::Done(outcome)) => Reply::single(outcome),
-            first => Reply::stream(Rest { first, reading }),
+pub(super) fn reply<R: Reading>(reading: R) -> Replying<R> {
+    Replying(Some(reading))
+}
+
+/// The future of [`reply`].
+pub(super) struct Replying<R>(Option<R>);
+
+impl<R: Reading> Future for Replying<R> {
+    type Output = Result<Reply, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reading = &mut self.get_mut().0;
+        let first = ready!(reading.as_mut().expect("polled after completion").poll_event(cx));
+        if let Some(Ok(first @ (Event::Note(_) | Event::Ask(_) | Event::Part(_)))) = first {
+            let rest = reading.take().map(|reading| Rest { first: Some(first), reading });
+            return Poll::Ready(Ok(rest.map(Reply::stream).expect("it was polled just now")));
+        }
+        *reading = None;
+        Poll::Ready(match first {
+            Some(Ok(Event::Done(outcome))) => Ok(Reply::single(outcome)),
+            Some(Err(error)) => Err(error),
+            _ => Err(Unfinished::new().into()),
         })
     }
 }

@@ -1,6 +1,7 @@
 use super::{Endpoint, header};
 use crate::{
     Call, Method, ParamHeaders,
+    header::{LAST_EVENT_ID, MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, MCP_SESSION_ID},
     json::write::Frame,
     upstream::{
         Hop,
@@ -9,12 +10,6 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri, header as standard};
-
-pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -83,25 +78,25 @@ impl Endpoint {
 /// What every request of a hop carries.
 fn agreed(request: &mut Request, hop: &Hop) {
     if let Some(revision) = hop.revision {
-        request.field(&VERSION, revision.as_str().as_bytes());
+        request.field(&MCP_PROTOCOL_VERSION, revision.as_str().as_bytes());
     }
     if let Some(session) = hop.session_id()
         && !hop.is_modern()
     {
-        request.header(&SESSION, session);
+        request.header(&MCP_SESSION_ID, session);
     }
 }
 
 /// The parts of a modern body that stand in headers as well, for intermediaries that do not read bodies.
 fn mirror(request: &mut Request, call: &Call) {
-    repeat(request, &METHOD, call.method.as_str());
+    repeat(request, &MCP_METHOD, call.method.as_str());
     let name = match &call.method {
         m if *m == Method::TOOLS_CALL || *m == Method::PROMPTS_GET => call.params.name(),
         m if *m == Method::RESOURCES_READ => call.params.uri(),
         _ => None,
     };
     if let Some(name) = name {
-        repeat(request, &NAME, &name);
+        repeat(request, &MCP_NAME, &name);
     }
 }
 

@@ -2,6 +2,7 @@ use super::{Channel, Link};
 use crate::{
     BoxError, Reply,
     error::{find, never_sent},
+    header::MCP_PROTOCOL_VERSION,
     json::Message,
     reply::Outcome,
     upstream::{
@@ -12,7 +13,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use std::{pin::pin, sync::Arc};
 
 /// What came back for a POST; the answer to its message comes down the stream.
@@ -29,8 +30,7 @@ impl Channel {
         request.header(&header::CONTENT_TYPE, &HeaderValue::from_static("application/json"));
         request.header(&header::ACCEPT, &HeaderValue::from_static("application/json, text/event-stream"));
         if let Some(revision) = hop.revision {
-            let name = HeaderName::from_static("mcp-protocol-version");
-            request.header(&name, &HeaderValue::from_static(revision.as_str()));
+            request.header(&MCP_PROTOCOL_VERSION, &HeaderValue::from_static(revision.as_str()));
         }
         request
     }

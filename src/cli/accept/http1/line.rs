@@ -1,13 +1,9 @@
+use crate::header::{MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, MCP_SESSION_ID};
 use http::{HeaderName, Method, Version};
 use std::ops::Range;
 
 /// The names of MCP's headers, which are none of HTTP's own: known, they need not be copied and checked with each request.
-static KNOWN: [HeaderName; 4] = [
-    HeaderName::from_static("mcp-session-id"),
-    HeaderName::from_static("mcp-protocol-version"),
-    HeaderName::from_static("mcp-method"),
-    HeaderName::from_static("mcp-name"),
-];
+static KNOWN: [HeaderName; 4] = [MCP_SESSION_ID, MCP_PROTOCOL_VERSION, MCP_METHOD, MCP_NAME];
 
 /// The lines of a head that is complete: where each stands in it, without what ends it.
 pub(super) struct Lines<'a> {

@@ -3,21 +3,21 @@ use crate::{
     BoxError, Call, Method, Reply,
     error::never_sent,
     json::Json,
-    reply::{Event, Events},
+    reply::Event,
     upstream::{
         Hop, OfClient,
         error::SessionLost,
         http::{
             Endpoint,
+            exchange::Exchange,
             question::Questions,
             reading::{self, Reading},
         },
     },
 };
-use futures_util::{StreamExt, future::BoxFuture};
 use std::{
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 /// A call of a client in a session, with what the server says to it beside its response: questions and log messages on
@@ -36,7 +36,7 @@ pub(in crate::upstream::http) async fn told(
     let told = Told {
         questions: Questions::new(&endpoint, &hop),
         token: call.params.progress_token(),
-        response: Response::Waiting(Box::pin(endpoint.exchange(id, &call, hop.clone()))),
+        exchange: Exchange::begin(endpoint, id, &call, hop.clone()),
         ear,
         hop,
     };
@@ -46,30 +46,10 @@ pub(in crate::upstream::http) async fn told(
 struct Told {
     /// Those on the stream of the session; the response has its own.
     questions: Questions,
-    response: Response,
+    exchange: Exchange,
     ear: Ear,
     token: Option<Json>,
     hop: Arc<Hop>,
-}
-
-enum Response {
-    Waiting(BoxFuture<'static, Result<Reply, BoxError>>),
-    Reading(Events),
-}
-
-impl Response {
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, BoxError>>> {
-        loop {
-            match self {
-                Response::Reading(events) => return events.poll_next_unpin(cx),
-                Response::Waiting(reply) => match ready!(reply.as_mut().poll(cx)).map(Reply::into_single) {
-                    Ok(Ok(outcome)) => return Poll::Ready(Some(Ok(Event::Done(outcome)))),
-                    Ok(Err(events)) => *self = Response::Reading(events),
-                    Err(error) => return Poll::Ready(Some(Err(error))),
-                },
-            }
-        }
-    }
 }
 
 impl Reading for Told {
@@ -81,7 +61,7 @@ impl Reading for Told {
                 return Poll::Ready(Some(Ok(event)));
             }
         }
-        let event = self.response.poll_event(cx);
+        let event = self.exchange.poll_event(cx);
         match &event {
             Poll::Ready(Some(Ok(Event::Done(_)))) => self.ear.over(),
             Poll::Ready(Some(Err(error))) => self.failed(error),

@@ -1,0 +1,29 @@
+use super::{agreed::Agreed, lane::Lane, service::Conversation};
+use crate::{BoxError, Call, Reply, upstream::Transport};
+use futures_util::{FutureExt, future::BoxFuture};
+use std::sync::Arc;
+
+/// A call at the transport, with what it was sent under.
+pub(super) struct Sent<T> {
+    pub(super) conversation: Arc<Conversation<T>>,
+    pub(super) call: Call,
+    pub(super) lane: Arc<Lane>,
+    pub(super) agreed: Arc<Agreed>,
+}
+
+impl<T> Sent<T> {
+    /// Whether the server has to be asked anew what it speaks.
+    pub(super) fn is_other_revision(&self, reply: &Reply) -> bool {
+        Conversation::<T>::is_other_revision(reply, &self.agreed)
+    }
+
+    pub(super) fn unworded(&self, reply: Reply) -> Reply {
+        self.conversation.unworded(reply, &self.call, &self.lane, &self.agreed)
+    }
+}
+
+/// Sends a call again that was turned away once.
+pub(super) fn repeat<T: Transport>(sent: Sent<T>) -> BoxFuture<'static, Result<Reply, BoxError>> {
+    sent.conversation.begin_anew(&sent.lane, &sent.agreed);
+    sent.conversation.drive(sent.call, 1).boxed()
+}
