@@ -116,6 +116,7 @@ struct Parts {
 }
 
 impl Parts {
+    #[inline(never)]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         loop {
             if let Some(piece) = self.current.piece() {
@@ -155,6 +156,7 @@ struct Frames {
 
 impl Frames {
     /// The events that are there, in one frame. None waits for another.
+    #[inline(never)]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         let Some(events) = &mut self.events else { return Poll::Ready(self.broken.take().map(Err)) };
         let mut out = PAPER.take();

@@ -42,6 +42,13 @@ impl Refusal {
         metrics.count(Count::of_problem(&self.problem));
     }
 
+    /// The response, which is counted.
+    #[cold]
+    pub(super) fn counted(self, metrics: &Metrics) -> Response<Body> {
+        self.count(metrics);
+        self.into_response()
+    }
+
     /// The JSON-RPC message.
     pub(super) fn message(&self) -> Bytes {
         write::error(self.id.as_ref(), &self.problem.to_json())

@@ -36,15 +36,21 @@ where
             Err(_) => return Err(Problem::rpc(408, -32600, "the body took too long to arrive").into()),
         },
     };
-    read.map_err(|unread| match unread {
+    read.map_err(refusal)
+}
+
+#[cold]
+fn refusal(unread: Unread) -> Refusal {
+    match unread {
         Unread::TooLarge => too_large(),
         Unread::Failed(error) => match find::<LengthLimitError>(&*error) {
             Some(_) => too_large(),
             None => Refusal::invalid("the body could not be read to its end"),
         },
-    })
+    }
 }
 
+#[cold]
 fn too_large() -> Refusal {
     Problem::rpc(413, -32600, "the body is too large").into()
 }

@@ -67,6 +67,7 @@ impl Message {
 
 /// Writes `after` behind a payload that nobody else holds, where its own message ended: a last piece of a byte or two would
 /// be a write of its own. What does not fit is given back.
+#[inline(never)]
 fn behind(payload: Bytes, after: &'static [u8]) -> (Bytes, &'static [u8]) {
     match payload.try_into_mut() {
         Ok(mut own) if own.capacity() - own.len() >= after.len() => {

@@ -53,6 +53,7 @@ fn is_modern(version: &HeaderValue) -> bool {
     later && version.iter().all(|b| b.is_ascii_digit() || *b == b'-')
 }
 
+#[inline(never)]
 pub(super) fn begin<'a, S: Inner>(inner: &'a Arc<S>, head: Head<'_>, incoming: Incoming) -> Result<Begun<'a>, Refusal> {
     let (id, method, params) = match incoming {
         Incoming::Request { id, method, params } => (id, method, params),

@@ -14,11 +14,12 @@ use super::{
 };
 use crate::{BoxError, Call, Reply};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, request::Parts};
 use std::{
     convert::Infallible,
     fmt,
-    future::Future,
+    future::{Future, ready},
     mem,
     sync::Arc,
     task::{Context, Poll},
@@ -138,12 +139,9 @@ where
                 Method::POST => post(&edge, &mut parts, body).await,
                 #[cfg(feature = "legacy")]
                 Method::DELETE => edge.legacy.delete(&parts),
-                _ => Box::pin(other_than_post(&edge, parts)).await,
+                _ => other_than_post(&edge, parts).await,
             };
-            answered.unwrap_or_else(|refusal| {
-                refusal.count(&edge.settings.metrics);
-                refusal.into_response()
-            })
+            answered.unwrap_or_else(|refusal| refusal.counted(&edge.settings.metrics))
         })
     }
 }
@@ -181,16 +179,18 @@ fn begin<'a, S: Inner>(edge: &'a Edge<S>, head: Head<'_>, body: Bytes) -> Result
 }
 
 #[cfg(feature = "legacy")]
-async fn other_than_post<S: Inner>(edge: &Edge<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
+#[cold]
+fn other_than_post<S: Inner>(edge: &Edge<S>, parts: Parts) -> BoxFuture<'_, Result<Response<Body>, Refusal>> {
     match parts.method {
-        Method::GET => edge.legacy.get(&edge.inner, parts).await,
-        _ => Err(Refusal::method_not_allowed(Legacy::ALLOW)),
+        Method::GET => Box::pin(edge.legacy.get(&edge.inner, parts)),
+        _ => Box::pin(ready(Err(Refusal::method_not_allowed(Legacy::ALLOW)))),
     }
 }
 
 #[cfg(not(feature = "legacy"))]
-async fn other_than_post<S>(_: &Edge<S>, _: Parts) -> Result<Response<Body>, Refusal> {
-    Err(Refusal::method_not_allowed("POST"))
+#[cold]
+fn other_than_post<S>(_: &Edge<S>, _: Parts) -> BoxFuture<'_, Result<Response<Body>, Refusal>> {
+    Box::pin(ready(Err(Refusal::method_not_allowed("POST"))))
 }
 
 impl<S: fmt::Debug> fmt::Debug for Edge<S> {

@@ -295,6 +295,7 @@ impl Inner {
 
     /// Edits the state, then shows what it amounts to: to calls at once, to the board if the verdict changed. The lock
     /// is held over both, so verdicts are told in the order they came about.
+    #[cold]
     fn change<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let out = edit(&mut state);

@@ -88,6 +88,7 @@ impl PartialEq for Page {
 }
 
 impl Page {
+    #[inline(never)]
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();

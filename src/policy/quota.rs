@@ -67,6 +67,7 @@ impl Account {
     /// # Errors
     ///
     /// 429, if there is no place or the rate is exceeded.
+    #[inline(never)]
     pub(super) fn enter(&self, stays: bool) -> Result<Option<OwnedSemaphorePermit>, BoxError> {
         let permit = match &self.slots {
             Some(slots) if stays => Some(slots.clone().try_acquire_owned().map_err(|_| crowded())?),

@@ -102,6 +102,7 @@ fn may_queue(call: &Call, failed: &Failed) -> bool {
 }
 
 /// Has the call stand in the queue of its pool.
+#[cold]
 fn queue(call: &mut Call, failed: &Failed) -> Option<Again> {
     let known = Turn::of(call).or(failed.turn.as_ref()).cloned();
     let (turn, joined) = match known {

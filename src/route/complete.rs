@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// Finds the server of the prompt or resource that `ref` names.
+#[inline(never)]
 pub(super) fn find<S>(table: &Table<S>, call: Call) -> Found<S> {
     let Some((kind, name)) = reference(&call) else {
         return Found::refuse(error::no_name("ref"));

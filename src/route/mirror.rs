@@ -22,6 +22,7 @@ impl Mirror {
     ///
     /// A value that is neither text nor number nor truth cannot be repeated: without a header it passes, and the server
     /// finds it at odds with its schema.
+    #[inline(never)]
     pub(super) fn check(&self, call: &Call) -> Result<(), Problem> {
         let name = &self.header;
         let header = call.extensions.get::<ParamHeaders>().map_or(Ok(None), |headers| headers.single(name))?;

@@ -163,6 +163,7 @@ pub(super) fn unlisted_target<S>(table: &Table<S>, kind: Kind, name: &str) -> Op
     Some(Target::new(backend.clone()).upstream(bare))
 }
 
+#[inline(never)]
 fn by_uri<S>(table: &Table<S>, call: Call) -> Found<S> {
     let Some(uri) = call.params.uri() else {
         return Found::refuse(error::no_name("uri"));

@@ -55,6 +55,7 @@ impl<S> Subscribe<S> {
         self.inner
     }
 
+    #[cold]
     fn listen(&self, call: &Call) -> Result<Reply, Problem> {
         let params = &call.params;
         let wishes = params.member("notifications").as_ref().and_then(Wishes::parse);

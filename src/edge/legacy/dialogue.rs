@@ -288,11 +288,17 @@ impl Stream for Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // Without a runtime the process is ending, and the call with it.
-        let Some(mut dialogue) = self.0.take() else { return };
-        if let Ok(runtime) = Handle::try_current() {
-            dialogue.0.unheard();
-            runtime.spawn(async move { while dialogue.next().await.is_some() {} });
+        if let Some(dialogue) = self.0.take() {
+            go_on(dialogue);
         }
+    }
+}
+
+/// A call goes on that its client does not wait for any more. Without a runtime the process is ending, and the call with it.
+#[cold]
+fn go_on(mut dialogue: Dialogue) {
+    if let Ok(runtime) = Handle::try_current() {
+        dialogue.0.unheard();
+        runtime.spawn(async move { while dialogue.next().await.is_some() {} });
     }
 }

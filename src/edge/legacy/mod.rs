@@ -89,6 +89,7 @@ impl Legacy {
     }
 
     /// Ends a session and everything in it.
+    #[cold]
     pub(super) fn delete(&self, parts: &Parts) -> Result<Response<Body>, Refusal> {
         let entry = self.session(&Fields::of(&parts.headers).target, &parts.extensions)?;
         let entry = entry.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;

@@ -154,6 +154,7 @@ pub(super) fn local(entry: &Entry, method: &Method, params: &Params) -> Option<O
     }
 }
 
+#[cold]
 fn set_level(entry: &Entry, params: &Params) -> Outcome {
     let asked = params.member("level").and_then(|level: Json| level.read::<String>().ok());
     match LEVELS.into_iter().find(|level| Some(*level) == asked.as_deref()) {

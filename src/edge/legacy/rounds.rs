@@ -119,11 +119,13 @@ impl<S: Inner> Rounds<S> {
         Self { inner: inner.clone(), call, step, made: 0 }
     }
 
+    #[cold]
     fn end(&mut self, last: Result<Event, BoxError>) -> Poll<Option<Result<Event, BoxError>>> {
         self.step = Step::Over;
         Poll::Ready(Some(last))
     }
 
+    #[cold]
     fn ask(&mut self, result: &Json) -> Result<Step, Problem> {
         self.made += 1;
         if self.made > MAX_ROUNDS {
@@ -140,6 +142,7 @@ impl<S: Inner> Rounds<S> {
     }
 
     /// The call of the next round.
+    #[cold]
     fn again(&self, (responses, state): Edits) -> Call {
         let responses = match &responses[..] {
             b"{}" => Edit::Remove("inputResponses"),

@@ -89,6 +89,7 @@ impl Heads {
     }
 }
 
+#[inline(never)]
 fn parse(buffer: &[u8]) -> Result<Option<(usize, Head)>, NotHttp> {
     // Room that is not written to before there is a header for it: to clear it would cost as much as to read a usual head.
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];

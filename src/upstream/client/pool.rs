@@ -140,6 +140,7 @@ impl Shard {
     }
 
     /// Closes connections that stay idle or that the server closes, for as long as there are any.
+    #[cold]
     fn reap(self: &Arc<Self>, runtime: &Handle) {
         let (shard, stirred) = (Arc::downgrade(self), self.stirred.clone());
         runtime.spawn(async move {

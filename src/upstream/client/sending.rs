@@ -55,6 +55,8 @@ impl Sending {
     }
 }
 
+type Connecting = BoxFuture<'static, Result<Box<Connection>, BoxError>>;
+
 /// A request on a connection, or on one after the other as long as those turn out to be closed.
 struct Attempt {
     wire: Wire,
@@ -62,7 +64,7 @@ struct Attempt {
     connection: Option<Box<Connection>>,
     /// Whether the connection has served another request.
     reused: bool,
-    connecting: Option<BoxFuture<'static, Result<Box<Connection>, BoxError>>>,
+    connecting: Option<Connecting>,
 }
 
 impl Attempt {
@@ -103,12 +105,16 @@ impl Attempt {
                 return Poll::Ready(Ok(()));
             }
         }
-        let client = client.clone();
-        let connecting = self.connecting.get_or_insert_with(|| Box::pin(async move { client.connect().await }));
+        let connecting = self.connecting.get_or_insert_with(|| connect(client.clone()));
         self.connection = Some(ready!(connecting.as_mut().poll(cx))?);
         self.connecting = None;
         Poll::Ready(Ok(()))
     }
+}
+
+#[inline(never)]
+fn connect(client: Client) -> Connecting {
+    Box::pin(async move { client.connect().await })
 }
 
 /// Sends a request with a token, and with another where that one was refused.

@@ -143,6 +143,7 @@ pub(super) fn broken(fault: &Malformed) -> Protocol {
 }
 
 /// The messages of a text that is not one: documents one after another, batches of revision 2025-03-26 among them.
+#[cold]
 fn several(text: &Bytes) -> Result<VecDeque<Message>, Malformed> {
     let mut messages = VecDeque::new();
     for document in json::documents(text)? {

@@ -187,6 +187,7 @@ impl Exchange {
         Ok(Event::Done(outcome))
     }
 
+    #[inline(never)]
     fn note(&mut self, method: Method, params: Params) -> Option<Event> {
         if method == Method::CANCELLED {
             let taken_back = params.member("requestId").and_then(|id| Id::from_json(id).ok());
@@ -208,6 +209,7 @@ impl Exchange {
     }
 
     /// Goes on reading a stream that ended with `error` before the outcome, where the server can replay it.
+    #[cold]
     fn resume(&mut self, error: BoxError) -> Result<(), BoxError> {
         let Response::Coming(messages) = &self.response else { return Err(error) };
         let Some(last) = messages.last_event_id.clone().filter(|_| !self.hop.is_modern()) else {

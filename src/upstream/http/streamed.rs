@@ -60,6 +60,7 @@ impl Streamed {
     }
 
     /// The next event, or the next piece of a result; `None` at the end of the stream.
+    #[inline(never)]
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Told>, BoxError>> {
         loop {
             if let Some(parts) = &mut self.parts {

@@ -203,6 +203,7 @@ where
     }
 
     /// Answers what is no request; nothing after it is one.
+    #[cold]
     fn refuse(mut self: Pin<&mut Self>, refused: Refused) {
         let this = self.as_mut().project();
         let text = format!("{}\n", refused.1);

@@ -116,6 +116,7 @@ impl Heads {
     }
 }
 
+#[inline(never)]
 fn parse(text: &Bytes, count: usize, known: &mut Vec<u8>) -> Result<Head, Refused> {
     let mut lines = Lines::of(text);
     let Start { method, target, version } = lines.start().ok_or(NOT_HTTP)?;
