@@ -52,6 +52,26 @@ async fn dropping_a_modern_call_closes_the_response_and_says_nothing() {
     nothing_more(peer, &http).await;
 }
 
+/// While its connection is made, a server knows of no call: the handshake of TLS is waited for here.
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn a_call_that_never_left_is_not_cancelled() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let http = crate::at(&format!("https://{address}/mcp"));
+    let reply = send(&http, &session(), tool());
+    let (connecting, _) = listener.accept().await.unwrap();
+    reply.abort();
+    assert!(reply.await.unwrap_err().is_cancelled());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let own = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (_, next) = listener.accept().await.unwrap();
+    assert_eq!(next, own.local_addr().unwrap(), "nothing was sent in between");
+    drop(connecting);
+}
+
 #[tokio::test]
 async fn initialize_is_never_cancelled() {
     let mut peer = Peer::start().await;

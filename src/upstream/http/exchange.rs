@@ -127,6 +127,11 @@ impl Exchange {
         Self { endpoint, hop, id, method: call.method.clone(), token, questions, cancels, response, resumes, resuming }
     }
 
+    /// Whether the server may know of the request.
+    pub(super) fn is_sent(&self) -> bool {
+        !matches!(&self.response, Response::Awaited(sending, _) if !sending.has_begun())
+    }
+
     /// Waits for the head of the response, and looks what there is to read behind it.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let Response::Awaited(sending, in_parts) = &mut self.response else { return Poll::Ready(Ok(())) };
@@ -240,8 +245,7 @@ impl Exchange {
 impl Drop for Exchange {
     /// The server learns that nobody waits before it can see the response closed.
     fn drop(&mut self) {
-        let is_sent = !matches!(&self.response, Response::Awaited(sending, _) if !sending.has_begun());
-        if self.cancels && is_sent {
+        if self.cancels && self.is_sent() {
             self.endpoint.cancel(&self.hop, self.id);
         }
     }

@@ -30,9 +30,6 @@ pub(in crate::upstream::http) async fn told(
 ) -> Result<Reply, BoxError> {
     let id = endpoint.next_id();
     let ear = hop.line.join(&endpoint, &hop, id, (&call, of));
-    if of.hears {
-        hop.line.ready().await;
-    }
     let told = Told {
         questions: Questions::new(&endpoint, &hop),
         token: call.params.progress_token(),
@@ -40,6 +37,9 @@ pub(in crate::upstream::http) async fn told(
         ear,
         hop,
     };
+    if of.hears {
+        told.hop.line.ready().await;
+    }
     reading::reply(told).await
 }
 
@@ -68,6 +68,15 @@ impl Reading for Told {
             _ => {}
         }
         event
+    }
+}
+
+impl Drop for Told {
+    /// The server asks nothing for a call that it never saw.
+    fn drop(&mut self) {
+        if !self.exchange.is_sent() {
+            self.ear.over();
+        }
     }
 }
 
