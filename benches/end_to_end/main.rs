@@ -5,8 +5,8 @@
 //! prints tables. What is compared is measured in turns, and the median of the rounds is shown. CPU is that of the process
 //! in the middle alone. Words choose parts: `-- calls pairs latency start memory`; `long` looks whether memory stays flat, and
 //! runs only when it is asked for. `BENCH_SECONDS` is the length of one measurement, `BENCH_ROUNDS` how often each is
-//! taken, `GATEWAY_BIN` another program than the one that was just built. With `BENCH_CHECK` set, it ends with 1 where
-//! something is above its bound.
+//! taken, `GATEWAY_BIN` another program than the one that was just built, `BESIDE_BIN` a further one, which `latency` measures in
+//! the same turns. With `BENCH_CHECK` set, it ends with 1 where something is above its bound.
 
 mod calls;
 mod child;

@@ -51,15 +51,29 @@ impl Process {
 
     /// The gateway with these servers, once it knows them; `before` is a program that starts it.
     pub(crate) async fn gateway(servers: &Value, before: &[&str]) -> Self {
-        let process = Self::starting(servers, before);
-        while !process.is_ready().await {
-            process.wait().await;
-        }
-        process
+        Self::starting(servers, before).ready().await
+    }
+
+    /// Another build of it, if one is named.
+    pub(crate) async fn gateway_beside(servers: &Value) -> Option<Self> {
+        let program = env::var_os("BESIDE_BIN")?;
+        Some(Self::of_program(program.into(), servers, &[]).ready().await)
     }
 
     /// The same from its first moment on.
     pub(crate) fn starting(servers: &Value, before: &[&str]) -> Self {
+        let gateway = env::var_os("GATEWAY_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_tower-mcp-gateway").into());
+        Self::of_program(gateway.into(), servers, before)
+    }
+
+    async fn ready(self) -> Self {
+        while !self.is_ready().await {
+            self.wait().await;
+        }
+        self
+    }
+
+    fn of_program(gateway: PathBuf, servers: &Value, before: &[&str]) -> Self {
         let (folder, address) = (folder(), free());
         // Two replicas may be full together before the clients of a measurement are.
         let config = json!({
@@ -68,9 +82,8 @@ impl Process {
         });
         let file = folder.join("gateway.json");
         fs::write(&file, config.to_string()).expect("a file");
-        let gateway = env::var_os("GATEWAY_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_tower-mcp-gateway").into());
         let words = before.iter().map(PathBuf::from);
-        let mut words = words.chain([gateway.into(), "--config".into(), file]);
+        let mut words = words.chain([gateway, "--config".into(), file]);
         let mut command = Command::new(words.next().expect("a program"));
         let child = silent(command.args(words));
         Self { address, child, with_children: false, folder: Some(folder), begun: Instant::now() }
