@@ -9,8 +9,7 @@ use crate::{
     BoxError, Call, Method,
     error::{find, never_sent},
     header::MCP_SESSION_ID,
-    json::write::Frame,
-    json::{Id, Json, Message, Params, object::Edit},
+    json::{Id, Json, Message, Params, object::Edit, write::Frame},
     meta,
     reply::{Event, Note, Outcome},
     upstream::{
