@@ -6,7 +6,10 @@ use super::{
 use crate::{BoxError, oauth::Tokens};
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, StatusCode, header};
-use std::task::{Context, Poll, ready};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+};
 
 /// A request on its way, up to the head of its response; dropped, it closes its connection.
 ///
@@ -42,9 +45,7 @@ impl Sending {
             Way::Bearing(response) => response.as_mut().poll(cx),
         }
     }
-}
 
-impl Sending {
     /// Whether the server may know of the request.
     #[cfg(feature = "http")]
     pub(crate) fn has_begun(&self) -> bool {
@@ -87,7 +88,10 @@ impl Attempt {
                 }
                 // It was closed while it was idle. Each turn takes one connection out of the pool, and a new one is
                 // not tried twice.
-                Err(Broken::Unsent(_)) if self.reused => self.connection = None,
+                Err(Broken::Unsent(_)) if self.reused => {
+                    // Also of a head that had begun to come nothing is left.
+                    (self.connection, self.outgoing) = (None, Outgoing::default());
+                }
                 Err(broken) => {
                     inner.fault.set(broken.describe());
                     return Poll::Ready(Err(broken.into()));
@@ -112,6 +116,7 @@ impl Attempt {
     }
 }
 
+/// Apart, because what makes a connection would take room on the stack of each call.
 #[inline(never)]
 fn connect(client: Client) -> Connecting {
     Box::pin(async move { client.connect().await })
@@ -124,7 +129,7 @@ async fn bearing(client: Client, request: Request, tokens: Tokens) -> Result<Res
         let mut request = request.clone();
         request.header(&header::AUTHORIZATION, header);
         let (mut attempt, client) = (Attempt::new(request.finish()), client.clone());
-        std::future::poll_fn(move |cx| attempt.poll(&client, cx))
+        poll_fn(move |cx| attempt.poll(&client, cx))
     };
     let header = tokens.header().await.inspect_err(signed_out)?;
     let response = sent(&header).await?;
