@@ -123,6 +123,17 @@ impl fmt::Display for Problem {
 impl Error for Problem {}
 
 /// The first cause of this type, from the outermost error inwards.
+///
+/// Layers wrap what went wrong below them; this looks through the wrapping, where a downcast of the outermost error would miss it.
+///
+/// ```
+/// use tower_mcp_gateway::{error::find, upstream::error::{Connect, Status}};
+///
+/// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// let error = Connect(refused.into());
+/// assert!(find::<std::io::Error>(&error).is_some());
+/// assert!(find::<Status>(&error).is_none());
+/// ```
 pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -135,6 +146,13 @@ pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<
 }
 
 /// The message of `error` and of all its causes, for logs and for operators; clients get [`explain`].
+///
+/// ```
+/// use tower_mcp_gateway::{error::causes, upstream::error::Connect};
+///
+/// let error = Connect("the name does not resolve".into());
+/// assert!(causes(&error).ends_with(": the name does not resolve"));
+/// ```
 pub fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -151,6 +169,13 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
 }
 
 /// Whether the call certainly did not reach a server, so that sending it to another runs nothing twice.
+///
+/// ```
+/// use tower_mcp_gateway::{error::never_sent, upstream::error::{Closed, Connect}};
+///
+/// assert!(never_sent(&Connect("connection refused".into())));
+/// assert!(!never_sent(&Closed { sent: true }), "it may have run");
+/// ```
 pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
     find::<Connect>(error).is_some()
         || find::<HandshakeFailed>(error).is_some()
@@ -164,11 +189,26 @@ pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// Whether the connection to the server is what failed: such an endpoint is taken out of its pool at once.
+///
+/// ```
+/// use tower_mcp_gateway::{error::is_connection, upstream::error::{Closed, Status}};
+///
+/// assert!(is_connection(&Closed { sent: true }));
+/// assert!(!is_connection(&Status(http::StatusCode::BAD_GATEWAY)), "it answered");
+/// ```
 pub fn is_connection(error: &(dyn Error + 'static)) -> bool {
     find::<Connect>(error).is_some() || find::<Closed>(error).is_some() || find::<NotStarted>(error).is_some()
 }
 
 /// What a client is told about `error`. Unknown causes become −32603 without detail, which belongs in the log.
+///
+/// ```
+/// use tower_mcp_gateway::{error::explain, upstream::error::Connect};
+///
+/// let told = explain(&Connect("connection refused".into()));
+/// assert_eq!((told.code, told.reason()), (502, Some("connect")));
+/// assert_eq!(explain(&std::fmt::Error).code, -32603);
+/// ```
 pub fn explain(error: &(dyn Error + 'static)) -> Problem {
     if let Some(problem) = find::<Problem>(error) {
         return problem.clone();

@@ -3,6 +3,17 @@
 use std::{fmt, str::FromStr};
 
 /// A published revision of the protocol, oldest first.
+///
+/// They are ordered, so that a rule which holds from one revision on is a comparison.
+///
+/// ```
+/// use tower_mcp_gateway::Revision;
+///
+/// let spoken: Revision = "2025-06-18".parse()?;
+/// assert!(spoken >= Revision::V2025_06_18 && !spoken.is_modern());
+/// assert!("2025-06-19".parse::<Revision>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Revision {
     /// HTTP+SSE and stdio.

@@ -16,6 +16,17 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 /// The edge makes it, fills every [`Call`](crate::Call)'s `_meta` from it, and closes it; layers behind the edge only
 /// read. What belongs to a session elsewhere (an upstream session, a child process) is freed when
 /// [`closed`](Session::closed) completes.
+///
+/// ```
+/// use tower_mcp_gateway::{Revision, Session, json::Json};
+///
+/// let client = Json::from_value(&serde_json::json!({"name": "agent", "version": "1"}))?;
+/// let session = Session::new("7", Revision::V2025_11_25, client, Json::from_value(&serde_json::json!({}))?);
+/// assert!(!session.is_closed());
+/// session.close();
+/// assert!(session.is_closed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Session {
     id: Arc<str>,
     revision: Revision,

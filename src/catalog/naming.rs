@@ -2,6 +2,15 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 /// Which names clients see.
+///
+/// `auto` keeps names short, but a name changes when a second server brings the same one; who needs names that last takes `prefixed`.
+///
+/// ```
+/// use tower_mcp_gateway::catalog::Naming;
+///
+/// assert_eq!(serde_json::from_str::<Naming>(r#""prefixed""#)?, Naming::Prefixed);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Naming {

@@ -6,6 +6,14 @@ use std::{
 /// A configuration that cannot be used.
 ///
 /// Its text is meant for the operator: one line per mistake, all of a file at once.
+///
+/// ```
+/// use tower_mcp_gateway::config::Config;
+///
+/// let error = Config::parse("{\n\"prot\": 4000,\n\"balancer\": \"fastest\" }", |_| None).unwrap_err();
+/// let fields: Vec<_> = error.all().iter().map(|mistake| (mistake.line, mistake.field.as_str())).collect();
+/// assert_eq!(fields, [(2, "prot"), (3, "balancer")]);
+/// ```
 #[derive(Debug)]
 pub struct ConfigError {
     file: Option<PathBuf>,

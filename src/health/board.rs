@@ -29,6 +29,16 @@ pub struct Board {
 }
 
 /// How many probes in a row change a verdict.
+///
+/// More than one keeps a server whose checks fail now and then, at the price that calls go to one that is down until the last of them.
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use tower_mcp_gateway::health::Thresholds;
+///
+/// let patient = Thresholds { fall: NonZeroU32::new(3).unwrap(), ..Thresholds::default() };
+/// assert_eq!(patient.rise.get(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// Failures after which a healthy endpoint is not any more: 1, so that the next check notices.

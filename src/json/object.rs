@@ -57,6 +57,15 @@ impl Edit<'_> {
 /// # Errors
 ///
 /// [`Malformed`] if `object` is no object, or a member stands twice.
+///
+/// ```
+/// use tower_mcp_gateway::json::object::each_member;
+///
+/// let mut names = Vec::new();
+/// each_member(br#"{"text":"hello","times":[1,2]}"#, |name, value| names.push(format!("{name}={}", value.get())))?;
+/// assert_eq!(names, [r#"text="hello""#, "times=[1,2]"]);
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
 pub fn each_member<'a>(object: &'a [u8], mut visit: impl FnMut(&str, Raw<'a>)) -> Result<(), Malformed> {
     let mut seen = Seen::default();
     visit_members(object, |scanner, key| {
@@ -71,6 +80,16 @@ pub fn each_member<'a>(object: &'a [u8], mut visit: impl FnMut(&str, Raw<'a>)) -
 /// # Errors
 ///
 /// [`Malformed`] if `object` is no object, or a member stands twice.
+///
+/// ```
+/// use bytes::Bytes;
+/// use tower_mcp_gateway::json::object::get;
+///
+/// let arguments = Bytes::from_static(br#"{"text":"hello"}"#);
+/// assert_eq!(get(&arguments, "text")?.unwrap().as_str(), r#""hello""#);
+/// assert!(get(&arguments, "times")?.is_none());
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
 pub fn get(object: &Bytes, key: &str) -> Result<Option<Json>, Malformed> {
     members(object, [key]).map(|[value]| value)
 }

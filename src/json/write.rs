@@ -50,6 +50,13 @@ impl Frame<'_> {
 }
 
 /// `{"jsonrpc":"2.0","method":…,"params":…}`
+///
+/// ```
+/// use tower_mcp_gateway::{Method, json::write};
+///
+/// let note = write::notification(&Method::TOOLS_LIST_CHANGED, b"{}");
+/// assert_eq!(note, r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{}}"#);
+/// ```
 pub fn notification(method: &Method, params: &[u8]) -> Bytes {
     let mut out = Vec::new();
     append_notification(&mut out, method, params);
@@ -71,16 +78,37 @@ pub(crate) fn append_notification(out: &mut Vec<u8>, method: &Method, params: &[
 }
 
 /// `{"jsonrpc":"2.0","id":…,"result":…}`
+///
+/// ```
+/// use tower_mcp_gateway::json::{Id, Json, write};
+///
+/// let pong = write::result(&Id::from(7), &Json::from_value(&serde_json::json!({}))?);
+/// assert_eq!(pong, r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn result(id: &Id, result: &Json) -> Bytes {
     answer(id.as_str(), "result", result.as_bytes())
 }
 
 /// `{"jsonrpc":"2.0","id":…,"error":…}`, with a null id where the request's could not be read.
+///
+/// ```
+/// use tower_mcp_gateway::{error::Problem, json::write};
+///
+/// let unread = write::error(None, &Problem::rpc(400, -32700, "not JSON").to_json());
+/// assert_eq!(unread, r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"not JSON"}}"#);
+/// ```
 pub fn error(id: Option<&Id>, error: &Json) -> Bytes {
     answer(id.map_or("null", Id::as_str), "error", error.as_bytes())
 }
 
 /// Appends `text` as a JSON string.
+///
+/// ```
+/// let mut out = Vec::new();
+/// tower_mcp_gateway::json::write::string(&mut out, "one\n\"two\"");
+/// assert_eq!(out, br#""one\n\"two\"""#);
+/// ```
 pub fn string(out: &mut Vec<u8>, text: &str) {
     if !is_escaped(text) {
         out.reserve(text.len() + 2);

@@ -1,6 +1,12 @@
 use super::Metrics;
 
 /// Something that is there for a while, of a whole gateway.
+///
+/// ```
+/// use tower_mcp_gateway::metrics::Gauge;
+///
+/// assert_eq!(Gauge::ALL.map(Gauge::name), ["sessions", "streams", "calls_in_flight"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Gauge {

@@ -13,6 +13,13 @@ use std::{fmt, sync::Arc};
 ///
 /// `registered` → `connecting` → `connected` ⇄ `error` → `stopped`. A status is derived from membership and the latest
 /// verdict on the server's health whenever it is asked for; nothing stores it.
+///
+/// ```
+/// use tower_mcp_gateway::registry::Status;
+///
+/// assert_eq!(serde_json::to_string(&Status::Connected)?, r#""connected""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {

@@ -2,6 +2,14 @@ use bytes::Bytes;
 use std::{borrow::Cow, time::Duration};
 
 /// One event of a stream (WHATWG HTML, "Server-sent events").
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_mcp_gateway::sse::{self, Event};
+///
+/// let event = Event::new("{}").with_id("7").with_retry(Duration::from_secs(2));
+/// assert_eq!(sse::encode(&event), "id: 7\nretry: 2000\ndata: {}\n\n");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
     /// The type; absent means `message`.

@@ -15,6 +15,17 @@ impl Elapsed {
 }
 
 /// The deadlines of a call.
+///
+/// A layer of your own tells by it whether a server said nothing or only took long:
+///
+/// ```
+/// use tower_mcp_gateway::{BoxError, error::find, timeout::error::{Elapsed, Limit}};
+///
+/// fn is_hanging(error: &BoxError) -> bool {
+///     find::<Elapsed>(&**error).is_some_and(|elapsed| elapsed.limit() == Limit::Silence)
+/// }
+/// assert!(!is_hanging(&"something else".into()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// The longest silence of a server.
