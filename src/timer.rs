@@ -5,7 +5,10 @@ use std::{
     pin::Pin,
     task::{Context, Poll, Waker},
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::coop,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// One of the runtime's timers. It is asked whenever its task is woken by something else, and remembers whom it will wake: the
 /// runtime is not told again.
@@ -38,8 +41,10 @@ impl Timer {
         if is_known && !self.sleep.is_elapsed() {
             return Poll::Pending;
         }
+        // A task that has used up its turn is told to come again before the runtime hears of the timer.
+        let is_heard = coop::has_budget_remaining();
         let rung = self.sleep.as_mut().poll(cx);
-        self.waker = rung.is_pending().then(|| cx.waker().clone());
+        self.waker = (rung.is_pending() && is_heard).then(|| cx.waker().clone());
         rung
     }
 }
@@ -47,7 +52,7 @@ impl Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::{future::poll_fn, task::ready, time::Duration};
     use tokio_test::{assert_pending, assert_ready, task};
 
     #[tokio::test(start_paused = true)]
@@ -65,5 +70,19 @@ mod tests {
         tokio::time::advance(2 * second).await;
         assert!(last.is_woken());
         assert_ready!(last.enter(|cx, _| timer.poll(cx)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_where_it_was_first_asked_at_the_end_of_a_turn() {
+        let mut timer = Timer::new(Instant::now() + Duration::from_secs(1));
+        let mut is_first = true;
+        let rings = poll_fn(|cx| {
+            while is_first && coop::has_budget_remaining() {
+                ready!(coop::poll_proceed(cx)).made_progress();
+            }
+            is_first = false;
+            timer.poll(cx)
+        });
+        tokio::time::timeout(Duration::from_secs(2), rings).await.expect("the runtime was told of it");
     }
 }

@@ -108,7 +108,8 @@ fn parse(buffer: &[u8]) -> Result<Option<(usize, Head)>, NotHttp> {
     for header in response.headers.iter() {
         told.take(header, buffer)?;
     }
-    let persistent = if response.version == Some(1) { !told.close } else { told.keep_alive && !told.close };
+    // A coding in HTTP/1.0 may be of somebody on the way who did not know it (RFC 9112, section 6.1).
+    let persistent = !told.close && (response.version == Some(1) || told.keep_alive && !told.coded);
     let framing = told.framing(status)?;
     let keeps_alive = persistent && framing != Framing::Close;
     let Told { kind, length_at, .. } = told;
@@ -234,6 +235,11 @@ mod tests {
         assert!(!keeps("HTTP/1.0 200 OK"));
         assert!(keeps("HTTP/1.0 200 OK\r\nconnection: keep-alive"));
         assert!(!take("HTTP/1.1 200 OK\r\n\r\n").unwrap().unwrap().keeps_alive);
+        let chunked = |version: &str| {
+            let head = format!("{version} 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n");
+            take(&head).unwrap().unwrap().keeps_alive
+        };
+        assert!(chunked("HTTP/1.1") && !chunked("HTTP/1.0"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     runtime::{Handle, Id},
     sync::Notify,
+    task::coop,
     time::Instant,
 };
 
@@ -89,6 +90,10 @@ impl Default for Shard {
 impl Pool {
     /// A connection on which nothing has come since its last answer.
     pub(super) fn take(&self) -> Option<Box<Connection>> {
+        // A task that has used up its turn is not told what came on a socket: to it, one that was closed is free.
+        if !coop::has_budget_remaining() {
+            return None;
+        }
         let home = Handle::try_current().ok()?.id();
         self.shard(home).take(home)
     }
@@ -142,11 +147,13 @@ impl Shard {
     /// Closes connections that stay idle or that the server closes, for as long as there are any.
     #[cold]
     fn reap(self: &Arc<Self>, runtime: &Handle) {
-        let (shard, stirred) = (Arc::downgrade(self), self.stirred.clone());
+        let (mut reaper, stirred) = (Reaper(Arc::downgrade(self)), self.stirred.clone());
         runtime.spawn(async move {
             loop {
                 let _ = tokio::time::timeout(IDLE / 2, stirred.0.notified()).await;
-                if Weak::upgrade(&shard).is_none_or(|shard| shard.sweep()) {
+                if reaper.0.upgrade().is_none_or(|shard| shard.sweep()) {
+                    // Said already, and perhaps taken back since.
+                    drop(mem::take(&mut reaper.0));
                     return;
                 }
             }
@@ -167,6 +174,17 @@ impl Shard {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What [`Shard::reap`] runs for; where its runtime ends first, another is begun with the next connection.
+struct Reaper(Weak<Shard>);
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        if let Some(shard) = self.0.upgrade() {
+            shard.state().reaped = false;
+        }
     }
 }
 

@@ -6,7 +6,12 @@ use crate::{
     upstream::{Outbound, Transport},
 };
 use futures_util::{StreamExt, stream};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, Mutex as SyncMutex, PoisonError},
+    time::Duration,
+};
 use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -39,30 +44,57 @@ impl Subscriptions {
     }
 }
 
+/// What one listener is counted for: from before the server is told until it has refused.
+#[derive(Clone, Debug, Default)]
+struct Counted(Arc<SyncMutex<Vec<Box<str>>>>);
+
+impl Counted {
+    fn add(&self, uri: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(uri.into());
+    }
+
+    fn remove(&self, uri: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = all.iter().rposition(|counted| **counted == *uri) {
+            all.swap_remove(at);
+        }
+    }
+
+    fn take(&self) -> Vec<Box<str>> {
+        mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// What one listener is told about; when dropped, the server hears that it is not any more.
 pub(super) struct Subscribed<T: Transport> {
     transport: T,
     agreed: Arc<Agreed>,
     tasks: TaskTracker,
-    /// Those the server took.
+    /// Those the server took, in the order in which they were asked for.
     uris: Vec<Box<str>>,
+    /// Those that are given back, which while it opens are more.
+    counted: Counted,
+    is_open: bool,
 }
 
 impl<T: Transport> Subscribed<T> {
     /// Subscribes to each of `uris`, as far as the server takes them.
     pub(super) async fn open(transport: T, agreed: Arc<Agreed>, tasks: TaskTracker, uris: Vec<String>) -> Self {
-        let mut all = Self { transport, agreed, tasks, uris: Vec::new() };
-        let (transport, agreed) = (all.transport.clone(), all.agreed.clone());
+        let counted = Counted::default();
+        // Made first, so that whatever is counted is given back if this future is dropped.
+        let mut all = Self { transport, agreed, tasks, uris: Vec::new(), counted, is_open: false };
+        let (transport, agreed, counted) = (all.transport.clone(), all.agreed.clone(), all.counted.clone());
+        let asked = uris.len();
         let taken = stream::iter(uris).map(|uri| {
-            let (transport, agreed) = (transport.clone(), agreed.clone());
-            async move { subscribe(transport, &agreed, &uri).await.then_some(uri) }
+            let (transport, agreed, counted) = (transport.clone(), agreed.clone(), counted.clone());
+            async move { subscribe(transport, &agreed, &counted, &uri).await.then_some(uri) }
         });
-        let mut taken = taken.buffered(AT_ONCE);
-        // One after another into the guard, so that whatever was taken is given back if this future is dropped.
-        while let Some(uri) = taken.next().await {
-            all.uris.extend(uri.map(Into::into));
+        let taken = taken.buffered(AT_ONCE).filter_map(async |uri| uri.map(Into::into));
+        all.uris = taken.collect().await;
+        if all.uris.len() < asked {
+            all.agreed.subscriptions.tidy().await;
         }
-        drop(taken);
+        all.is_open = true;
         all
     }
 
@@ -77,13 +109,17 @@ pub(super) fn is_about(subscribed: &str, uri: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || subscribed.ends_with('/') || rest.starts_with(['/', '#', '?']))
 }
 
-async fn subscribe<T: Transport>(transport: T, agreed: &Agreed, uri: &str) -> bool {
+async fn subscribe<T: Transport>(transport: T, agreed: &Agreed, counted: &Counted, uri: &str) -> bool {
     let count = agreed.subscriptions.count(uri).await;
     let mut count = count.lock().await;
-    if *count == 0 && !tell(transport, agreed, Method::RESOURCES_SUBSCRIBE, uri).await {
+    // Before the server is told: where nobody waits for its answer any more, it hears that it was taken back.
+    *count += 1;
+    counted.add(uri);
+    if *count == 1 && !tell(transport, agreed, Method::RESOURCES_SUBSCRIBE, uri).await {
+        *count -= 1;
+        counted.remove(uri);
         return false;
     }
-    *count += 1;
     true
 }
 
@@ -109,11 +145,11 @@ async fn tell<T: Transport>(transport: T, agreed: &Agreed, method: Method, uri: 
 impl<T: Transport> Drop for Subscribed<T> {
     fn drop(&mut self) {
         let Ok(runtime) = Handle::try_current() else { return };
-        if self.uris.is_empty() {
+        let uris = self.counted.take();
+        if uris.is_empty() && self.is_open {
             return;
         }
         let (transport, agreed) = (self.transport.clone(), self.agreed.clone());
-        let uris = std::mem::take(&mut self.uris);
         let leaving = async move {
             stream::iter(uris)
                 .for_each_concurrent(AT_ONCE, |uri| {

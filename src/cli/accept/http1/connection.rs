@@ -193,6 +193,8 @@ where
         let coding = Coding::of(status, length, exchange.is_head, exchange.is_http11);
         *this.is_last |=
             !exchange.leaves_a_request() || coding == Coding::Close || closes(headers.get(header::CONNECTION));
+        // Behind this head a word to go on would be read as part of the body.
+        exchange.expects = false;
         let ends = (*this.is_last, !exchange.is_http11);
         response::head(this.wire.output.buffer(), status, &headers, coding, ends);
         this.state.set(if coding.is_over() { State::Answered } else { State::Sending { body, coding } });

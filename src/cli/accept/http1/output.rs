@@ -43,7 +43,7 @@ impl<D: Buf> Output<D> {
 
     /// Adds a piece, and what ends it.
     pub(super) fn push(&mut self, piece: D, end: &'static [u8]) {
-        debug_assert!(!self.is_full(), "one large piece at a time");
+        debug_assert!(self.piece.is_none() && self.end.is_empty(), "one large piece at a time");
         if piece.remaining() < JOINED {
             let buffer = self.buffer();
             buffer.reserve(piece.remaining() + end.len());

@@ -129,6 +129,21 @@ impl Upload {
     }
 }
 
+/// Whoever reads in another task learns that nothing more comes; what it has not taken is not the end of a body that was cut.
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let mut slot = lock(&self.slot);
+        if slot.ended {
+            return;
+        }
+        (slot.piece, slot.ended) = (Some(Err(io::ErrorKind::UnexpectedEof.into())), true);
+        if let Reader::Waits(waker) = mem::replace(&mut slot.reader, Reader::Idle) {
+            drop(slot);
+            waker.wake();
+        }
+    }
+}
+
 impl Body for Arriving {
     type Data = Bytes;
     type Error = io::Error;
@@ -219,6 +234,18 @@ mod tests {
         drop(body);
         assert!(connection.is_woken());
         assert_eq!(connection.enter(|cx, _| upload.wanted(cx)), Wanted::Nothing);
+    }
+
+    #[test]
+    fn a_body_whose_connection_ends_fails_wherever_it_is_read() {
+        let (mut upload, mut body) = upload(Framing::Length(5));
+        let mut reader = task::spawn(());
+        assert_pending!(reader.enter(|cx, _| next(&mut body, cx)));
+        assert!(upload.feed(&Context::from_waker(Waker::noop()), &mut BytesMut::from("abc")).unwrap());
+        drop(upload);
+        assert!(reader.is_woken());
+        assert!(assert_ready!(reader.enter(|cx, _| next(&mut body, cx))).unwrap().is_err());
+        assert!(body.is_end_stream());
     }
 
     #[test]

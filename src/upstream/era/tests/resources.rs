@@ -112,3 +112,19 @@ async fn a_new_connection_is_told_anew() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(heard(&mock).is_empty(), "the connection before is gone");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_before_a_listener_gave_up_is_given_back() {
+    let mock = Mock::new(|outbound, _| match outbound.call.method.as_str() {
+        "server/discover" => UNKNOWN,
+        "initialize" => TELLS,
+        "subscriptions/listen" => Answer::Reply(Reply::stream(stream::pending())),
+        "resources/subscribe" if outbound.call.params.uri().as_deref() == Some("u:hangs") => Answer::Silence,
+        _ => Answer::Result("{}"),
+    });
+    let era = shared(&mock);
+    let opening = listen(&era, &["u:hangs", "u:a"]);
+    tokio::time::timeout(Duration::from_secs(1), opening).await.map(drop).unwrap_err();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(heard(&mock), ["subscribe u:a", "subscribe u:hangs", "unsubscribe u:a", "unsubscribe u:hangs"]);
+}
