@@ -118,6 +118,21 @@ async fn who_asks_before_it_sends_is_told_once_somebody_reads() {
 }
 
 #[tokio::test]
+async fn an_answer_that_has_begun_holds_no_word_to_go_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let mirror = service_fn(|request: Request<Incoming>| {
+        std::future::ready(Ok::<_, Infallible>(Response::new(request.into_body())))
+    });
+    tokio::spawn(Accept::new(listener).serve(mirror, std::future::pending()));
+    let head = "POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert!(until(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n"));
+    stream.write_all(b"whole").await.unwrap();
+    assert_eq!(rest_of(stream).await, "whole");
+}
+
+#[tokio::test]
 async fn a_body_is_read_however_it_drips() {
     let (address, mut heard) = serve().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
