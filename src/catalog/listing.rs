@@ -7,6 +7,16 @@ use crate::{
 };
 
 /// The four lists of a server.
+///
+/// What they differ in stands here: the method that asks for one, the member that holds it, and what an item is known by.
+///
+/// ```
+/// use tower_mcp_gateway::{Method, catalog::Kind};
+///
+/// let kind = Kind::of(&Method::RESOURCES_TEMPLATES_LIST).expect("it asks for a list");
+/// assert_eq!((kind.member(), kind.key(), kind.word()), ("resourceTemplates", "uriTemplate", "resource template"));
+/// assert_eq!(Kind::of(&Method::TOOLS_CALL), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// `tools/list`
@@ -125,6 +135,16 @@ impl Item {
 }
 
 /// For how long, and by whom, a result may be cached (2026-07-28, "server/utilities/caching").
+///
+/// A list that is merged of several may be kept as long as each of them allows, so the strictest word holds.
+///
+/// ```
+/// use tower_mcp_gateway::{catalog::Freshness, json::Json};
+///
+/// let fresh = Freshness::of(&Json::from_static(r#"{"tools":[],"ttlMs":60000,"cacheScope":"public"}"#));
+/// assert_eq!(fresh, Freshness { ttl_ms: 60_000, public: true });
+/// assert_eq!(fresh.and(Freshness::NONE), Freshness::NONE);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
     /// `ttlMs`
@@ -152,6 +172,15 @@ impl Freshness {
 }
 
 /// One list of a server, in its order.
+///
+/// ```
+/// use tower_mcp_gateway::{catalog::{Kind, Listing}, json::Json};
+///
+/// let listing = Listing::default().with(Kind::Tools, Json::from_static(r#"[{"name":"write"},{"name":"read"}]"#));
+/// let names: Vec<_> = listing.list(Kind::Tools).items.iter().map(|tool| &*tool.key).collect();
+/// assert_eq!(names, ["write", "read"]);
+/// assert!(listing.list(Kind::Prompts).items.is_empty());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
     /// The items.

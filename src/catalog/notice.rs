@@ -8,6 +8,17 @@ use std::fmt;
 ///
 /// A notice belongs to a table as long as its cause lasts; it is logged when it first appears. `{}` says it in a
 /// sentence.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_mcp_gateway::{catalog::{Kind, Listing, Merge, Part}, json::Json};
+///
+/// let listing = Arc::new(Listing::default().with(Kind::Tools, Json::from_static(r#"[{"name":"search"}]"#)));
+/// let parts = ["web", "files"].map(|server| Part::new(server, ()).listed(server, listing.clone()));
+/// let table = Merge::new("platform", "1.0.0").table(&parts, None);
+/// let said: Vec<_> = table.notices().iter().map(ToString::to_string).collect();
+/// assert_eq!(said, [r#"the tool "search" of files appears as "files__search": the name is taken"#]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Notice {

@@ -27,6 +27,17 @@ enum Cause {
 }
 
 /// One thing in a configuration that is wrong.
+///
+/// `{}` says it in a line, with the place; the fields are for programs that show a configuration and mark mistakes in it.
+///
+/// ```
+/// use tower_mcp_gateway::config::Config;
+///
+/// let error = Config::parse("{\n\"balancer\": \"randon\" }", |_| None).unwrap_err();
+/// let mistake = &error.all()[0];
+/// assert_eq!((mistake.field.as_str(), mistake.line), ("balancer", 2));
+/// assert!(mistake.to_string().starts_with("`balancer` at line 2: "), "{mistake}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mistake {

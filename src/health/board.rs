@@ -54,6 +54,15 @@ impl Default for Thresholds {
 }
 
 /// Whether an endpoint gets calls.
+///
+/// An endpoint that nobody has asked is not taken for well: the first call would find out what a probe can.
+///
+/// ```
+/// use tower_mcp_gateway::health::Verdict;
+///
+/// let verdict = Verdict::Ill("connection refused".into());
+/// assert!(!verdict.is_well() && !Verdict::default().is_well());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
     /// Nobody has been able to ask it yet.

@@ -25,6 +25,16 @@ use tokio_util::sync::CancellationToken;
 /// Give it to the endpoint's [`Probe`](super::Probe), [`ObserveLayer`](super::observe::ObserveLayer) and
 /// [`Meter`](crate::load::Meter::with_vital). Reading it takes no lock, and neither does reporting a success while there
 /// is nothing it could change.
+///
+/// ```
+/// use tower_mcp_gateway::{health::{Board, Verdict}, load::Meter};
+///
+/// let board = Board::default();
+/// let vital = board.endpoint(&"search-1".into());
+/// let meter = Meter::with_vital(1, vital.clone());
+/// assert_eq!(vital.verdict(), Verdict::Unknown);
+/// assert!(!meter.is_well(), "no probe has had an answer yet");
+/// ```
 #[derive(Clone)]
 pub struct Vital(Arc<Inner>);
 

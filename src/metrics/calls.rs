@@ -11,6 +11,8 @@ use std::{
 /// What is counted of one server; clones are the same.
 ///
 /// It is made with the server and goes with it. A call adds to at most five numbers that are found without a look-up.
+///
+/// [`ObserveLayer::calls`](crate::health::observe::ObserveLayer::calls) has calls counted here; [`Outcome`] shows it at work.
 #[derive(Clone, Default)]
 pub struct Calls(Arc<Inner>);
 
@@ -24,6 +26,26 @@ struct Inner {
 }
 
 /// How a call of a server ended.
+///
+/// A server that answers is well, whatever it says; so what a tool itself calls an error counts as a result:
+///
+/// ```
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use tower_mcp_gateway::{BoxError, Call, Method, Reply, json::{Json, Params}, reply};
+/// use tower_mcp_gateway::{health::{Board, observe::ObserveLayer}, metrics::{Calls, Outcome}};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+/// let calls = Calls::default();
+/// let observe = ObserveLayer::new(Board::default().endpoint(&"search-1".into())).calls(calls.clone());
+/// let failing = reply::Outcome::Result(Json::from_static(r#"{"content":[],"isError":true}"#));
+/// let server = observe.layer(service_fn(move |_: Call| {
+///     let failing = failing.clone();
+///     async { Ok::<_, BoxError>(Reply::single(failing)) }
+/// }));
+/// let _ = server.oneshot(Call::new(Method::TOOLS_CALL, Params::empty())).await?;
+/// assert_eq!((calls.total(Outcome::Result), calls.total(Outcome::Error)), (1, 0));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// With a result, one that `isError` included: the server says what that means.

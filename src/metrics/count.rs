@@ -190,6 +190,14 @@ impl Count {
 }
 
 /// A metric whose values are told apart by one label.
+///
+/// ```
+/// use tower_mcp_gateway::metrics::{Count, Family};
+///
+/// assert_eq!(Family::TimedOut.names(), ("timeouts", "limit"));
+/// let deadlines = Count::ALL.iter().filter(|count| count.family() == Family::TimedOut);
+/// assert!(deadlines.map(|count| count.label()).eq(["silence", "total", "ask"]));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Family {

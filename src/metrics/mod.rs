@@ -46,6 +46,18 @@ use std::{
 ///
 /// The one of a registry is in its [`Settings`](crate::upstream::Settings::metrics), and everything behind the edge uses
 /// that. A layer of your own takes a clone and counts what it refuses.
+///
+/// ```
+/// use tower_mcp_gateway::metrics::{Count, Gauge, Metrics};
+///
+/// let metrics = Metrics::default();
+/// let own = metrics.clone();
+/// own.count(Count::Forbidden);
+/// let call = own.hold(Gauge::Calls);
+/// assert_eq!((metrics.get(Count::Forbidden), metrics.now(Gauge::Calls)), (1, 1));
+/// drop(call);
+/// assert_eq!((metrics.get(Count::Forbidden), metrics.now(Gauge::Calls)), (1, 0));
+/// ```
 #[derive(Clone, Default)]
 pub struct Metrics(Arc<Inner>);
 

@@ -12,6 +12,21 @@ use std::sync::Arc;
 use tower::Layer;
 
 /// Lets requests in by their `Origin` and `Host`; answers the others 403 without calling the service behind.
+///
+/// ```
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use tower_mcp_gateway::origin::OriginLayer;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let gateway = service_fn(async |_: Request<()>| Ok::<_, std::io::Error>(Response::new(Full::<bytes::Bytes>::default())));
+/// let gateway = OriginLayer::allow(["https://app.example.com"]).layer(gateway);
+/// let from = |page: &str| Request::post("/mcp").header("host", "app.example.com").header("origin", page).body(());
+/// assert_eq!(gateway.clone().oneshot(from("https://app.example.com")?).await?.status(), 200);
+/// assert_eq!(gateway.oneshot(from("https://evil.example")?).await?.status(), 403);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct OriginLayer {
     rules: Option<Arc<Rules>>,

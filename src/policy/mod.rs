@@ -32,6 +32,9 @@ use crate::{Glob, auth::Principal};
 use std::sync::Arc;
 
 /// Which principals have which policy; whoever none of them names sees nothing.
+///
+/// Patterns are tried in the order in which they were added, so the narrow ones come first. The [module](self) shows where it
+/// goes: to the authentication and to the registry, both of which need the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
     principals: Arc<Vec<(Glob, Policy)>>,

@@ -4,7 +4,19 @@ use tower::Layer;
 
 /// Refuses calls beyond a [`Quota`], counted over everything that one layer wraps.
 ///
-/// See the [module](super) for an example.
+/// Two ways to one server thus share what it can bear; the [module](super) shows what a client is told.
+///
+/// ```
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use tower_mcp_gateway::rate::RateLayer;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layer = RateLayer::new("1/h".parse()?);
+/// let server = || layer.layer(service_fn(async |_: ()| Ok::<_, std::io::Error>("done")));
+/// assert!(server().oneshot(()).await.is_ok());
+/// assert!(server().oneshot(()).await.is_err());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RateLayer {
     bucket: Option<Arc<Bucket>>,

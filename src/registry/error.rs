@@ -4,6 +4,20 @@ use super::InvalidServer;
 use crate::EndpointId;
 
 /// A change of the registry that was refused; nothing has changed.
+///
+/// `{}` begins with the field that is wrong, where it is one, for whoever sent the entry.
+///
+/// ```
+/// use tower_mcp_gateway::registry::{RegisterError, Registry, Server};
+///
+/// let (registry, _driver) = Registry::builder().build();
+/// let server = Server::stdio("files-1", "files", "files-server");
+/// registry.register(server.clone())?;
+/// let error = registry.register(server).unwrap_err();
+/// assert_eq!(error, RegisterError::Duplicate("files-1".into()));
+/// assert_eq!(error.to_string(), r#"id: a server "files-1" is registered already; unregister it first"#);
+/// # Ok::<(), RegisterError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {

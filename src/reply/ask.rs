@@ -41,6 +41,16 @@ pub struct Ask {
 }
 
 /// Waits for what the client says: its `result`, its `error`, or `None` if nobody will answer.
+///
+/// ```
+/// use tower_mcp_gateway::{Method, json::Params, reply::Ask};
+///
+/// # tokio_test::block_on(async {
+/// let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+/// drop(ask);
+/// assert!(answer.await.is_none());
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "the server waits for the answer"]
 pub struct Answer(oneshot::Receiver<Result<Json, Json>>);

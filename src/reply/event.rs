@@ -52,6 +52,15 @@ impl From<Ask> for Event {
 }
 
 /// A notification that belongs to a call: progress, a log message, a changed list.
+///
+/// ```
+/// use tower_mcp_gateway::{Method, json::Params, reply::{Event, Note}};
+///
+/// let params = Params::from_value(&serde_json::json!({"progressToken": 7, "progress": 1, "total": 2}))?;
+/// let Event::Note(note) = Event::from(Note::new(Method::PROGRESS, params)) else { unreachable!() };
+/// assert_eq!(note.method.as_str(), "notifications/progress");
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Note {
     /// What is told.

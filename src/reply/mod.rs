@@ -25,6 +25,19 @@ use futures_util::{Stream, StreamExt};
 use std::{any::Any, fmt};
 
 /// One outcome, optionally after a stream of events.
+///
+/// ```
+/// use futures_util::stream;
+/// use tower_mcp_gateway::{BoxError, Method, Reply, json::{Json, Params}, reply::{Event, Note, Outcome}};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+/// let (note, done) = (Note::new(Method::PROGRESS, Params::empty()), Outcome::Result(Json::from_static("{}")));
+/// assert!(Reply::single(done.clone()).as_single().is_some());
+/// let reply = Reply::stream(stream::iter([Ok(note.into()), Ok(Event::Done(done))]));
+/// assert!(reply.as_single().is_none(), "it may still be arriving");
+/// assert!(reply.outcome().await?.result().is_some());
+/// # Ok(()) }
+/// ```
 #[must_use = "dropping a reply cancels the call"]
 pub struct Reply(Kind);
 

@@ -14,6 +14,20 @@ use std::{
 type Boxed = Pin<Box<dyn Stream<Item = Result<Event, BoxError>> + Send>>;
 
 /// The events of a reply: notes, then exactly one [`Event::Done`] or one error, then the end.
+///
+/// A stream that ends without either ends with an error here, so that who reads it needs no case for that.
+///
+/// ```
+/// use futures_util::{StreamExt, stream};
+/// use tower_mcp_gateway::{Reply, error::{Unfinished, find}};
+///
+/// # tokio_test::block_on(async {
+/// let mut events = Reply::stream(stream::empty()).into_events();
+/// let end = events.next().await.expect("there is always an end").unwrap_err();
+/// assert!(find::<Unfinished>(&*end).is_some());
+/// assert!(events.next().await.is_none());
+/// # });
+/// ```
 pub struct Events {
     // Dropped as soon as the last event is out, before the guards, so that a transport sees the end first.
     inner: Option<Boxed>,

@@ -36,11 +36,35 @@ pub type Retry<S> = tower::retry::Retry<NeverSent, S>;
 pub type RetryLayer = tower::retry::RetryLayer<NeverSent>;
 
 /// Repeats calls that were certainly never sent, at most twice each.
+///
+/// For pools whose calls must not run twice under any circumstances; the [module](self) shows one at work.
 pub fn layer() -> RetryLayer {
     tower::retry::RetryLayer::new(NeverSent::default())
 }
 
 /// [`layer`], which also repeats a call that was sent, once, if `marks` holds its tool; see [`Idempotent`].
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use tower::{Layer, ServiceExt, service_fn};
+/// use tower_mcp_gateway::{BoxError, Call, Method, Reply, json::Params, retry::{Marks, idempotent}, upstream::error::Closed};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+/// static SENT: AtomicUsize = AtomicUsize::new(0);
+/// let lost = service_fn(async |_: Call| {
+///     SENT.fetch_add(1, Ordering::Relaxed);
+///     Err::<Reply, BoxError>(Closed { sent: true }.into())
+/// });
+/// let marks = Marks::default();
+/// marks.set(["search"]);
+/// let pool = idempotent(marks).layer(lost);
+/// for (tool, attempts) in [("search", 2), ("send_mail", 1)] {
+///     let params = Params::from_value(&serde_json::json!({"name": tool}))?;
+///     assert!(pool.clone().oneshot(Call::new(Method::TOOLS_CALL, params)).await.is_err());
+///     assert_eq!(SENT.swap(0, Ordering::Relaxed), attempts);
+/// }
+/// # Ok(()) }
+/// ```
 pub fn idempotent(marks: Marks) -> tower::retry::RetryLayer<Idempotent> {
     tower::retry::RetryLayer::new(Idempotent::new(marks))
 }

@@ -33,6 +33,23 @@ const PAUSE: Duration = Duration::from_millis(16);
 /// The endpoint an attempt failed at is remembered in the call as [`Tried`], and a sibling is tried at once. Where all
 /// are full, the call stands in the pool's [queue](crate::balance::Vacancy) for about a second at most, so that a burst of calls is not
 /// refused; how many may wait is bounded by the limit of the stack around.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use tower::{Layer, ServiceExt, retry::RetryLayer, service_fn};
+/// use tower_mcp_gateway::{BoxError, Call, Method, Reply, json::Params, retry::NeverSent, upstream::error::Closed};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// static SENT: AtomicUsize = AtomicUsize::new(0);
+/// let lost = service_fn(async |_: Call| {
+///     SENT.fetch_add(1, Ordering::Relaxed);
+///     Err::<Reply, BoxError>(Closed { sent: true }.into())
+/// });
+/// let pool = RetryLayer::new(NeverSent::default()).layer(lost);
+/// assert!(pool.oneshot(Call::new(Method::TOOLS_CALL, Params::empty())).await.is_err());
+/// assert_eq!(SENT.load(Ordering::Relaxed), 1, "it may have run");
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct NeverSent {
     // Of this call: tower clones the policy for each.

@@ -7,6 +7,19 @@ use tokio::sync::watch;
 /// The current routing table, read with one atomic load and replaced as a whole.
 ///
 /// Readers never wait for a writer, and a reader that loaded a table keeps it, whole, as long as it needs it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_mcp_gateway::{catalog::{Kind, Listing, Merge, Part}, json::Json, route::{Table, Tables}};
+///
+/// let listing = Listing::default().with(Kind::Tools, Json::from_static(r#"[{"name":"read"}]"#));
+/// let part = Part::new("files", ()).listed("files-1", Arc::new(listing));
+/// let tables = Tables::new(Table::default());
+/// let loaded = tables.load_full();
+/// tables.replace(Merge::new("platform", "1.0.0").table(&[part], None), true);
+/// assert!(tables.load().tool("read").is_some());
+/// assert!(loaded.tool("read").is_none(), "who has a table keeps it");
+/// ```
 #[derive(Debug)]
 pub struct Tables<T> {
     current: ArcSwap<T>,
@@ -16,6 +29,17 @@ pub struct Tables<T> {
 /// What of a table has changed how often; told after the table that shows the change is in place.
 ///
 /// Who sees a version may ask for the list and gets at least that state: this order is what makes `list_changed` true.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_mcp_gateway::{catalog::{Kind, Listing, Merge, Part}, json::Json, route::{Table, Versions}};
+///
+/// let listing = Listing::default().with(Kind::Tools, Json::from_static(r#"[{"name":"read"}]"#));
+/// let part = Part::new("files", ()).listed("files-1", Arc::new(listing));
+/// let (before, after) = (Table::<()>::default(), Merge::new("platform", "1.0.0").table(&[part], None));
+/// let versions = Versions::default().after(before.rendered(), after.rendered());
+/// assert_eq!((versions.tools, versions.prompts, versions.resources), (1, 0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
     /// Changes of the list of tools.

@@ -2,6 +2,19 @@ use crate::{rate::Quota, registry::Resend};
 use std::time::Duration;
 
 /// What an operator says of a tool; what is `None` stays as it is for the server.
+///
+/// One tool may be slower, dearer or more dangerous than the rest of its server, which need not be bound for its sake.
+///
+/// ```
+/// use tower_mcp_gateway::{Glob, toolset::{ToolSettings, Toolset}};
+///
+/// let mut dear = ToolSettings::default();
+/// dear.rate = Some("10/min".parse()?);
+/// let tools = Toolset::default().tool(Glob::new("transcribe"), dear.clone());
+/// assert_eq!(tools.of("transcribe"), Some(dear));
+/// assert_eq!(tools.of("read"), Some(ToolSettings::default()));
+/// # Ok::<(), tower_mcp_gateway::rate::error::InvalidQuota>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolSettings {

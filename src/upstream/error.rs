@@ -3,6 +3,17 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 /// No connection could be made, so the call was never sent.
+///
+/// Any other server of the name may take it. The cause is for the log alone:
+///
+/// ```
+/// use tower_mcp_gateway::{error::{causes, explain, never_sent}, upstream::error::Connect};
+///
+/// let error = Connect("10.0.0.7:3520: connection refused".into());
+/// assert!(never_sent(&error));
+/// assert_eq!(explain(&error).message, "the server cannot be reached");
+/// assert!(causes(&error).ends_with("10.0.0.7:3520: connection refused"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the server cannot be reached")]
 pub struct Connect(#[source] pub crate::BoxError);
@@ -13,6 +24,15 @@ pub struct Connect(#[source] pub crate::BoxError);
 pub struct Crowded(#[from] pub tower::load_shed::error::Overloaded);
 
 /// The connection ended before the outcome: a child that died, a cut stream.
+///
+/// ```
+/// use tower_mcp_gateway::{error::{is_connection, never_sent}, upstream::error::Closed};
+///
+/// let [before, during] = [Closed { sent: false }, Closed { sent: true }];
+/// assert!(is_connection(&before) && is_connection(&during));
+/// assert!(never_sent(&before) && !never_sent(&during));
+/// assert_eq!(during.to_string(), "the server went away during the call");
+/// ```
 #[derive(Debug)]
 pub struct Closed {
     /// Whether the call may have reached the server; if not, it can be sent elsewhere.
@@ -42,6 +62,16 @@ pub struct Replaced;
 pub struct SessionLost;
 
 /// An HTTP status in place of an answer.
+///
+/// The server is there, so its connection is not blamed; most often it is a proxy before it that says so.
+///
+/// ```
+/// use tower_mcp_gateway::{error::{explain, is_connection}, upstream::error::Status};
+///
+/// let error = Status(http::StatusCode::SERVICE_UNAVAILABLE);
+/// assert!(!is_connection(&error));
+/// assert_eq!(explain(&error).reason(), Some("status"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the server answered with HTTP status {0}")]
 pub struct Status(pub http::StatusCode);

@@ -9,6 +9,17 @@ use tower::Service;
 /// What one hop to a server has agreed on: the result of a handshake, shared by the calls made under it.
 ///
 /// [`Era`](super::era::Era) makes it and transports read it. It is the only place where a session id of a server lives.
+///
+/// ```
+/// use http::HeaderValue;
+/// use tower_mcp_gateway::{Revision, upstream::Hop};
+///
+/// let hop = Hop::new(Some(Revision::V2025_11_25), 1);
+/// hop.set_session_id(HeaderValue::from_static("first"));
+/// hop.set_session_id(HeaderValue::from_static("second"));
+/// assert_eq!(hop.session_id().unwrap(), "first");
+/// assert!(!hop.is_modern());
+/// ```
 #[derive(Debug)]
 pub struct Hop {
     /// The revision spoken; `None` while it is not known, for `initialize` itself.

@@ -4,6 +4,18 @@ use crate::{json::Json, metrics::Metrics, seal::Keys};
 use std::{num::NonZeroU32, time::Duration};
 
 /// How the gateway deals with every server; one value per registry.
+///
+/// What is right for one server and wrong for another stands in its [`Server`](crate::registry::Server) instead.
+///
+/// ```
+/// use tower_mcp_gateway::{registry::Registry, upstream::Settings};
+///
+/// let mut settings = Settings::default();
+/// settings.max_message_bytes = 32 << 20;
+/// let (registry, driver) = Registry::builder().settings(settings.clone()).build();
+/// assert!(settings.connect_timeout < settings.start_timeout, "a child may download before it runs");
+/// # drop((registry, driver));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {

@@ -8,6 +8,18 @@ use crate::{
 ///
 /// For pools whose calls differ much in length. An endpoint that fails quickly has few calls in flight and would draw
 /// more of them; its breaker is what stops that.
+///
+/// ```
+/// use tower_mcp_gateway::{Call, Method, json::Params, load::Meter};
+/// use tower_mcp_gateway::balance::{Candidates, Member, policy::{LeastConnections, Policy}};
+///
+/// let busy = Meter::new(1);
+/// let members = [Member::new("a".into(), busy.clone()), Member::new("b".into(), Meter::new(1))];
+/// let plan = LeastConnections::default().plan(&members);
+/// let (all, call) = (Candidates::of(&members, [0, 1]), Call::new(Method::PING, Params::empty()));
+/// let _flight = busy.start();
+/// assert_eq!(LeastConnections::pick(&plan, &all, &call), 1);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct LeastConnections(Turn);
 
