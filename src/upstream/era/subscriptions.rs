@@ -28,17 +28,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// A count stays locked while the server is told, so that it hears of changes in their order.
 #[derive(Debug, Default)]
-pub(super) struct Subscriptions(Mutex<HashMap<Box<str>, Arc<Mutex<usize>>>>);
+pub(super) struct Subscriptions(Mutex<HashMap<Box<str>, Arc<Mutex<Count>>>>);
+
+/// Who wants to know about a resource.
+#[derive(Debug, Default)]
+struct Count {
+    listeners: usize,
+    /// Whether the server has said that it tells: who was counted may have gone before it did.
+    is_taken: bool,
+}
 
 impl Subscriptions {
-    async fn count(&self, uri: &str) -> Arc<Mutex<usize>> {
+    async fn count(&self, uri: &str) -> Arc<Mutex<Count>> {
         self.0.lock().await.entry(uri.into()).or_default().clone()
     }
 
     /// Forgets resources nobody wants to know about.
     async fn tidy(&self) {
         self.0.lock().await.retain(|_, count| {
-            let unused = Arc::strong_count(count) == 1 && count.try_lock().is_ok_and(|count| *count == 0);
+            let unused = Arc::strong_count(count) == 1 && count.try_lock().is_ok_and(|count| count.listeners == 0);
             !unused
         });
     }
@@ -113,21 +121,24 @@ async fn subscribe<T: Transport>(transport: T, agreed: &Agreed, counted: &Counte
     let count = agreed.subscriptions.count(uri).await;
     let mut count = count.lock().await;
     // Before the server is told: where nobody waits for its answer any more, it hears that it was taken back.
-    *count += 1;
+    count.listeners += 1;
     counted.add(uri);
-    if *count == 1 && !tell(transport, agreed, Method::RESOURCES_SUBSCRIBE, uri).await {
-        *count -= 1;
-        counted.remove(uri);
-        return false;
+    if !count.is_taken {
+        count.is_taken = tell(transport, agreed, Method::RESOURCES_SUBSCRIBE, uri).await;
     }
-    true
+    if !count.is_taken {
+        count.listeners -= 1;
+        counted.remove(uri);
+    }
+    count.is_taken
 }
 
 async fn unsubscribe<T: Transport>(transport: T, agreed: &Agreed, uri: &str) {
     let count = agreed.subscriptions.count(uri).await;
     let mut count = count.lock().await;
-    *count = count.saturating_sub(1);
-    if *count == 0 {
+    count.listeners = count.listeners.saturating_sub(1);
+    if count.listeners == 0 {
+        count.is_taken = false;
         tell(transport, agreed, Method::RESOURCES_UNSUBSCRIBE, uri).await;
     }
 }

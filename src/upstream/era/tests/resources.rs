@@ -128,3 +128,22 @@ async fn what_was_taken_before_a_listener_gave_up_is_given_back() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(heard(&mock), ["subscribe u:a", "subscribe u:hangs", "unsubscribe u:a", "unsubscribe u:hangs"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_does_not_rely_on_one_that_gave_up() {
+    let asked = std::sync::atomic::AtomicBool::new(false);
+    let mock = Mock::new(move |outbound, _| match outbound.call.method.as_str() {
+        "server/discover" => UNKNOWN,
+        "initialize" => TELLS,
+        "subscriptions/listen" => Answer::Reply(Reply::stream(stream::pending())),
+        "resources/subscribe" if !asked.swap(true, std::sync::atomic::Ordering::SeqCst) => Answer::Silence,
+        _ => Answer::Result("{}"),
+    });
+    let era = shared(&mock);
+    let opening = tokio::time::timeout(Duration::from_secs(1), listen(&era, &["u:a"]));
+    let (gone, (acknowledged, _events)) = tokio::join!(opening, listen(&era, &["u:a"]));
+    assert!(gone.is_err());
+    assert_eq!(acknowledged, r#"{"notifications":{"resourceSubscriptions":["u:a"]}}"#);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(heard(&mock), ["subscribe u:a", "subscribe u:a"]);
+}
