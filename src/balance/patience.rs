@@ -2,8 +2,9 @@ use std::time::Duration;
 
 /// How long a call waits for a pool without an eligible endpoint to get one.
 ///
-/// A pool that has just been made has none until its first health check, and calls should not fail for that. Later on an
-/// empty pool is one that is down, and saying so at once is better than a queue of calls.
+/// A pool that has just been made has none until its first health check, and calls should not fail for that: a server that
+/// takes long to start may have listed its tools a moment before that check is answered. Later on an empty pool is one that
+/// is down, and saying so at once is better than a queue of calls.
 ///
 /// ```
 /// use std::time::Duration;
@@ -14,9 +15,9 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// Counted from the making of the pool, until it first has a member: 2 s.
+    /// Counted from the call, while the pool has never had a member: 2 s.
     pub start: Duration,
-    /// Counted from the call, once that is over: none.
+    /// Counted from the call, once it has had one: none.
     pub later: Duration,
 }
 

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 use tower::{Service, discover::Discover};
 
 /// A pool of the endpoints that `discover` finds, and the driver that follows it.
@@ -46,7 +46,6 @@ where
     let shared = Arc::new(Shared {
         server,
         patience: patience.into(),
-        born: Instant::now(),
         settled: AtomicBool::new(false),
         vacancy: Vacancy::default(),
         snapshot: ArcSwap::from_pointee(empty),
@@ -89,7 +88,6 @@ pub(super) struct Pool<S, P: Policy> {
 pub(super) struct Shared<S, P: Policy> {
     server: ServerName,
     patience: Patience,
-    born: Instant,
     // Whether there ever was a member.
     settled: AtomicBool,
     vacancy: Vacancy,
@@ -125,7 +123,7 @@ impl<S: Clone, P: Policy> Shared<S, P> {
         if self.settled.load(Ordering::Relaxed) {
             return self.patience.later;
         }
-        self.patience.start.saturating_sub(self.born.elapsed()).max(self.patience.later)
+        self.patience.start.max(self.patience.later)
     }
 }
 

@@ -125,14 +125,20 @@ async fn an_empty_pool_is_waited_for_at_the_start_and_never_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_start_is_over_after_its_time_whether_or_not_a_member_came() {
-    let (_found, discover) = discovery();
+async fn each_call_waits_as_long_for_the_first_member_however_old_the_pool_is() {
+    let (found, discover) = discovery();
     let (pool, driver) = balance("search".into(), discover, RoundRobin::default(), Duration::from_secs(2));
     let _driver = tokio::spawn(driver);
-    let started = Instant::now();
-    assert!(no_endpoint(&pool.clone().oneshot(call()).await.unwrap_err()));
-    assert!((1990..2010).contains(&started.elapsed().as_millis()));
-    assert!(no_endpoint(&assert_ready_err!(task::spawn(pool.oneshot(call())).poll())));
+    for _ in 0..2 {
+        let started = Instant::now();
+        assert!(no_endpoint(&pool.clone().oneshot(call()).await.unwrap_err()));
+        assert!((1990..2010).contains(&started.elapsed().as_millis()));
+    }
+    let late = tokio::spawn(pool.oneshot(call()));
+    let (service, mut handle) = endpoint(Meter::new(1));
+    found.send(Ok(Change::Insert("a".into(), service))).unwrap();
+    handle.next_request().await.unwrap().1.send_response(single());
+    assert!(late.await.unwrap().is_ok());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ In a fresh home folder, where npm has downloaded nothing yet, Cursor's own file 
 npx starts, and one over HTTP. The commands of the README lead from there to a tool call through the gateway, by the
 command line and by the official Python client at the address that `connect` wrote into Cursor's file. That must take less
 than 60 s, downloads included. Then the gateway starts once more, with the servers on disk: the first tool must answer
-within 2 s of its start.
+within 2 s of its start; on a machine where npx alone takes most of that, within half a second of what it takes.
 
 The gateway is the program in GATEWAY_BIN, or else the one that cargo built last.
 """
@@ -24,7 +24,7 @@ from gateway import binary
 from peers import NODE, EVERYTHING
 from processes import Process, alive
 
-MINUTE, FIRST_TOOL = 60, 2
+MINUTE, FIRST_TOOL, BEYOND_NPX = 60, 2, 0.5
 """Seconds."""
 VERSION = "2026.8.31"
 HELLO = {"message": "hello"}
@@ -148,6 +148,25 @@ def again(home: Home) -> float:
     return took
 
 
+def alone(home: Home) -> float:
+    """The seconds that npx takes to start the same server, to its first answer, with no gateway."""
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "alone", "version": "0"}}
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}) + "\n"
+    began = time.monotonic()
+    command = ["npx", "-y", f"@modelcontextprotocol/server-filesystem@{VERSION}", "."]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=home.folder, env=home.env, text=True, **pipes) as server:
+        server.stdin.write(line)
+        server.stdin.flush()
+        answer = server.stdout.readline()
+        took = time.monotonic() - began
+        server.stdin.close()
+        server.wait(20)
+    if '"result"' not in answer:
+        sys.exit(f"npx alone answered {answer!r}")
+    return took
+
+
 def end(gateway: Process) -> None:
     children = gateway.children()
     if gateway.stop(20) != 0:
@@ -169,11 +188,13 @@ def main() -> None:
                 sys.exit("disconnect did not restore Cursor's file")
             # The best of three: the machine may be busy with something else.
             second = min(again(home) for _ in range(3))
+            npx = min(alone(home) for _ in range(3))
     finally:
         remote.stop(5)
     print(f"\nfrom Cursor's file to a tool call: {first:.1f} s of {MINUTE}")
-    print(f"from a start to the first tool, servers on disk: {second:.2f} s of {FIRST_TOOL}")
-    if first > MINUTE or second > FIRST_TOOL:
+    bound = max(FIRST_TOOL, npx + BEYOND_NPX)
+    print(f"from a start to the first tool, servers on disk: {second:.2f} s of {bound:.2f}, of which npx takes {npx:.2f}")
+    if first > MINUTE or second > bound:
         sys.exit("too slow")
 
 

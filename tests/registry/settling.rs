@@ -76,3 +76,17 @@ async fn a_call_made_before_the_first_listing_finds_its_server() {
     fleet.peer("a").set(Mode::Up);
     assert!(call.await.unwrap().is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_made_between_a_late_listing_and_the_first_check_finds_its_server() {
+    let fleet = Fleet::default();
+    fleet.peer("a").set(Mode::Slow);
+    let (registry, _driver) = start_with(&fleet, [server("a", "a")]);
+    listed(&registry, "a").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let call = tokio::spawn(send(&registry, tool("echo")));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!call.is_finished());
+    fleet.peer("a").set(Mode::Up);
+    assert!(call.await.unwrap().is_ok());
+}

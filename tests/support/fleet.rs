@@ -32,6 +32,8 @@ pub enum Mode {
     Hung,
     /// Answers everything but calls of tools, about which it says nothing.
     Busy,
+    /// Answers everything but health checks, and those when the mode changes.
+    Slow,
     /// Answers everything, but breaks the protocol in calls of tools.
     Odd,
     /// Answers calls of tools with a stream that goes on until the mode changes.
@@ -156,6 +158,10 @@ impl Peer {
             }
             "subscriptions/listen" => Ok(self.changes()),
             "tools/call" => self.call().await,
+            "ping" if self.mode() == Mode::Slow => {
+                let _ = self.0.mode.subscribe().changed().await;
+                Ok(Outcome::Accepted.into())
+            }
             _ => Ok(Outcome::Accepted.into()),
         }
     }
