@@ -37,9 +37,9 @@ use nix::{
 use std::{
     collections::BTreeSet,
     fmt,
-    io::{self, Write},
+    io::{self, PipeWriter, Write},
     os::unix::process::CommandExt,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
@@ -64,7 +64,7 @@ struct Inner {
 struct State {
     groups: BTreeSet<i32>,
     /// None before the first start, and while it cannot be started.
-    pipe: Option<ChildStdin>,
+    pipe: Option<PipeWriter>,
     begun: bool,
     dismissed: bool,
 }
@@ -160,18 +160,18 @@ impl Inner {
 impl State {
     fn launch(&mut self, mut command: Command) -> io::Result<Child> {
         self.pipe = None;
-        // A group of its own: what is sent to the program's group, as by Ctrl-C, is not meant for it.
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.env_clear().current_dir("/").process_group(0).spawn()?;
-        if let Some(pipe) = child.stdin.take() {
-            // One that does not read must not hold up the start of a server.
-            fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-            self.pipe = Some(pipe);
-        }
+        let (told, pipe) = io::pipe()?;
+        // One that does not read must not hold up the start of a server.
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        self.pipe = Some(pipe);
+        // Before it starts, so that at no moment it lives and knows of nobody.
         for group in self.groups.clone() {
             self.tell('+', group);
         }
-        Ok(child)
+        // A group of its own: what is sent to the program's group, as by Ctrl-C, is not meant for it.
+        command.stdin(told).stdout(Stdio::null()).stderr(Stdio::null());
+        let started = command.env_clear().current_dir("/").process_group(0).spawn();
+        started.inspect_err(|_| self.pipe = None)
     }
 
     /// A pipe that is broken is that of a process that has ended, whose successor is told of every group.
