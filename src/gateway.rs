@@ -4,6 +4,7 @@ use crate::{
     catalog::{Catalog, CatalogLayer},
     config::{Config, Limits},
     edge::{Body, Edge, EdgeLayer},
+    identity::Identity,
     limit::{Limit, LimitLayer},
     metrics::{Metrics, Tally, TallyLayer},
     origin::{Origin, OriginLayer},
@@ -106,6 +107,7 @@ impl Gateway {
             stop_grace: config.limits.stop_grace,
             kill_grace: config.limits.kill_grace,
             ask_timeout: config.limits.ask_timeout,
+            identity: Identity::of_configuration(config.place),
             keys: config.keys.unwrap_or_else(|| defaults.keys.clone()),
             #[cfg(feature = "stdio")]
             watchdog: config.watchdog,

@@ -129,6 +129,7 @@ mod header;
 pub mod health;
 #[cfg(any(feature = "legacy", feature = "cli"))]
 mod hex;
+mod identity;
 pub mod json;
 pub mod limit;
 pub mod load;

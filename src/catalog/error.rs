@@ -23,6 +23,14 @@ pub struct Refused {
     pub code: i64,
 }
 
+/// The server is the gateway itself, or a gateway that has it behind it: its tools would be listed once more at each round,
+/// under longer names.
+///
+/// Known by what [registries](crate::registry) of this crate tell in `_meta`.
+#[derive(Debug, thiserror::Error)]
+#[error("this is the gateway itself, or one that has it behind it: take it out of the servers of one of the two")]
+pub struct Circle(pub(crate) ());
+
 /// The server's answer is no list.
 #[derive(Debug, thiserror::Error)]
 #[error("the result of {method} lacks its list")]

@@ -1,9 +1,10 @@
 use super::{
     Freshness, Item, Kind, List, Listing,
-    error::{NoList, Refused, Silent},
+    error::{Circle, NoList, Refused, Silent},
 };
 use crate::{
     BoxError, Call, Method, Reply, Revision,
+    identity::Identity,
     json::{Json, Params, elements, object::Edit},
     meta,
     reply::Outcome,
@@ -39,13 +40,16 @@ pub struct Terms {
     pub http: bool,
     /// The most bytes of all pages of one list: 64 MiB. Few items can be as large as many.
     pub max_bytes: usize,
+    /// Who asks, so that it does not list itself.
+    pub(crate) gateway: Identity,
 }
 
 impl Terms {
     /// The usual terms, asked for by this `clientInfo`.
     pub fn new(client_info: Json) -> Self {
         let timeout = Duration::from_secs(60);
-        Self { client_info, timeout, max_pages: 1000, max_items: 100_000, max_bytes: 64 << 20, http: false }
+        let gateway = Identity::default();
+        Self { client_info, timeout, max_pages: 1000, max_items: 100_000, max_bytes: 64 << 20, http: false, gateway }
     }
 
     /// Parameters of a call of the gateway's own, with the `_meta` every modern request has.
@@ -96,7 +100,7 @@ impl Default for Terms {
 ///
 /// # Errors
 ///
-/// If `server/discover` fails, and if the connection does: then nobody was there to ask, and the last good listing
+/// [`Circle`] if the server is the gateway that asks. If `server/discover` fails, and if the connection does: then nobody was there to ask, and the last good listing
 /// should stand as a whole.
 pub async fn fetch<S>(service: S, terms: &Terms, previous: Option<&Listing>) -> Result<Listing, BoxError>
 where
@@ -105,6 +109,10 @@ where
 {
     let asker = Asker { service, terms };
     let found = asker.ask(Method::DISCOVER, terms.params(&[])).await?;
+    let identity = Identity::of(&found);
+    if identity.as_ref().is_some_and(|identity| terms.gateway.is_in(identity)) {
+        return Err(Circle(()).into());
+    }
     let server_info = found.member(meta::META).and_then(|meta| meta.member(meta::SERVER_INFO));
     let mut listing = Listing {
         instructions: found.member("instructions").and_then(|text| text.read::<String>().ok()).map(Into::into),
@@ -112,6 +120,7 @@ where
         freshness: Some(Freshness::of(&found)),
         capabilities: found.member("capabilities"),
         revision: revision(&found),
+        identity,
         ..Listing::default()
     };
     for kind in Kind::ALL {

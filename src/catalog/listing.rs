@@ -1,6 +1,7 @@
 use super::headers;
 use crate::{
     Method, Revision,
+    identity::Identity,
     json::{Json, elements},
     pin::Change,
     route::Mirror,
@@ -212,6 +213,8 @@ pub struct Listing {
     pub instructions: Option<Box<str>>,
     /// Its `serverInfo`: for display, never for decisions.
     pub server_info: Option<Json>,
+    /// Which gateway it is, if it is one.
+    pub(crate) identity: Option<Identity>,
     /// The revision it speaks: the newest it lists that is known here.
     pub revision: Option<Revision>,
     /// How long its `server/discover` is good for.

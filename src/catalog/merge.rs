@@ -1,5 +1,5 @@
 use super::{Listing, Naming, draft::Draft};
-use crate::{EndpointId, ServerName, route::Table, toolset::Toolset};
+use crate::{EndpointId, ServerName, identity::Identity, route::Table, toolset::Toolset};
 use std::{sync::Arc, time::Duration};
 
 /// One server name with its replicas: what a table is merged from.
@@ -84,18 +84,25 @@ pub struct Merge {
     pub(super) name: Box<str>,
     pub(super) version: Box<str>,
     pub(super) naming: Naming,
+    pub(super) identity: Identity,
 }
 
 impl Merge {
     /// Speaks as `name` and `version` (`serverInfo`), with [`Naming::Auto`].
     pub fn new(name: impl Into<Box<str>>, version: impl Into<Box<str>>) -> Self {
-        Self { name: name.into(), version: version.into(), naming: Naming::default() }
+        Self { name: name.into(), version: version.into(), naming: Naming::default(), identity: Identity::default() }
     }
 
     /// With this naming.
     #[must_use]
     pub fn naming(mut self, naming: Naming) -> Self {
         self.naming = naming;
+        self
+    }
+
+    /// As this gateway.
+    pub(crate) fn identity(mut self, identity: Identity) -> Self {
+        self.identity = identity;
         self
     }
 

@@ -156,8 +156,12 @@ pub(super) fn discover<S>(merge: &Merge, parts: &[Part<S>]) -> Json {
         write::string(&mut text, &instructions);
         push_member(&mut out, "instructions", &text);
     }
-    let info = serde_json::json!({meta::SERVER_INFO: {"name": merge.name, "version": merge.version}});
-    push_member(&mut out, meta::META, info.to_string().as_bytes());
+    let (mut about, info) = (b"{".to_vec(), serde_json::json!({"name": merge.name, "version": merge.version}));
+    push_member(&mut about, meta::SERVER_INFO, info.to_string().as_bytes());
+    let behind = parts.iter().flat_map(Part::listings).filter_map(|(_, listing)| listing.identity.as_ref());
+    merge.identity.before(behind).write(&mut about);
+    about.push(b'}');
+    push_member(&mut out, meta::META, &about);
     close(out)
 }
 

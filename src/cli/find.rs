@@ -1,4 +1,9 @@
-use std::{ffi::OsString, fmt, path::PathBuf};
+use sha2::{Digest, Sha256};
+use std::{
+    ffi::OsString,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 /// The name under which a configuration is looked for.
 pub(super) const NAME: &str = "tower-mcp-gateway.json";
@@ -15,6 +20,14 @@ pub(super) fn file(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Ab
         [Some(PathBuf::from(NAME)), folder(env).map(|folder| folder.join(NAME))].into_iter().flatten().collect();
     let found = looked.iter().find(|file| file.is_file()).cloned();
     found.ok_or(Absent { looked })
+}
+
+/// What tells a configuration from every other one of the machine, wherever it is named from: of equal names in two of them
+/// neither servers nor gateways are the same.
+pub(super) fn name_of(config: &Path) -> String {
+    let config = fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
+    let digest = Sha256::digest(config.as_os_str().as_encoded_bytes());
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The user's config folder of this program, by the XDG base directory rules: a relative path counts as none.

@@ -155,14 +155,14 @@ mod servers;
 mod settings;
 mod tls;
 
-#[cfg(feature = "cli")]
-pub(crate) use self::settings::address;
 pub use self::{
     admin::Admin,
     error::{ConfigError, Mistake},
     limits::Limits,
     tls::TlsFiles,
 };
+#[cfg(feature = "cli")]
+pub(crate) use self::{expand::required, settings::address};
 
 use crate::{
     auth::AuthLayer,
@@ -248,6 +248,9 @@ pub struct Config {
     /// What seals session ids and other tokens that clients carry; `None` for keys of this process alone, with which
     /// no token outlives it.
     pub keys: Option<Keys>,
+    /// What tells the file that it was read from from others, for commands that look for the gateway of that file; nothing
+    /// that a file could hold.
+    pub(crate) place: Option<Box<str>>,
     /// Ends child processes when the program is killed; nothing that a file could hold.
     #[cfg(feature = "stdio")]
     pub watchdog: Option<crate::upstream::stdio::watchdog::Watchdog>,
@@ -281,6 +284,7 @@ impl Default for Config {
             pin: Pin::Warn,
             pins: None,
             keys: None,
+            place: None,
             #[cfg(feature = "stdio")]
             watchdog: None,
             #[cfg(feature = "stdio")]

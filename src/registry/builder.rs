@@ -8,6 +8,7 @@ use crate::{
     balance::policy::Strategy,
     catalog::Naming,
     health::{Board, Thresholds},
+    identity::Identity,
     limit::{Limit, LimitLayer},
     pin::{Pin, Pins},
     policy::Policies,
@@ -250,7 +251,8 @@ impl<C, E> Builder<C, E> {
         S: Service<Call, Response = Reply, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
     {
         let (tables, board) = (Tables::new(Table::default()), Board::new(self.thresholds));
-        let settings = upstream::Settings { hung_after: self.thresholds.fall, ..self.settings };
+        let identity = Identity::new(self.settings.identity.configuration.clone());
+        let settings = upstream::Settings { hung_after: self.thresholds.fall, identity, ..self.settings };
         let shared = Arc::new(Shared {
             name: self.name.as_str().into(),
             policies: self.policies,

@@ -59,6 +59,7 @@ impl Driver {
         timing: Timing,
     ) -> Self {
         let merge = Merge::new(name, env!("CARGO_PKG_VERSION")).naming(naming);
+        let merge = merge.identity(shared.settings.identity.clone());
         Self { shared: Arc::clone(shared), merge, pooling, timing }
     }
 

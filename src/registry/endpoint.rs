@@ -78,6 +78,7 @@ impl Running {
         let mut terms = Terms::new(server.settings().client_info.clone());
         terms.http = matches!(server.connection(), Connection::Http { .. });
         terms.timeout = server.settings().start_timeout;
+        terms.gateway = server.settings().identity.clone();
         let feed = {
             let (hub, id, raw, terms) = (hub.clone(), server.id().clone(), raw.clone(), terms.clone());
             move || hub.feed(id.clone(), raw.clone(), terms.clone()).run()

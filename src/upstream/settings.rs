@@ -1,6 +1,6 @@
 #[cfg(feature = "stdio")]
 use super::stdio::{Runtimes, watchdog::Watchdog};
-use crate::{json::Json, metrics::Metrics, seal::Keys};
+use crate::{identity::Identity, json::Json, metrics::Metrics, seal::Keys};
 use std::{num::NonZeroU32, time::Duration};
 
 /// How the gateway deals with every server; one value per registry.
@@ -47,6 +47,8 @@ pub struct Settings {
     /// Where child processes are served; on the runtime that the service of a server is made in, unless set.
     #[cfg(feature = "stdio")]
     pub runtimes: Option<Runtimes>,
+    /// Which gateway it is that has this registry; the id is made with the registry.
+    pub(crate) identity: Identity,
     /// Where a gateway with this registry counts what it refuses, drops and repeats.
     pub metrics: Metrics,
 }
@@ -75,6 +77,7 @@ impl Default for Settings {
             watchdog: None,
             #[cfg(feature = "stdio")]
             runtimes: None,
+            identity: Identity::default(),
             metrics: Metrics::default(),
         }
     }

@@ -78,23 +78,27 @@ async fn programs_read_json() {
 
 #[tokio::test]
 async fn a_gateway_that_runs_is_asked_and_no_server_is_started_beside_it() {
-    let search = Running::named(Kind::Legacy, "search").await;
-    let mut gateway =
-        Gateway::start("call-running", &json!({ "name": "mine", "mcpServers": { "search": entry(&search) } })).await;
-    let (url, port) = (format!("http://{}/mcp", gateway.address), gateway.address.port());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut search = child("legacy");
+    let command = search["command"].take();
     // A command that was started for the call would fail to start.
-    let folder = folder("call-asking");
-    let config =
-        |name: &str| json!({ "name": name, "port": port, "mcpServers": { "search": { "command": "nowhere" } } });
-    let write = |config: Value| std::fs::write(folder.join("tower-mcp-gateway.json"), config.to_string()).unwrap();
-    let shell = Shell(folder.clone());
-    write(config("mine"));
-    ends(&shell.run(&["call", "who"]).await, 0, &["search\n"], &[]);
+    search["command"] = "${PEER:-nowhere}".into();
+    let config = json!({ "port": port, "mcpServers": { "search": search } });
+    let mut gateway = Gateway::start_with("call-running", &config, |gateway| {
+        gateway.env("PEER", command.as_str().unwrap()).args(["--listen", &format!("127.0.0.1:{port}")]);
+    })
+    .await;
+    let url = format!("http://{}/mcp", gateway.address);
+    let shell = Shell(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli/call-running"));
+    ends(&shell.run(&["call", "who"]).await, 0, &["files\n"], &[]);
     ends(&shell.run(&["call", "who", "--local"]).await, 1, &[], &["without the tools of search", "cannot start"]);
-    write(config("another"));
-    ends(&shell.run(&["call", "who"]).await, 1, &[], &["without the tools of search"]);
+    // The same port and the same name, and yet another gateway's.
+    let folder = folder("call-another");
+    std::fs::write(folder.join("tower-mcp-gateway.json"), config.to_string()).unwrap();
+    let shell = Shell(folder.clone());
+    ends(&shell.run(&["call", "who"]).await, 1, &[], &["without the tools of search", "cannot start"]);
     std::fs::remove_file(folder.join("tower-mcp-gateway.json")).unwrap();
-    ends(&shell.run(&["call", "who", "--url", &url]).await, 0, &["search\n"], &[]);
+    ends(&shell.run(&["call", "who", "--url", &url]).await, 0, &["files\n"], &[]);
     ends(&shell.run(&["tools", "--url", &url]).await, 0, &["who", "echo"], &[]);
     gateway.signal(nix::sys::signal::Signal::SIGKILL);
     gateway.code().await;

@@ -8,6 +8,7 @@ mod support;
 mod balance;
 mod cancel;
 mod change;
+mod circle;
 mod crossing;
 mod crowd;
 mod front;

@@ -1,5 +1,6 @@
 use super::{Client, hasty};
 use crate::{
+    catalog::Listing,
     cli::{
         accept::tls::shown,
         args::Common,
@@ -58,6 +59,7 @@ impl Target {
         let config = match config {
             Ok(file) => {
                 let mut config = Config::from_file(&file).map_err(|error| Failure::usage(error.to_string()))?;
+                config.place = Some(find::name_of(&file).into());
                 // What a gateway would withhold is withheld here as well.
                 pins::recall(&mut config, &file);
                 config
@@ -75,8 +77,8 @@ impl Target {
         Client::start(hasty(config)).map_err(Failure::usage)
     }
 
-    /// A client of the gateway that runs with `config`, if one does. Another program may have its port: a gateway is known
-    /// by the name it says.
+    /// A client of the gateway that runs with `config`, if one does. Another program may have its port, or the gateway of
+    /// another configuration: it says which it has.
     async fn running(&self, config: &Config) -> Result<Option<Client>, Failure> {
         let listens = (config.host, config.port).into();
         let address = reachable(listens);
@@ -89,9 +91,7 @@ impl Target {
         let pinned = pinned.map_err(|invalid| Failure::usage(invalid.to_string()))?;
         let url = url(config, listens);
         let (client, entry) = self.reach(&url, pinned).await?;
-        let named =
-            entry.listing.as_ref().and_then(|listing| listing.server_info.as_ref()?.member("name")?.read().ok());
-        if named.is_some_and(|name: String| name == config.name) {
+        if entry.listing.as_ref().is_some_and(|listing| is_of(listing, config)) {
             return Ok(Some(client));
         }
         let locked = entry.error.as_deref().is_some_and(|error| error.contains("401") || error.contains("403"));
@@ -140,6 +140,17 @@ impl Target {
             _ => "is this the address of a gateway, with its path (/mcp)?",
         };
         format!("{url}: {error}\n{remedy}")
+    }
+}
+
+/// Whether it is a gateway that runs with `config`; with any, where no file was found that could say more.
+fn is_of(listing: &Listing, config: &Config) -> bool {
+    match &config.place {
+        Some(_) => listing.identity.as_ref().is_some_and(|identity| identity.configuration == config.place),
+        None => {
+            let name = listing.server_info.as_ref().and_then(|info| info.member("name")?.read().ok());
+            name.is_some_and(|name: String| name == config.name)
+        }
     }
 }
 

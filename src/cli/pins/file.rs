@@ -1,6 +1,8 @@
-use crate::{cli::keys, pin::Pins};
+use crate::{
+    cli::{find, keys},
+    pin::Pins,
+};
 use nix::fcntl::{Flock, FlockArg};
-use sha2::{Digest, Sha256};
 use std::{
     ffi::OsString,
     fs::{self, DirBuilder, File as Handle, OpenOptions},
@@ -25,10 +27,7 @@ pub(super) type Stamp = Option<(u64, u64, i64, i64)>;
 impl File {
     /// That of the configuration in `config`, by the user's environment; `None` without a folder for it.
     pub(super) fn of(config: &Path, env: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
-        let config = fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
-        let digest = Sha256::digest(config.as_os_str().as_encoded_bytes());
-        let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Some(Self(keys::folder(env)?.join("pins").join(format!("{name}.json"))))
+        Some(Self(keys::folder(env)?.join("pins").join(format!("{}.json", find::name_of(config)))))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -51,7 +50,9 @@ impl File {
             pins.take_over(text).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
         }
         let text = pins.to_json();
-        if kept.as_ref() == Some(&text) { Ok(()) } else { self.write(&text) }
+        // Who pins nothing leaves no file.
+        let known = kept.unwrap_or_else(|| Pins::default().to_json());
+        if known == text { Ok(()) } else { self.write(&text) }
     }
 
     /// Lets `change` work on what is kept, and keeps what comes of it.

@@ -1,5 +1,6 @@
 use crate::{
     Revision,
+    identity::Identity,
     json::{Json, object::push_member},
     meta,
 };
@@ -37,6 +38,7 @@ impl Written {
     fn new(found: &Json) -> Self {
         let [about, capabilities, instructions] = found.members([meta::META, "capabilities", "instructions"]);
         let this = || serde_json::json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")});
+        let identity = Identity::of(found);
         let info = about.and_then(|about| about.member(meta::SERVER_INFO));
         let info = info.map_or_else(|| this().to_string(), |info| info.to_string());
         let capabilities = capabilities.unwrap_or(Json::from_static("{}"));
@@ -45,6 +47,12 @@ impl Written {
         push_member(&mut rest, "serverInfo", info.as_bytes());
         if let Some(instructions) = instructions {
             push_member(&mut rest, "instructions", instructions.as_bytes());
+        }
+        if let Some(identity) = identity {
+            let mut about = b"{".to_vec();
+            identity.write(&mut about);
+            about.push(b'}');
+            push_member(&mut rest, meta::META, &about);
         }
         rest.push(b'}');
         let told = Revision::ALL.map(|revision| {

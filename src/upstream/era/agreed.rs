@@ -1,6 +1,7 @@
 use super::{logging::Logging, subscriptions::Subscriptions};
 use crate::{
     Revision,
+    identity::Identity,
     json::{Json, object},
     meta,
     upstream::{Hop, error::Protocol},
@@ -71,9 +72,11 @@ fn discover(revision: Revision, result: &Json) -> Json {
         object::push_member(&mut out, "instructions", instructions.as_bytes());
     }
     out.extend_from_slice(br#","ttlMs":0,"cacheScope":"private""#);
-    if let Some(info) = result.member("serverInfo") {
+    let (info, identity) = (result.member("serverInfo"), Identity::of(result));
+    if info.is_some() || identity.is_some() {
         let mut member = vec![b'{'];
-        object::push_member(&mut member, meta::SERVER_INFO, info.as_bytes());
+        info.inspect(|info| object::push_member(&mut member, meta::SERVER_INFO, info.as_bytes()));
+        identity.inspect(|identity| identity.write(&mut member));
         member.push(b'}');
         object::push_member(&mut out, meta::META, &member);
     }
