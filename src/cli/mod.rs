@@ -36,6 +36,7 @@ mod log;
 mod login;
 mod pins;
 mod reload;
+mod replace;
 mod report;
 pub mod routes;
 mod serve;
@@ -70,29 +71,40 @@ const LEAVING: Duration = Duration::from_millis(200);
 /// Runs the command: reads its arguments, does what they say, and answers with its exit code.
 ///
 /// 0 if it is done, or after a stop that was asked for; 1 if it could not be done; 2 for a wrong command line or a wrong
-/// configuration; 3 if a tool that was called says that it failed. What goes wrong is said on stderr, with `--json` as an
-/// object.
+/// configuration; 3 if a tool that was called says that it failed; 130 or 143 if SIGINT or SIGTERM ended it before it was
+/// done. What goes wrong is said on stderr, with `--json` as an object.
 pub fn run() -> ExitCode {
     // Whatever the program that started this one left open is not for child processes.
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
-    let args = Args::parse();
-    let common = args.common.clone();
-    let command = match args.chosen() {
-        Ok(command) => command,
-        Err(error) => error.exit(),
+    let said = Args::try_parse().and_then(|args| {
+        let common = args.common.clone();
+        Ok((args.chosen()?, common))
+    });
+    let (command, common) = match said {
+        Ok(said) => said,
+        Err(error) => return misunderstood(&error),
     };
     let json = common.json;
-    match start(command, common) {
-        Ok(code) => code,
-        Err(failure) => {
-            // Nobody can be told that stderr is closed.
-            let _ = match json {
-                true => writeln!(io::stderr(), "{}", failure.to_json()),
-                false => writeln!(io::stderr(), "{failure}"),
-            };
-            ExitCode::from(failure.code)
-        }
+    start(command, common).unwrap_or_else(|failure| tell(&failure, json))
+}
+
+/// Says why the command line cannot be used, or shows the help that it asks for.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    // What was not understood cannot be asked for it.
+    let json = std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json");
+    if json && error.use_stderr() {
+        return tell(&Failure::usage(error.to_string()), json);
     }
+    error.exit()
+}
+
+fn tell(failure: &Failure, json: bool) -> ExitCode {
+    // Nobody can be told that stderr is closed.
+    let _ = match json {
+        true => writeln!(io::stderr(), "{}", failure.to_json()),
+        false => writeln!(io::stderr(), "{failure}"),
+    };
+    ExitCode::from(failure.code)
 }
 
 fn start(command: Command, common: Common) -> Result<ExitCode, Failure> {
@@ -103,11 +115,17 @@ fn start(command: Command, common: Common) -> Result<ExitCode, Failure> {
         Command::Serve(serve) => serve_until_stopped(serve, &common),
         Command::Check(check) => {
             let (mut config, file) = (configured(&common)?, file(&common)?);
+            guarded(&config, &Serve::default()).map_err(Failure::usage)?;
             tls(&config)?;
             pins::recall(&mut config, &file);
             in_runtime(check::run(check, config, common.json))
         }
-        Command::Pins(command) => pins::run(command, &file(&common)?, common.json),
+        Command::Pins(command) => {
+            let file = file(&common)?;
+            // Of a file that does not exist there would be nothing to tell, which reads as if all were well.
+            std::fs::metadata(&file).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+            pins::run(command, &file, common.json)
+        }
         Command::Tools(tools) => in_runtime(call::list(tools, common)),
         Command::Call(call) => in_runtime(call::call(call, common)),
         Command::Login(login) => in_runtime(login::login(login, configured(&common)?, common.json)),
@@ -226,6 +244,7 @@ fn again() -> std::process::Command {
 fn configure(serve: &Serve, file: &Path) -> Result<Config, String> {
     let mut config = Config::from_file(file).map_err(|error| unusable(&error, file))?;
     config.watchdog = Some(watchdog());
+    config.place = Some(find::name_of(file).into());
     config.host = serve.host().unwrap_or(config.host);
     config.port = serve.port().unwrap_or(config.port);
     config.admin.host = serve.admin_host().unwrap_or(config.admin.host);

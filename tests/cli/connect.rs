@@ -174,6 +174,19 @@ fn a_link_stays_one_and_nobody_else_may_read_what_nobody_could() {
 }
 
 #[test]
+fn a_link_to_a_file_that_does_not_exist_yet_stays_one() {
+    let home = Home::new("connect-dangling");
+    let (file, real) = (Path::new(".cursor/mcp.json"), Path::new("dotfiles/cursor.json"));
+    fs::create_dir_all(home.0.join(".cursor")).unwrap();
+    fs::create_dir_all(home.0.join("dotfiles")).unwrap();
+    symlink("../dotfiles/cursor.json", home.0.join(file)).unwrap();
+    ends(&home.run(&["connect", "cursor"]), 0, &["is connected"], &[]);
+    assert!(home.0.join(file).is_symlink() && home.read(real).unwrap().contains("4321"));
+    ends(&home.run(&["disconnect", "cursor"]), 0, &["is not connected any more"], &[]);
+    assert!(home.0.join(file).is_symlink() && home.read(real).is_none());
+}
+
+#[test]
 fn a_file_that_is_not_understood_is_left_alone() {
     let home = Home::new("connect-broken");
     let file = Path::new(".cursor/mcp.json");

@@ -39,7 +39,12 @@ fn it_writes_a_configuration_with_its_schema_once() {
     fs::write(&file, "{}").unwrap();
     ends(&init(&home, &[]), 1, &[], &["is there already", "--force"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), "{}");
-    ends(&init(&home, &["--force"]), 0, &["is written"], &[]);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    ends(&init(&home, &["--force"]), 0, &["is written", "tower-mcp-gateway.json.before-init"], &[]);
+    // What others could read may now hold keys.
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = fs::read_to_string(file.with_file_name("tower-mcp-gateway.json.before-init"));
+    assert_eq!(before.unwrap(), "{}", "nothing else has what was replaced");
     ends(&init(&home, &["--user"]), 0, &[".config/tower-mcp-gateway/tower-mcp-gateway.json is written"], &[]);
     ends(&init(&home, &["--config", "mine.json"]), 0, &["mine.json is written", "check --config mine.json"], &[]);
     ends(&init(&home, &["--config", "nowhere/mine.json"]), 1, &[], &["cannot be written"]);
@@ -60,7 +65,9 @@ fn furnished(name: &str) -> PathBuf {
     write(&format!("{programs}/Claude/claude_desktop_config.json"), desktop.into());
     let code = json!({
         "mcpServers": { "issues": { "type": "http", "url": "https://mcp.example.com/mcp", "headers": { "A": "${NOT_SET_HERE}" } },
-                        "socket": { "type": "ws", "url": "ws://x" } },
+                        "socket": { "type": "ws", "url": "ws://x" },
+                        "default": { "url": "${NOT_SET_HERE_EITHER:-https://api.example.com}/mcp" },
+                        "everything": { "url": "http://localhost:4000/mcp" } },
         "projects": { here.to_str().unwrap(): { "mcpServers": { "mine": { "command": "mine" } } },
                       "/elsewhere": { "mcpServers": { "theirs": { "command": "theirs" } } } },
     });
@@ -94,10 +101,12 @@ fn the_servers_of_every_client_are_taken_over() {
         "socket in",
         "unknown value `ws`",
         "it is this gateway, which would call itself",
+        "everything in",
+        "this gateway serves at port 4000",
     ];
     ends(&output, 0, &notes, &[]);
     let config = config(home.join("work/tower-mcp-gateway.json"));
-    assert_eq!(ids(&config), ["files", "mine", "files-cursor", "older", "near", "far"]);
+    assert_eq!(ids(&config), ["files", "default", "mine", "files-cursor", "older", "near", "far"]);
     let connection = |id: &str| {
         use tower_mcp_gateway::registry::Connection;
         let server = config.servers.iter().find(|server| server.id().as_str() == id).unwrap();

@@ -125,6 +125,28 @@ fn programs_read_failures_as_objects() {
 }
 
 #[test]
+fn a_command_line_that_is_not_understood_is_an_object_for_programs() {
+    let folder = folder("misunderstood");
+    for line in ["fly --json", "--json check --no-such-option", "check --json --port 7"] {
+        let output = command(&folder).args(line.split(' ')).output().unwrap();
+        ends(&output, 2, &[], &["{"]);
+        let failure: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(failure["exitCode"], 2, "{line}: {failure}");
+    }
+    let help = command(&folder).args(["--json", "--help"]).output().unwrap();
+    ends(&help, 0, &["Usage:"], &[]);
+}
+
+#[test]
+fn what_serve_refuses_is_no_good_configuration_for_check_either() {
+    let folder = folder("open");
+    std::fs::write(folder.join("tower-mcp-gateway.json"), r#"{ "host": "0.0.0.0", "mcpServers": {} }"#).unwrap();
+    ends(&command(&folder).arg("check").output().unwrap(), 2, &[], &["0.0.0.0 can be reached from other machines"]);
+    let output = command(&folder).args(["pins", "--config", "nowhere.json"]).output().unwrap();
+    ends(&output, 2, &[], &["nowhere.json: No such file"]);
+}
+
+#[test]
 fn every_mistake_of_a_configuration_is_told() {
     let folder = folder("mistakes");
     std::fs::write(folder.join("tower-mcp-gateway.json"), "{\n\"prot\": 1,\n\"balancer\": \"fair\",\n}").unwrap();

@@ -175,20 +175,30 @@ def end(gateway: Process) -> None:
         sys.exit(f"{left} are left behind")
 
 
+def measured(folder: str, remote: str) -> tuple[float, float, float]:
+    """The seconds of the minute, of a later start and of npx alone."""
+    home = Home(Path(folder).resolve())
+    write(home, remote)
+    before = (home.folder / ".cursor" / "mcp.json").read_bytes()
+    first = minute(home)
+    if (home.folder / ".cursor" / "mcp.json").read_bytes() != before:
+        sys.exit("disconnect did not restore Cursor's file")
+    # The best of three: the machine may be busy with something else.
+    return first, min(again(home) for _ in range(3)), min(alone(home) for _ in range(3))
+
+
 def main() -> None:
     setup.install()
     remote = Process("remote", [NODE, *EVERYTHING, "streamableHttp"], {**os.environ, "PORT": "0"})
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            home = Home(Path(folder).resolve())
-            write(home, f"http://127.0.0.1:{remote.port()}/mcp")
-            before = (home.folder / ".cursor" / "mcp.json").read_bytes()
-            first = minute(home)
-            if (home.folder / ".cursor" / "mcp.json").read_bytes() != before:
-                sys.exit("disconnect did not restore Cursor's file")
-            # The best of three: the machine may be busy with something else.
-            second = min(again(home) for _ in range(3))
-            npx = min(alone(home) for _ in range(3))
+        url = f"http://127.0.0.1:{remote.port()}/mcp"
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+            try:
+                first, second, npx = measured(folder, url)
+            except SystemExit as reason:
+                # A download that hung is the network's fault, once.
+                print(f"{reason}\nonce more, in another home folder", flush=True)
+                first, second, npx = measured(other, url)
     finally:
         remote.stop(5)
     print(f"\nfrom Cursor's file to a tool call: {first:.1f} s of {MINUTE}")

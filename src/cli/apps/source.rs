@@ -1,11 +1,11 @@
 use super::{App, Document, jsonc::same};
-use crate::config::Config;
+use crate::config::{Config, required};
 use jsonc_parser::cst::CstInputValue;
 use std::{
-    cell::RefCell,
     ffi::OsString,
     fs::File,
     io::{self, Read},
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -142,22 +142,30 @@ fn usable(name: &str, entry: &CstInputValue, env: &dyn Fn(&str) -> Option<OsStri
     if is_gateway(name, entry) {
         return Err("it is this gateway, which would call itself".into());
     }
+    if ["url", "serverUrl", "httpUrl"].into_iter().filter_map(|key| text(entry, key)).any(is_own_address) {
+        let port = Config::default().port;
+        return Err(format!(
+            "this gateway serves at port {port}, and would call itself: add it if another program is there"
+        ));
+    }
     let document = Document::parse("").map_err(|unusable| unusable.to_string())?;
     document.set("mcpServers", name, entry.clone()).map_err(|unusable| unusable.to_string())?;
-    let unset = RefCell::new(Vec::new());
+    let mut unset = Vec::new();
+    require(entry, &mut |variable| {
+        if env(variable).is_none() && !unset.iter().any(|known| known == variable) {
+            unset.push(variable.to_owned());
+        }
+    });
     let parsed = |value: &str| {
-        let env = |variable: &str| {
-            let set = env(variable).and_then(|value| value.into_string().ok());
-            if set.is_none() && !unset.borrow().iter().any(|known| known == variable) {
-                unset.borrow_mut().push(variable.to_owned());
-            }
-            set.or_else(|| Some(value.to_owned()))
+        let env = |variable: &str| match unset.iter().any(|known| known == variable) {
+            true => Some(value.to_owned()),
+            false => env(variable).and_then(|value| value.into_string().ok()),
         };
         Config::parse(&document.text(), env)
     };
     // A variable may be a word of an address, or all of one.
     match parsed("localhost").or_else(|error| parsed("http://localhost").map_err(|_| error)) {
-        Ok(_) => Ok(unset.into_inner()),
+        Ok(_) => Ok(unset),
         Err(error) => {
             let reasons: Vec<_> = error.all().iter().map(|mistake| mistake.reason.as_str()).collect();
             Err(reasons.join("; "))
@@ -165,11 +173,34 @@ fn usable(name: &str, entry: &CstInputValue, env: &dyn Fn(&str) -> Option<OsStri
     }
 }
 
-fn is_gateway(name: &str, entry: &CstInputValue) -> bool {
-    let CstInputValue::Object(members) = entry else { return false };
-    let command = members.iter().find_map(|(key, value)| match value {
-        CstInputValue::String(command) if key == "command" => Path::new(command).file_name(),
+/// Names the variables that an entry cannot do without.
+fn require(value: &CstInputValue, tell: &mut dyn FnMut(&str)) {
+    match value {
+        CstInputValue::String(text) => required(text).into_iter().for_each(tell),
+        CstInputValue::Array(items) => items.iter().for_each(|item| require(item, tell)),
+        CstInputValue::Object(members) => members.iter().for_each(|(_, member)| require(member, tell)),
+        _ => {}
+    }
+}
+
+/// A text of an entry.
+fn text<'a>(entry: &'a CstInputValue, key: &str) -> Option<&'a str> {
+    let CstInputValue::Object(members) = entry else { return None };
+    members.iter().find_map(|(known, value)| match value {
+        CstInputValue::String(text) if known == key => Some(text.as_str()),
         _ => None,
-    });
+    })
+}
+
+fn is_gateway(name: &str, entry: &CstInputValue) -> bool {
+    let command = text(entry, "command").and_then(|command| Path::new(command).file_name());
     name == env!("CARGO_PKG_NAME") || command.is_some_and(|command| command == env!("CARGO_PKG_NAME"))
+}
+
+/// Whether an address is the one that `connect` writes unless the configuration says otherwise.
+fn is_own_address(url: &str) -> bool {
+    let Ok(url) = url.parse::<http::Uri>() else { return false };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    is_loopback && url.port_u16() == Some(Config::default().port)
 }

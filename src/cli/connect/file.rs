@@ -1,9 +1,12 @@
-use crate::cli::apps::{Document, Unusable};
+use crate::cli::{
+    apps::{Document, Unusable},
+    replace::{replace, target},
+};
 use jsonc_parser::cst::CstInputValue;
 use std::{
-    fs::{self, OpenOptions, Permissions},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    fs::{self, Permissions},
+    io::{self, ErrorKind},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -36,7 +39,7 @@ impl Kept {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(explain(error)),
         };
-        let real = if text.is_some() { named.canonicalize().map_err(explain)? } else { named.to_owned() };
+        let real = target(named);
         Ok(Self { named: named.to_owned(), real, text })
     }
 
@@ -129,19 +132,4 @@ impl Kept {
         let there = fs::metadata(&self.real).map(|file| file.permissions());
         there.unwrap_or_else(|_| Permissions::from_mode(0o600))
     }
-}
-
-/// Puts a file in the place of another at once, so that nobody ever reads half of it.
-fn replace(file: &Path, text: &str, mode: Permissions) -> io::Result<()> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.draft", std::process::id()));
-    let draft = file.with_file_name(name);
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut written| {
-        written.write_all(text.as_bytes())?;
-        written.set_permissions(mode)?;
-        written.sync_all()
-    });
-    written.and_then(|()| fs::rename(&draft, file)).inspect_err(|_| {
-        let _ = fs::remove_file(&draft);
-    })
 }

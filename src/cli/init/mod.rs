@@ -7,14 +7,15 @@ use super::{
     args::Common,
     error::Failure,
     find, print,
+    replace::{replace, target},
 };
 use clap::Args;
 use jsonc_parser::cst::CstInputValue;
 use std::{
     fmt::Write as _,
-    fs::{self, OpenOptions},
-    io::{self, IsTerminal, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, Permissions},
+    io::{self, IsTerminal},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -31,6 +32,9 @@ variable; a server whose variables are not set is written switched off. The clie
 Exit codes: 0 written; 1 there is such a file, or it cannot be written; 2 wrong command line.";
 
 const TEMPLATE: &str = include_str!("template.jsonc");
+
+/// What a file that was replaced is called.
+const ENDING: &str = ".before-init";
 
 const SCHEMA: &str = "tower-mcp-gateway.schema.json";
 
@@ -52,7 +56,7 @@ pub(super) struct Init {
     #[arg(long, conflicts_with = "config")]
     user: bool,
 
-    /// Replace a file that is there
+    /// Replace a file that is there; it is kept beside the new one with the ending .before-init
     #[arg(long)]
     force: bool,
 }
@@ -80,6 +84,9 @@ pub(super) fn run(init: &Init, common: &Common) -> Result<ExitCode, Failure> {
         let entry = entry(found);
         document.set("mcpServers", &id, entry).map_err(|unusable| Failure::failed(unusable.to_string()))?;
         ids.push(id);
+    }
+    if let Some(backup) = keep(&file)? {
+        told.push(format!("what {} was is in {}", file.display(), backup.display()));
     }
     write(&file, &document.text())?;
     write(&file.with_file_name(SCHEMA), crate::config::SCHEMA)?;
@@ -168,9 +175,21 @@ fn free(found: &Found, taken: &[String]) -> String {
 
 /// Writes a file that only its owner may read: servers' entries hold keys.
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
-    let written = opened.and_then(|mut opened| opened.write_all(text.as_bytes()));
+    let written = replace(&target(file), text, Permissions::from_mode(0o600));
     written.map_err(|error| Failure::failed(format!("{} cannot be written: {error}", file.display())))
+}
+
+/// Keeps what `--force` is about to replace; nothing else has it.
+fn keep(file: &Path) -> Result<Option<PathBuf>, Failure> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(ENDING);
+    let backup = file.with_file_name(name);
+    let explain = |error: io::Error| Failure::failed(format!("{} cannot be kept: {error}", file.display()));
+    match fs::read_to_string(file) {
+        Ok(text) => write(&backup, &text).map(|()| Some(backup)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(explain(error)),
+    }
 }
 
 #[cfg(test)]

@@ -85,12 +85,11 @@ fn file(config: &Path) -> Result<File, String> {
     File::of(config, |variable| env::var_os(variable)).ok_or_else(|| "neither XDG_STATE_HOME nor HOME is set".into())
 }
 
-/// Gives `config`, which is read from `path`, what was first seen before, and tells where news is kept. What cannot be
-/// read is not replaced: then tools are compared with what this process sees first.
+/// Gives `config`, which is read from `path`, what was first seen before, and tells where news is kept; also where no tool
+/// is pinned yet, for a reload may bring servers. What cannot be read is not replaced: then tools are compared with what
+/// this process sees first.
 pub(super) fn recall(config: &mut Config, path: &Path) -> Option<File> {
-    if config.servers.iter().all(|server| server.pin_of() == Some(Pin::Off)) {
-        return None;
-    }
+    let is_wanted = config.servers.is_empty() || config.servers.iter().any(|server| server.pin_of() != Some(Pin::Off));
     let recalled = file(path).and_then(|file| match file.load() {
         Ok(pins) => Ok((file, pins)),
         Err(error) => Err(format!("{}: {error}", file.path().display())),
@@ -101,9 +100,11 @@ pub(super) fn recall(config: &mut Config, path: &Path) -> Option<File> {
             Some(file)
         }
         Err(reason) => {
-            config.notes.push(format!(
-                "a tool that changed before this start is not noticed, because what tools were cannot be kept ({reason})"
-            ));
+            if is_wanted {
+                config.notes.push(format!(
+                    "a tool that changed before this start is not noticed, because what tools were cannot be kept ({reason})"
+                ));
+            }
             None
         }
     }
