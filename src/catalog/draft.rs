@@ -1,6 +1,6 @@
 use super::{
     Item, Kind, Merge, Naming, Notice, Part, Rendered,
-    naming::short,
+    naming::{Prefixes, short},
     render::{self, Array},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) struct Draft<'a, S> {
     parts: &'a [Part<S>],
     previous: Option<&'a Table<S>>,
     backends: Vec<Arc<Backend<S>>>,
-    prefixes: HashSet<Box<str>>,
+    prefixes: Prefixes,
     notices: BTreeSet<Notice>,
 }
 
@@ -167,7 +167,7 @@ impl<'a, S: Clone> Draft<'a, S> {
     fn expose(&mut self, kind: Kind, taken: &Named<S>, backend: &Backend<S>, name: &str) -> Option<Exposed> {
         let prefixed = self.merge.naming == Naming::Prefixed;
         let bare = Exposed::new(kind, name.into());
-        if !prefixed && !taken.contains_key(&bare.listed) && !self.is_foreign(name, backend) {
+        if !prefixed && !taken.contains_key(&bare.listed) && !self.prefixes.is_foreign(name, backend.prefix()) {
             self.shortened(backend, name, &bare);
             return Some(bare);
         }
@@ -191,13 +191,6 @@ impl<'a, S: Clone> Draft<'a, S> {
             let (server, listed) = (backend.server().clone(), exposed.listed.clone());
             self.notices.insert(Notice::Shortened { server, name: name.into(), exposed: listed });
         }
-    }
-
-    /// Whether a name begins with the prefix of another server.
-    fn is_foreign(&self, name: &str, backend: &Backend<S>) -> bool {
-        let separators = name.as_bytes().windows(2).enumerate().filter(|(_, pair)| pair == b"__");
-        let mut prefixes = separators.map(|(at, _)| &name[..at]);
-        prefixes.any(|prefix| prefix != backend.prefix() && self.prefixes.contains(prefix))
     }
 
     fn resources(&mut self) -> (Names<Vec<Target<S>>>, Json) {
@@ -308,10 +301,10 @@ fn quoted(text: &str) -> Vec<u8> {
     quoted
 }
 
-type Backends<S> = (Vec<Arc<Backend<S>>>, HashSet<Box<str>>);
+type Backends<S> = (Vec<Arc<Backend<S>>>, Prefixes);
 
 fn backends<S: Clone>(parts: &[Part<S>]) -> Backends<S> {
-    let mut prefixes = HashSet::new();
+    let mut prefixes = Prefixes::default();
     let backends = parts.iter().map(|part| {
         let backend = Backend::new(part.server.clone(), part.pool.clone()).able(abilities(part));
         let withheld = part.withheld();
@@ -320,11 +313,7 @@ fn backends<S: Clone>(parts: &[Part<S>]) -> Backends<S> {
             false => Arc::new(part.toolset.without(withheld)),
         };
         let backend = backend.tools(toolset).request_timeout(part.request_timeout);
-        let plain = backend.prefix().to_owned();
-        let numbered = (2..).map(|number| format!("{plain}-{number}"));
-        let mut candidates = std::iter::once(plain.clone()).chain(numbered);
-        let prefix = candidates.find(|candidate| !prefixes.contains(&**candidate)).expect("numbers do not end");
-        prefixes.insert(prefix.clone().into());
+        let prefix = prefixes.distinct(backend.prefix());
         Arc::new(backend.prefixed(prefix))
     });
     (backends.collect(), prefixes)

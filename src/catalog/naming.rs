@@ -1,5 +1,5 @@
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Which names clients see.
 ///
@@ -19,6 +19,38 @@ pub enum Naming {
     Auto,
     /// `{server}__{name}` for all tools and prompts.
     Prefixed,
+}
+
+/// What stands before `__` in the qualified names of each server: no two have the same.
+#[derive(Debug, Default)]
+pub(super) struct Prefixes {
+    known: HashSet<Box<str>>,
+    /// The length of the longest.
+    longest: usize,
+}
+
+impl Prefixes {
+    /// The prefix of one more server: `plain`, or that with the first number that makes it another than those there are.
+    pub(super) fn distinct(&mut self, plain: &str) -> String {
+        let numbered = (2..).map(|number| format!("{plain}-{number}"));
+        let mut candidates = std::iter::once(plain.to_owned()).chain(numbered);
+        let prefix = candidates.find(|candidate| !self.known.contains(&**candidate)).expect("numbers do not end");
+        self.longest = self.longest.max(prefix.len());
+        self.known.insert(prefix.clone().into());
+        prefix
+    }
+
+    /// Whether a name begins with a prefix that is not `own`.
+    pub(super) fn is_foreign(&self, name: &str, own: &str) -> bool {
+        self.candidates(name).any(|prefix| prefix != own && self.known.contains(prefix))
+    }
+
+    /// What of a name may be a prefix: all that stands before a `__`, as far as prefixes are long. Names are the words of
+    /// servers, and one of a million `_` would else be hashed once for each of them.
+    fn candidates<'a>(&self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let pairs = name.as_bytes().windows(2).take(self.longest + 1).enumerate();
+        pairs.filter(|(_, pair)| pair == b"__").map(|(at, _)| &name[..at])
+    }
 }
 
 /// The longest name of a tool that the APIs of models take; the protocol itself allows 128 characters.
@@ -54,6 +86,20 @@ mod tests {
         assert_eq!(short(&fits), fits);
         let long = format!("server__{}", "a".repeat(57));
         assert_eq!(short(&long), format!("server__{}_8f25200e2a58", "a".repeat(43)));
+    }
+
+    #[test]
+    fn of_a_long_name_no_more_is_looked_at_than_may_be_a_prefix() {
+        let mut prefixes = Prefixes::default();
+        assert_eq!([prefixes.distinct("ab"), prefixes.distinct("ab")], ["ab", "ab-2"]);
+        let long = "_".repeat(1 << 20);
+        assert_eq!(prefixes.candidates(&long).count(), "ab-2".len() + 1);
+        assert!(!prefixes.is_foreign(&long, "ab"));
+        for (name, foreign) in
+            [("ab-2__x", true), ("ab__x", false), ("ab-2", false), ("é__x", false), ("ab-22__x", false)]
+        {
+            assert_eq!(prefixes.is_foreign(name, "ab"), foreign, "{name}");
+        }
     }
 
     proptest! {
