@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{EndpointId, health::Verdict};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     sync::Arc,
 };
 use tokio::sync::Notify;
@@ -17,6 +17,8 @@ pub(super) type Uris = BTreeSet<Arc<str>>;
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     by_uri: HashMap<Arc<str>, Topic>,
+    /// How many of the URIs have each length.
+    lengths: BTreeMap<usize, usize>,
     posts: HashMap<EndpointId, Post>,
     /// Listeners of all topics together.
     pub(super) subscriptions: usize,
@@ -68,6 +70,7 @@ impl Topics {
     pub(super) fn subscribe(&mut self, uri: &Arc<str>, listener: u64, inbox: (Arc<Inbox>, usize), world: &impl World) {
         if !self.by_uri.contains_key(uri) {
             self.bytes += uri.len();
+            *self.lengths.entry(uri.len()).or_default() += 1;
         }
         let topic = self.by_uri.entry(uri.clone()).or_default();
         self.subscriptions += 1;
@@ -89,8 +92,18 @@ impl Topics {
         self.subscriptions -= 1;
         if topic.listeners.is_empty() {
             self.bytes -= uri.len();
+            self.forget_length(uri.len());
             let topic = self.by_uri.remove(uri).unwrap_or_default();
             self.withdraw(uri, topic.place);
+        }
+    }
+
+    fn forget_length(&mut self, length: usize) {
+        if let Entry::Occupied(mut uris) = self.lengths.entry(length) {
+            *uris.get_mut() -= 1;
+            if *uris.get() == 0 {
+                uris.remove();
+            }
         }
     }
 
@@ -179,11 +192,20 @@ impl Topics {
 
     /// The endpoint told of a change: of this URI, or of a part of a resource that is listened to.
     pub(super) fn updated(&self, endpoint: &EndpointId, uri: &str) {
-        let ancestors = uri.rmatch_indices(['/', '?', '#']).flat_map(|(at, _)| [&uri[..=at], &uri[..at]]);
-        let topics = std::iter::once(uri).chain(ancestors).filter_map(|uri| self.by_uri.get(uri));
+        let topics = self.candidates(uri).filter_map(|uri| self.by_uri.get(uri));
         for topic in topics.filter(|topic| topic.place.as_ref() == Some(endpoint)) {
             topic.update();
         }
+    }
+
+    /// The URI and those it may be a part of, as far as somebody listens to one of that length: so what is looked
+    /// up is together no longer than what is listened to, however long the URI is that a server says has changed.
+    fn candidates<'a>(&'a self, uri: &'a str) -> impl Iterator<Item = &'a str> {
+        let is_end = |at: usize| uri.as_bytes().get(at).is_some_and(|byte| b"/?#".contains(byte));
+        let lengths = self.lengths.range(..=uri.len()).map(|(length, _)| *length);
+        let lengths =
+            lengths.filter(move |at| *at == uri.len() || is_end(*at) || at.checked_sub(1).is_some_and(is_end));
+        lengths.map(|length| &uri[..length])
     }
 
     // ===== places =====
@@ -243,6 +265,58 @@ impl Topics {
             && post.wanted.remove(uri)
         {
             post.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Nowhere;
+
+    impl World for Nowhere {
+        fn watchers(&self, _: &str) -> Vec<EndpointId> {
+            Vec::new()
+        }
+
+        fn verdict(&self, _: &EndpointId) -> Verdict {
+            Verdict::Unknown
+        }
+
+        fn is_starting(&self) -> bool {
+            true
+        }
+    }
+
+    fn listening(uris: &[Arc<str>]) -> Topics {
+        let mut topics = Topics::default();
+        for (listener, uri) in (0..).zip(uris) {
+            topics.subscribe(uri, listener, (Arc::new(Inbox::new(1)), 0), &Nowhere);
+        }
+        topics
+    }
+
+    #[test]
+    fn of_a_long_uri_no_more_is_looked_up_than_somebody_listens_to() {
+        let uris = ["file:///a".into(), "file:///a/".into(), "file:///b".into(), "file:///bcd".into()];
+        let mut topics = listening(&uris);
+        let long = format!("file:///a{}", "/".repeat(1 << 20));
+        assert_eq!(topics.candidates(&long).collect::<Vec<_>>(), ["file:///a", "file:///a/", "file:///a//"]);
+        (0..).zip(&uris).for_each(|(listener, uri)| topics.release(uri, listener));
+        assert_eq!(topics.candidates(&long).count(), 0, "what nobody listens to any more is not looked up");
+    }
+
+    proptest! {
+        #[test]
+        fn every_uri_that_one_is_a_part_of_is_found(uris in prop::collection::vec("[é/?]{0,5}", 0..9), uri in "[é/?#]{0,6}") {
+            let uris: Vec<Arc<str>> = uris.into_iter().map(Arc::from).collect();
+            let topics = listening(&uris);
+            let found: BTreeSet<&str> = topics.candidates(&uri).filter(|uri| topics.get(uri).is_some()).collect();
+            let ancestors = uri.match_indices(['/', '?', '#']).flat_map(|(at, _)| [&uri[..=at], &uri[..at]]);
+            let expected = ancestors.chain([&*uri]).filter(|uri| topics.get(uri).is_some()).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 }
