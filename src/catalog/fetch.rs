@@ -116,9 +116,9 @@ where
     let server_info = found.member(meta::META).and_then(|meta| meta.member(meta::SERVER_INFO));
     let mut listing = Listing {
         instructions: found.member("instructions").and_then(|text| text.read::<String>().ok()).map(Into::into),
-        server_info: server_info.or_else(|| found.member("serverInfo")),
+        server_info: server_info.or_else(|| found.member("serverInfo")).map(|info| info.unshared()),
         freshness: Some(Freshness::of(&found)),
-        capabilities: found.member("capabilities"),
+        capabilities: found.member("capabilities").map(|capabilities| capabilities.unshared()),
         revision: revision(&found),
         identity,
         ..Listing::default()
@@ -187,7 +187,8 @@ where
         let mut bytes = 0;
         for page in 0..self.terms.max_pages {
             let edit = cursor.as_ref().map(|cursor| Edit::Set("cursor", cursor.as_bytes()));
-            let result = self.ask(kind.method(), self.terms.params(edit.as_slice())).await?;
+            // What is kept of a page must not keep the rest of its message, which is not counted.
+            let result = self.ask(kind.method(), self.terms.params(edit.as_slice())).await?.unshared();
             bytes += result.as_bytes().len();
             if bytes > self.terms.max_bytes {
                 tracing::warn!(method = %kind.method(), page, bytes, "the list is larger than is taken; it ends here");

@@ -113,6 +113,11 @@ impl Json {
         self.text.as_ptr() == other.text.as_ptr() && self.text.len() == other.text.len()
     }
 
+    /// A copy of its own, for what outlives the message it came in: a slice keeps all of that in memory.
+    pub(crate) fn unshared(&self) -> Self {
+        Self { text: Bytes::copy_from_slice(&self.text), members: self.members }
+    }
+
     /// The JSON text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.text).expect("checked when the value was made")

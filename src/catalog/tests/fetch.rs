@@ -2,12 +2,20 @@ use super::{refused, result, scripted};
 use crate::{
     BoxError, Call, Reply,
     catalog::{Kind, Listing, Terms, error::Silent, fetch},
+    json::Json,
     meta,
-    reply::Note,
+    reply::{Note, Outcome},
     upstream::error::Closed,
 };
+use bytes::Bytes;
 use futures_util::stream;
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 const ALL: &str = r#"{"capabilities":{"tools":{},"prompts":{},"resources":{}},"instructions":"Hi","ttlMs":7,
     "cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"}}}"#;
@@ -170,6 +178,44 @@ async fn items_without_a_usable_name_are_left_out() {
     })
     .await;
     assert_eq!(keys(&listing.unwrap(), Kind::Tools), ["ok"]);
+}
+
+/// A message that came from a server, for as long as somebody keeps a part of it.
+struct Message(String, Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_listing_keeps_nothing_of_the_messages_it_came_in() {
+    let kept = Arc::new(AtomicUsize::new(0));
+    let count = kept.clone();
+    let (listing, _) = fetched(move |call, cursor| {
+        let result = match (call.method.as_str(), cursor) {
+            ("server/discover", _) => ALL,
+            ("tools/list", None) => r#"{"tools":[{"name":"a"}],"nextCursor":"2"}"#,
+            ("tools/list", _) => r#"{"tools":[{"name":"b"}]}"#,
+            ("prompts/list", _) => r#"{"prompts":[{"name":"p"}]}"#,
+            _ => return Ok(refused(-32601)),
+        };
+        count.fetch_add(1, Relaxed);
+        let message = format!(r#"{{"junk":"{}","result":{result}}}"#, "x".repeat(1 << 10));
+        let message = Json::parse(Bytes::from_owner(Message(message, count.clone()))).unwrap();
+        Ok(Outcome::Result(message.member("result").unwrap()).into())
+    })
+    .await;
+    let listing = listing.unwrap();
+    assert_eq!((keys(&listing, Kind::Tools), keys(&listing, Kind::Prompts)), (vec!["a", "b"], vec!["p"]));
+    assert_eq!(kept.load(Relaxed), 0, "messages that are kept");
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use crate::{
     },
     meta,
 };
-use bytes::Bytes;
 use http::Extensions;
 use std::sync::Arc;
 
@@ -55,7 +54,7 @@ impl Client {
         // Kept once, and not in the bytes of the request they came in.
         let info = preset.member(meta::CLIENT_INFO).expect("it was preset");
         let same = || preset.member(meta::CLIENT_CAPABILITIES).filter(|_| meant == capabilities);
-        let capabilities = same().unwrap_or_else(|| unshared(&capabilities));
+        let capabilities = same().unwrap_or_else(|| capabilities.unshared());
         Self { session: Arc::new(Session::new(id, revision, info, capabilities)), preset }
     }
 
@@ -77,11 +76,6 @@ impl Client {
         call.extensions = extensions;
         call
     }
-}
-
-/// A copy of its own, because a slice would keep the whole request it came in.
-fn unshared(json: &Json) -> Json {
-    Json::trusted(Bytes::copy_from_slice(json.as_bytes()))
 }
 
 /// Capabilities in the words of 2026-07-28: an elicitation without a mode means forms, roots no longer change, and

@@ -1,7 +1,6 @@
 use super::{INPUT_RESPONSES, Park};
 use crate::{
     BoxError, Call,
-    json::Json,
     reply::{Ask, Event, Events, Outcome},
     upstream::{ask::MAX_ASKS, era::abilities::Abilities},
 };
@@ -45,7 +44,7 @@ impl Parked {
         for (key, ask) in self.asks.drain(..) {
             // What is no object answers no question there is.
             match answers.member(&key).filter(|answer| answer.as_bytes().starts_with(b"{")) {
-                Some(answer) => ask.answer(Ok(unshared(&answer))),
+                Some(answer) => ask.answer(Ok(answer.unshared())),
                 None => unanswered.push((key, ask)),
             }
         }
@@ -84,11 +83,6 @@ impl Parked {
         }
         self.asks.retain(|(_, ask)| !ask.is_moot());
     }
-}
-
-/// A copy of its own: a slice would keep the whole request it came in.
-fn unshared(json: &Json) -> Json {
-    Json::trusted(bytes::Bytes::copy_from_slice(json.as_bytes()))
 }
 
 /// Reads on for a parked call until somebody claims it, nobody can any more, or its time is up.
