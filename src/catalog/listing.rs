@@ -99,6 +99,10 @@ impl Kind {
 /// let item = Item::new(Kind::Tools, Json::from_static(r#"{"name":"a","x-new":1.0}"#)).unwrap();
 /// assert_eq!((&*item.key, item.json.as_str()), ("a", r#"{"name":"a","x-new":1.0}"#));
 /// assert!(Item::new(Kind::Resources, item.json).is_none(), "a resource is known by its URI");
+///
+/// let long = Json::from_value(&serde_json::json!({"name": "a".repeat(Item::MAX_NAME + 1)}))?;
+/// assert!(Item::new(Kind::Prompts, long).is_none());
+/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -109,10 +113,31 @@ pub struct Item {
 }
 
 impl Item {
-    /// Takes an item; `None` if it has no usable name.
+    /// The longest name of a tool or a prompt, in bytes: eight times what the protocol recommends. Names are repeated in
+    /// notices, counts, headers and every list, so a server must not make one that is as large as a message.
+    pub const MAX_NAME: usize = 1 << 10;
+    /// The longest URI of a resource, and the longest URI template, in bytes: some servers put data into it, and the
+    /// subscriptions of all clients have room for sixteen of them ([`Hub::MAX_BYTES`](crate::subscribe::Hub::MAX_BYTES)).
+    pub const MAX_URI: usize = 64 << 10;
+
+    /// Takes an item; `None` if it has no usable name: none at all, or one beyond [`MAX_NAME`](Self::MAX_NAME) or
+    /// [`MAX_URI`](Self::MAX_URI).
     pub fn new(kind: Kind, json: Json) -> Option<Self> {
-        let key: String = json.member(kind.key())?.read().ok()?;
-        (!key.is_empty()).then(|| Self { key: key.into(), json })
+        Self::read(kind, json).ok()
+    }
+
+    /// Takes an item, or says why it cannot be used.
+    pub(super) fn read(kind: Kind, json: Json) -> Result<Self, &'static str> {
+        let key = json.member(kind.key()).and_then(|key| key.read::<String>().ok()).filter(|key| !key.is_empty());
+        let (max, fault) = match kind {
+            Kind::Tools | Kind::Prompts => (Self::MAX_NAME, "a name of more than 1 KiB"),
+            Kind::Resources | Kind::Templates => (Self::MAX_URI, "a URI of more than 64 KiB"),
+        };
+        match key {
+            None => Err("no usable name"),
+            Some(key) if key.len() > max => Err(fault),
+            Some(key) => Ok(Self { key: key.into(), json }),
+        }
     }
 
     /// Whether a tool can only be called as a task of 2025-11-25 (`execution.taskSupport`), which the gateway does not

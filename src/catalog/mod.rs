@@ -44,7 +44,8 @@
 //! # Tools that are left out
 //!
 //! Two kinds do not appear, each with a [`Notice`]: those that can only be called as a task, and those of HTTP servers
-//! whose `x-mcp-header` annotations are invalid, which a client of 2026-07-28 must leave out ("server/tools").
+//! whose `x-mcp-header` annotations are invalid, which a client of 2026-07-28 must leave out ("server/tools"). Nor does
+//! any item whose name or URI is longer than [`Item::MAX_NAME`] or [`Item::MAX_URI`]; the log says how many there were.
 //!
 //! URIs are identities that occur in results as well, so they are never changed: the first server keeps a URI, and
 //! reads go on to the next where it has no such resource.

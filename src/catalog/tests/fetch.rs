@@ -219,6 +219,27 @@ async fn a_listing_keeps_nothing_of_the_messages_it_came_in() {
 }
 
 #[tokio::test]
+async fn names_as_large_as_messages_are_left_out() {
+    let (listing, _) = fetched(|call, _| {
+        let item = |key: &str, length: usize| format!(r#"{{"{key}":"{}"}}"#, "_".repeat(length));
+        let items = |key, longest| format!("{},{}", item(key, longest), item(key, longest + 1));
+        Ok(result(&match call.method.as_str() {
+            "server/discover" => ALL.to_owned(),
+            "tools/list" => format!(r#"{{"tools":[{}]}}"#, items("name", 1 << 10)),
+            "prompts/list" => format!(r#"{{"prompts":[{}]}}"#, items("name", 1 << 10)),
+            "resources/list" => format!(r#"{{"resources":[{}]}}"#, items("uri", 64 << 10)),
+            _ => format!(r#"{{"resourceTemplates":[{}]}}"#, items("uriTemplate", 64 << 10)),
+        }))
+    })
+    .await;
+    let listing = listing.unwrap();
+    for (kind, longest) in Kind::ALL.into_iter().zip([1 << 10, 1 << 10, 64 << 10, 64 << 10]) {
+        let lengths: Vec<_> = keys(&listing, kind).iter().map(|key| key.len()).collect();
+        assert_eq!(lengths, [longest], "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn ten_thousand_tools_over_two_hundred_pages_arrive_in_order() {
     let (listing, asked) = fetched(|call, cursor| {
         if call.method == crate::Method::DISCOVER {
