@@ -74,8 +74,8 @@ impl Default for Terms {
 ///
 /// A list that fails does not take the others with it: what `previous` has of it stands, with a warning, and it is
 /// named in [`Listing::stale`] so that it is asked for again. What cannot
-/// be used is left out with a warning too: an item without a name, and everything beyond the bounds of `terms` or
-/// after a cursor that came before.
+/// be used is left out with one warning for each list: items without a name or with one that is too long, which count
+/// among those of `terms` all the same, and everything beyond the bounds of `terms` or after a cursor that came before.
 ///
 /// Calls go out one after the other, without the limits and deadlines of client calls; each has its own from `terms`.
 ///
@@ -181,7 +181,16 @@ where
     }
 
     async fn list(&self, kind: Kind) -> Result<List, BoxError> {
-        let mut list = List::default();
+        let mut taken = Taken::default();
+        self.pages(kind, &mut taken).await?;
+        if let Some(fault) = taken.fault {
+            tracing::warn!(method = %kind.method(), left_out = taken.left_out, "items are left out; the first has {fault}");
+        }
+        Ok(taken.list)
+    }
+
+    /// Takes one page after the other, to the last.
+    async fn pages(&self, kind: Kind, taken: &mut Taken) -> Result<(), BoxError> {
         let mut cursors = HashSet::new();
         let mut cursor: Option<Json> = None;
         let mut bytes = 0;
@@ -192,41 +201,54 @@ where
             bytes += result.as_bytes().len();
             if bytes > self.terms.max_bytes {
                 tracing::warn!(method = %kind.method(), page, bytes, "the list is larger than is taken; it ends here");
-                return Ok(list);
+                return Ok(());
             }
-            let freshness = Freshness::of(&result);
+            let (freshness, list) = (Freshness::of(&result), &mut taken.list);
             list.freshness = Some(list.freshness.map_or(freshness, |so_far| so_far.and(freshness)));
-            if !self.take(kind, &result, &mut list)? {
-                return Ok(list);
+            if !self.take(kind, &result, taken)? {
+                return Ok(());
             }
             // The empty string is a cursor like any other.
             let Some(next) = result.member("nextCursor").filter(|next| next.as_str() != "null") else {
-                return Ok(list);
+                return Ok(());
             };
             if !cursors.insert(next.as_bytes().clone()) {
                 tracing::warn!(method = %kind.method(), page, "the pages go in a circle; the list ends here");
-                return Ok(list);
+                return Ok(());
             }
             cursor = Some(next);
         }
         tracing::warn!(method = %kind.method(), pages = self.terms.max_pages, "the list has more pages than are taken");
-        Ok(list)
+        Ok(())
     }
 
     /// Takes the items of one page; `false` once there are as many as are taken.
-    fn take(&self, kind: Kind, result: &Json, list: &mut List) -> Result<bool, BoxError> {
+    fn take(&self, kind: Kind, result: &Json, taken: &mut Taken) -> Result<bool, BoxError> {
         let array = result.member(kind.member()).ok_or(NoList { method: kind.method() })?;
         for item in elements(array.as_bytes(), usize::MAX)?.ok_or(NoList { method: kind.method() })? {
-            if list.items.len() == self.terms.max_items {
+            if taken.list.items.len() + taken.left_out == self.terms.max_items {
                 let items = self.terms.max_items;
                 tracing::warn!(method = %kind.method(), items, "the list has more items than are taken");
                 return Ok(false);
             }
-            match Item::new(kind, Json::trusted(item)) {
-                Some(item) => list.items.push(item),
-                None => tracing::warn!(method = %kind.method(), "an item without a usable name is left out"),
+            match Item::read(kind, Json::trusted(item)) {
+                Ok(item) => taken.list.items.push(item),
+                Err(fault) => {
+                    taken.left_out += 1;
+                    taken.fault.get_or_insert(fault);
+                }
             }
         }
         Ok(true)
     }
+}
+
+/// What has been taken of a list so far.
+#[derive(Default)]
+struct Taken {
+    list: List,
+    /// How many items could not be used: told in one line, because their number is the server's choice.
+    left_out: usize,
+    /// Why the first of them could not.
+    fault: Option<&'static str>,
 }

@@ -180,6 +180,51 @@ async fn items_without_a_usable_name_are_left_out() {
     assert_eq!(keys(&listing.unwrap(), Kind::Tools), ["ok"]);
 }
 
+/// Counts warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+        tracing::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0.fetch_add(usize::from(*event.metadata().level() == tracing::Level::WARN), Relaxed);
+    }
+
+    fn enter(&self, _: &tracing::Id) {}
+
+    fn exit(&self, _: &tracing::Id) {}
+}
+
+#[tokio::test]
+async fn items_that_are_left_out_cost_one_line_and_count_as_items() {
+    let warnings = Warnings::default();
+    let _logging = tracing::subscriber::set_default(warnings.clone());
+    let script = |call: &Call, cursor: Option<String>| {
+        Ok(match (call.method.as_str(), cursor) {
+            ("server/discover", _) => result(r#"{"capabilities":{"tools":{}}}"#),
+            (_, None) => result(r#"{"tools":[1,2,3,{"name":"a"}],"nextCursor":"2"}"#),
+            _ => result(r#"{"tools":[4,5,{"name":"b"},{"name":"c"}]}"#),
+        })
+    };
+    let listing = fetch(scripted(script).0, &Terms::default(), None).await.unwrap();
+    assert_eq!(keys(&listing, Kind::Tools), ["a", "b", "c"]);
+    assert_eq!(warnings.0.load(Relaxed), 1);
+    let terms = Terms { max_items: 7, ..Terms::default() };
+    let listing = fetch(scripted(script).0, &terms, None).await.unwrap();
+    assert_eq!(keys(&listing, Kind::Tools), ["a", "b"]);
+}
+
 /// A message that came from a server, for as long as somebody keeps a part of it.
 struct Message(String, Arc<AtomicUsize>);
 
