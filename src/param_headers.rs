@@ -4,6 +4,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 
 pub(crate) const PREFIX: &str = "mcp-param-";
+/// The most arguments of one tool that are repeated in headers: servers of HTTP take a hundred headers of a request, some
+/// of which are others.
+pub(crate) const MAX_ANNOTATIONS: usize = 64;
+/// The longest way to such an argument, all names together in bytes: each keeps its own, and a server may give all of
+/// them one that begins with a name as long as a message.
+pub(crate) const MAX_PATH: usize = 1 << 10;
 
 /// The `Mcp-Param-*` headers of a client's call, in its [`extensions`](crate::Call): the only ones of a client's headers
 /// that go on to a server, and only to a modern one (2026-07-28, "streamable-http: Custom Headers").

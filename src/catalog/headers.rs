@@ -1,6 +1,9 @@
 //! The `x-mcp-header` annotations of a tool's schema (2026-07-28, "server/tools: x-mcp-header").
 
-use crate::route::Mirror;
+use crate::{
+    param_headers::{MAX_ANNOTATIONS, MAX_PATH},
+    route::Mirror,
+};
 use http::HeaderName;
 use serde_json::{Map, Value};
 
@@ -32,7 +35,7 @@ const NAMED_SCHEMAS: [&str; 4] = ["patternProperties", "dependentSchemas", "$def
 ///
 /// An annotation names a header as RFC 9110 allows it, once in the tool whatever its case, on an argument that is a
 /// string, an integer or a boolean, and that is reached through `properties` alone: a client must be able to find the
-/// value without evaluating the schema. Values that are no schemas (`default`, `enum`, …) are not looked into.
+/// value without evaluating the schema. A tool has no more of them than one request has room for. Values that are no schemas (`default`, `enum`, …) are not looked into.
 pub(super) fn mirrors(schema: &Value) -> Result<Vec<Mirror>, &'static str> {
     let mut reading = Reading::default();
     reading.schema(schema, Way::Root)?;
@@ -80,6 +83,12 @@ impl<'a> Reading<'a> {
     fn annotation(&mut self, annotation: &Value, schema: &Map<String, Value>, way: Way) -> Result<(), &'static str> {
         if way != Way::Properties {
             return Err("an x-mcp-header stands where no argument can be named");
+        }
+        if self.found.len() == MAX_ANNOTATIONS {
+            return Err("an x-mcp-header stands on more than 64 arguments");
+        }
+        if self.path.iter().map(|name| name.len()).sum::<usize>() > MAX_PATH {
+            return Err("an x-mcp-header stands on an argument whose path is longer than 1 KiB");
         }
         let name = annotation.as_str().ok_or("an x-mcp-header is no string")?;
         let header = match name.is_empty() || !name.bytes().all(is_token) {
@@ -136,6 +145,21 @@ mod tests {
         let found = mirrors(&schema).unwrap();
         let found: Vec<_> = found.iter().map(|mirror| (mirror.header.as_str(), mirror.path.join("/"))).collect();
         assert_eq!(found, [("mcp-param-region", "a".to_owned()), ("mcp-param-deep-n", "in/n".to_owned())]);
+    }
+
+    /// A tool with annotations on this many arguments, each behind a name of this length.
+    fn large(arguments: usize, name: usize) -> Value {
+        let argument = |n: usize| (n.to_string(), json!({"type": "string", "x-mcp-header": format!("A{n}")}));
+        let arguments: Map<_, _> = (0..arguments).map(argument).collect();
+        json!({"properties": {"a".repeat(name): {"properties": arguments}}})
+    }
+
+    #[test]
+    fn one_call_has_room_for_all_headers_of_a_tool() {
+        assert_eq!(mirrors(&large(64, 1)).unwrap().len(), 64);
+        assert_eq!(mirrors(&large(65, 1)).unwrap_err(), "an x-mcp-header stands on more than 64 arguments");
+        assert_eq!(mirrors(&large(1, 1023)).unwrap().len(), 1);
+        assert!(mirrors(&large(1, 1024)).is_err());
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Arguments that a server wants to see in headers as well (2026-07-28, "server/tools: x-mcp-header").
 
 use super::header;
-use crate::{Call, json::Json};
+use crate::{
+    Call,
+    json::Json,
+    param_headers::{MAX_ANNOTATIONS, MAX_PATH},
+};
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName};
 use memchr::memmem;
@@ -13,6 +17,8 @@ const KEY: &str = "x-mcp-header";
 const MAX_TOOLS: usize = 4096;
 /// How deep an argument may lie.
 const MAX_DEPTH: usize = 16;
+/// The characters of a tool's name that the log shows: models take no longer ones.
+const SHOWN: usize = 64;
 
 /// What the lists of a server say about its tools.
 #[derive(Debug, Default)]
@@ -35,12 +41,16 @@ impl Annotations {
         }
         let tools = page.member("tools")?;
         let tools: Vec<&RawValue> = tools.read().ok()?;
-        let (mut good, mut learnt) = (Vec::with_capacity(tools.len()), Vec::new());
+        let (mut good, mut learnt, mut fault) = (Vec::with_capacity(tools.len()), Vec::new(), None);
         for tool in &tools {
             match read_one(tool.get(), &mut learnt) {
                 Ok(()) => good.push(*tool),
-                Err(why) => tracing::warn!("a tool is left out: {why}"),
+                Err(why) => drop(fault.get_or_insert(why)),
             }
+        }
+        // One line, because the number is the server's choice.
+        if let Some(why) = fault {
+            tracing::warn!(left_out = tools.len() - good.len(), "tools are left out; of the first, {why}");
         }
         self.remember(&learnt);
         if good.len() == tools.len() {
@@ -110,7 +120,8 @@ fn read_one(tool: &str, learnt: &mut Vec<(String, Arc<[Param]>)>) -> Result<(), 
     if read.is_err() {
         params.clear();
     }
-    let read = read.map_err(|why| format!("{name:?} has an {KEY} that {why}"));
+    let shown = || name.chars().take(SHOWN).collect::<String>();
+    let read = read.map_err(|why| format!("{:?} has an {KEY} that {why}", shown()));
     learnt.push((name, params.into()));
     read
 }
@@ -143,6 +154,12 @@ fn annotation(property: &Value, path: &[String], found: &mut Vec<Param>) -> Resu
     let Some(name) = property.get(KEY) else { return Ok(()) };
     if !matches!(property.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
         return Err("is at a property that is no string, integer or boolean");
+    }
+    if found.len() == MAX_ANNOTATIONS {
+        return Err("more arguments have than one request has room for");
+    }
+    if path.iter().map(String::len).sum::<usize>() > MAX_PATH {
+        return Err("is at a property whose path is too long");
     }
     let name = name.as_str().filter(|name| !name.is_empty()).ok_or("is no name")?;
     let header = HeaderName::from_bytes(format!("mcp-param-{name}").as_bytes()).map_err(|_| "is no header name")?;
@@ -199,6 +216,18 @@ mod tests {
         assert!(headers(&annotations, "u", json!({"region": "eu"})).is_empty());
         annotations.learn(&page(json!([{"name": "t", "inputSchema": {}}])));
         assert!(headers(&annotations, "t", json!({"region": "eu"})).is_empty(), "the latest list holds");
+    }
+
+    #[test]
+    fn one_call_has_room_for_all_headers_of_a_tool() {
+        let learnt = |arguments: usize, name: usize| {
+            let argument = |n: usize| (n.to_string(), json!({"type": "string", "x-mcp-header": format!("A{n}")}));
+            let arguments: Map<_, _> = (0..arguments).map(argument).collect();
+            let schema = json!({"properties": {"a".repeat(name): {"properties": arguments}}});
+            Annotations::default().learn(&page(json!([{"name": "t", "inputSchema": schema}]))).is_none()
+        };
+        assert!(learnt(64, 1) && learnt(1, 1023));
+        assert!(!learnt(65, 1) && !learnt(1, 1024));
     }
 
     #[test]
