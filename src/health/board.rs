@@ -187,3 +187,53 @@ impl fmt::Debug for Board {
         f.debug_tuple("Board").field(&self.verdicts.borrow().0).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::breaker::FAILURES, *};
+    use std::time::{Duration, SystemTime};
+
+    fn up(vital: Vital) -> Vital {
+        let (server_id, latency, checked_at) = (vital.id().clone(), Duration::ZERO, SystemTime::UNIX_EPOCH);
+        vital.checked(HealthCheck { server_id, healthy: true, latency, error: None, checked_at }, vital.epoch());
+        vital
+    }
+
+    /// Fails as many calls as open a breaker; tells whether its peers let it open.
+    fn opens(vital: &Vital) -> bool {
+        for _ in 0..FAILURES {
+            vital.failed(vital.admit().unwrap());
+        }
+        !vital.is_well()
+    }
+
+    #[test]
+    fn one_that_is_replaced_keeps_nobodys_breaker_closed() {
+        let (board, peers) = (Board::default(), Peers::default());
+        let old = up(board.endpoint_in(&"a".into(), &peers));
+        assert!(opens(&old));
+        let heir = up(board.succeed(&"a".into(), &peers));
+        assert!(heir.is_well() && opens(&heir), "the old one is not out any more");
+    }
+
+    #[test]
+    fn one_that_is_replaced_lets_nobodys_breaker_open() {
+        let (board, peers) = (Board::default(), Peers::default());
+        let [old, second, third] = ["a", "b", "c"].map(|id| up(board.endpoint_in(&id.into(), &peers)));
+        let heir = board.succeed(&"a".into(), &peers);
+        assert!(heir.is_well() && old.is_well(), "the pool has one or the other");
+        assert!(opens(&second) && !opens(&third), "one of three is half of them");
+    }
+
+    #[test]
+    fn one_that_is_replaced_has_said_its_last_word() {
+        let board = Board::default();
+        let old = up(board.endpoint(&"a".into()));
+        let late = old.admit().unwrap();
+        let heir = board.succeed(&"a".into(), &Peers::default());
+        old.disconnected(late, "gone");
+        old.succeeded(late);
+        assert!(board.verdict("a").is_well() && heir.is_well());
+        assert!(old.is_well(), "calls that the pool still sends there reach a server");
+    }
+}

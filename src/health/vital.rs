@@ -63,6 +63,8 @@ struct State {
     // Some while `probed` is up.
     up: Option<Up>,
     warmth: Warmth,
+    // Another has its id.
+    retired: bool,
 }
 
 #[derive(Clone)]
@@ -96,6 +98,7 @@ impl Vital {
             last: None,
             up: None,
             warmth: Warmth::default(),
+            retired: false,
         };
         Self(Arc::new(Inner {
             id,
@@ -271,11 +274,16 @@ impl Vital {
 
     // ===== for the board =====
 
-    /// Ends the entry in favour of another: it writes to the board no more. Calls that chose it a moment ago still go
-    /// there. Says whether it was well.
+    /// Ends the entry in favour of another: it writes to the board no more, and does not count among the peers. Until the
+    /// pool has the other it stays as well as it was, so that calls go on. Says whether it was.
     pub(super) fn retire(&self) -> bool {
-        self.0.forgotten.cancel();
-        self.is_well()
+        // Under the lock: whoever is about to write a verdict does so before the other begins.
+        self.0.change(|state| {
+            self.0.forgotten.cancel();
+            state.retired = true;
+            state.breaker.close();
+            self.is_well()
+        })
     }
 
     /// Begins as well as a predecessor was. The first check that says otherwise is believed at once.
@@ -317,7 +325,9 @@ impl Inner {
         if state.warmth.is_back(serves) {
             self.share.begin();
         }
-        self.well.store(up && state.breaker.is_free(), Ordering::Release);
+        if !state.retired {
+            self.well.store(up && state.breaker.is_free(), Ordering::Release);
+        }
         self.quiet.store(state.breaker.is_closed() && state.breaker.failures() == 0, Ordering::Release);
         if !self.forgotten.is_cancelled() {
             let verdict = state.verdict();
