@@ -7,7 +7,7 @@ use super::{
     pool::Pools,
 };
 use crate::{
-    BoxError, Call, Reply, ServerName,
+    BoxError, Call, EndpointId, Reply, ServerName,
     balance::policy::Strategy,
     catalog::{Kind, Merge, Naming, Part, Update},
     error::causes,
@@ -159,20 +159,29 @@ where
             let members = self.driver.shared.members.borrow();
             (members.active.clone(), members.stopping.clone())
         };
-        let (running, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
+        let (running, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
             .into_iter()
             .partition(|running| active.iter().any(|member| Arc::ptr_eq(member, &running.member)));
         self.running = running;
-        let heir = |old: &Running| {
+        let (mut replaced, mut ended) = (Vec::new(), Vec::new());
+        for old in gone {
             let is_heir = |new: &&Arc<Member>| new.succeeds && new.server.id() == old.member.server.id();
-            active.iter().find(is_heir).cloned()
-        };
-        let (replaced, ended): (Vec<_>, Vec<_>) = ended.into_iter().partition(|old| heir(old).is_some());
-        for old in replaced {
-            if let Some(heir) = heir(&old) {
-                self.succeed(old, heir, make).await;
+            match active.iter().find(is_heir) {
+                Some(heir) => replaced.push((old, heir.clone())),
+                None => ended.push(old),
             }
         }
+        let moved = self.succeed(&replaced, make).await;
+        if !moved.is_empty() || !ended.is_empty() {
+            // Once, with all heirs: a table without one of them would say that its tools do not exist. And before a pool
+            // loses a member, so that no call is routed to a pool without any.
+            self.review_all();
+            self.publish();
+        }
+        for (name, id) in moved {
+            self.pools.remove(&name, id).await;
+        }
+        replaced.into_iter().for_each(|(old, _)| old.end(&mut self.work));
         self.end(ended, &stopping).await;
         for member in active {
             if !self.running.iter().any(|running| Arc::ptr_eq(&running.member, &member)) {
@@ -184,21 +193,26 @@ where
         self.publish();
     }
 
-    /// Puts `heir` in the place of `old`, which has its id, so that at no moment neither of them is in the table.
-    async fn succeed<U>(&mut self, old: Running, heir: Arc<Member>, make: &impl Fn(&Server) -> (U, S))
+    /// Begins with heirs in the place of those that have their ids, which stay where they are; gives those that are in
+    /// another pool than their heirs.
+    async fn succeed<U>(
+        &mut self,
+        replaced: &[(Running, Arc<Member>)],
+        make: &impl Fn(&Server) -> (U, S),
+    ) -> Vec<(ServerName, EndpointId)>
     where
         U: Service<Call, Response = Reply, Error = BoxError, Future: Send> + Clone + Send + Sync + 'static,
     {
-        heir.inherit(&old.member);
-        let (from, to) = (old.member.server.name().clone(), heir.server.name().clone());
-        let id = heir.server.id().clone();
-        self.begin(heir, make, Some(&from)).await;
-        if from != to {
-            // Calls are routed to the new pool before the old one loses its member.
-            self.publish();
-            self.pools.remove(&from, id).await;
+        let mut moved = Vec::new();
+        for (old, heir) in replaced {
+            heir.inherit(&old.member);
+            let (from, to) = (old.member.server.name(), &heir.server);
+            self.begin(heir.clone(), make, Some(from)).await;
+            if from != to.name() {
+                moved.push((from.clone(), to.id().clone()));
+            }
         }
-        old.end(&mut self.work);
+        moved
     }
 
     /// Begins with a member, which takes over from another of its id in the pool of `from`, if any.
@@ -232,11 +246,8 @@ where
         self.driver.shared.changed();
     }
 
-    /// Takes members out of the table first, then out of their pools, so that no call is routed to a pool without them.
+    /// Takes members out of their pools that are in the table no more.
     async fn end(&mut self, ended: Vec<Running>, stopping: &[Arc<Member>]) {
-        if !ended.is_empty() {
-            self.publish();
-        }
         for running in ended {
             let (name, id) = (running.member.server.name().clone(), running.member.server.id().clone());
             self.pools.remove(&name, id.clone()).await;

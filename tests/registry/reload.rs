@@ -6,7 +6,7 @@ use crate::{
     ids, listed, send, start_with, status, until,
 };
 use futures_util::future::join_all;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tower_mcp_gateway::{
     Glob,
@@ -40,6 +40,33 @@ async fn a_server_that_changes_serves_without_a_gap_and_one_that_does_not_keeps_
     calls.await.unwrap();
     assert_eq!(fleet.peer("b").handles(), handles, "not connected anew");
     until(&registry, |list| list.len() == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_table_lacks_a_server_that_changes_while_another_gets_a_new_name() {
+    let fleet = Fleet::default();
+    fleet.peer("b").lists(["other"]);
+    fleet.peer("c").lists(["third"]);
+    let (registry, _driver) = start_with(&fleet, [server("a", "a"), server("b", "b"), server("c", "c")]);
+    for id in ["a", "b", "c"] {
+        listed(&registry, id).await;
+    }
+    let tables = registry.tables();
+    until(&registry, |_| tables.load().tool("third").is_some()).await;
+    let turns = |name: &str| tables.load().tool(name).unwrap().providers_of().unwrap().clone();
+    // A table without `other` would count, and one that has it again.
+    let counted = || tables.versions().borrow().tools;
+    let (before, first) = (counted(), turns("other"));
+
+    registry.reload([server("a", "z"), server("b", "b").header("x-key", "1").unwrap(), server("c", "c")]).unwrap();
+    until(&registry, |list| list.len() == 3 && tables.load().tool("z__echo").is_some()).await;
+    assert_eq!(counted(), before, "the names clients see are the same");
+    assert!(Arc::ptr_eq(&first, &turns("other")), "whose turn it is goes on");
+
+    registry.reload([server("a", "a"), server("b", "b").header("x-key", "2").unwrap()]).unwrap();
+    until(&registry, |list| list.len() == 2 && tables.load().tool("a__echo").is_some()).await;
+    assert_eq!(counted(), before + 1, "one tool less, told once");
+    assert!(Arc::ptr_eq(&first, &turns("other")));
 }
 
 #[tokio::test(start_paused = true)]
