@@ -41,11 +41,7 @@ pub(super) struct Login {
 
 /// Signs in at a server.
 pub(super) async fn login(login: Login, config: Config, json: bool) -> Result<ExitCode, Failure> {
-    let (server, settings) = entry(&config, &login.server)?;
-    let url = match server.connection() {
-        Connection::Http { url, .. } | Connection::Sse { url, .. } => url.to_string(),
-        Connection::Stdio { .. } => return Err(Failure::usage("a child process gets what it needs in its `env`")),
-    };
+    let (url, settings) = entry(&config, &login.server)?;
     let failed = |error: crate::oauth::error::Failed| Failure::failed(plain(&format!("{}: {error}", login.server)));
     let waiting = SignIn::begin(&login.server, &url, settings, login.callback_port).await.map_err(failed)?;
     say(json, &serde_json::json!({"page": waiting.page()}), &format!("Sign in at:\n  {}\n", waiting.page()))?;
@@ -62,19 +58,25 @@ pub(super) async fn login(login: Login, config: Config, json: bool) -> Result<Ex
 
 /// Forgets the tokens of a server.
 pub(super) async fn logout(id: &str, config: Config, json: bool) -> Result<ExitCode, Failure> {
-    let (_, settings) = entry(&config, id)?;
-    let known = sign_out(settings, id).await.map_err(|error| Failure::failed(format!("{id}: {error}")))?;
+    let (url, settings) = entry(&config, id)?;
+    let known = sign_out(id, &url, settings).await.map_err(|error| Failure::failed(format!("{id}: {error}")))?;
     let text = if known { format!("Signed out of {id}.\n") } else { format!("Nobody was signed in at {id}.\n") };
     say(json, &serde_json::json!({"signedOut": id, "was": known}), &text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn entry<'a>(config: &'a Config, id: &str) -> Result<(&'a Server, &'a OAuth), Failure> {
+/// The address of the server with this id, and how somebody signs in there.
+fn entry<'a>(config: &'a Config, id: &str) -> Result<(String, &'a OAuth), Failure> {
     let known = |server: &&Server| server.oauth_of().is_some();
     match config.servers.iter().find(|server| server.id().as_str() == id) {
-        Some(server) => match server.oauth_of() {
-            Some(settings) => Ok((server, settings)),
-            None => Err(Failure::usage(format!("{id}: write `\"auth\": \"oauth\"` into its entry, then sign in"))),
+        Some(server) => match (server.connection(), server.oauth_of()) {
+            (Connection::Stdio { .. }, Some(_)) => {
+                Err(Failure::usage("a child process gets what it needs in its `env`"))
+            }
+            (Connection::Http { url, .. } | Connection::Sse { url, .. }, Some(settings)) => {
+                Ok((url.to_string(), settings))
+            }
+            (_, None) => Err(Failure::usage(format!("{id}: write `\"auth\": \"oauth\"` into its entry, then sign in"))),
         },
         None => {
             let ids: Vec<_> = config.servers.iter().filter(known).map(|server| server.id().as_str()).collect();

@@ -117,7 +117,7 @@ async fn resource(server: &Uri, named: Option<&str>) -> Result<Option<Resource>,
 }
 
 /// Whether `resource` is the server, or the whole host it is on.
-fn covers(resource: &str, server: &Uri) -> bool {
+pub(super) fn covers(resource: &str, server: &Uri) -> bool {
     let Ok(resource) = resource.parse::<Uri>() else { return false };
     let path = resource.path().trim_end_matches('/');
     let below = server.path().strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -155,7 +155,7 @@ async fn issuer_of(issuer: &str) -> Result<Issuer, Failed> {
     Err(Failed::refused("no authorization server is to be found: the server has no OAuth metadata"))
 }
 
-fn origin(uri: &Uri) -> String {
+pub(super) fn origin(uri: &Uri) -> String {
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     format!("{}://{authority}", uri.scheme_str().unwrap_or("https"))
 }

@@ -21,13 +21,16 @@
 //! - PKCE with S256: an authorization server that does not say it has it is not used.
 //! - The answer in the browser carries the `state` that was given out, and the issuer in `iss` where there is one or the
 //!   authorization server promises one (RFC 9207).
-//! - Every token is asked for with `resource` (RFC 8707), so that it is good for this server alone.
+//! - Every token is asked for with `resource` (RFC 8707), so that it is good for this server alone, and is kept with the
+//!   server's address: no other address gets it, whatever server has the id. Where the address is another, somebody signs in
+//!   again.
 //!
 //! # Who the gateway is
 //!
 //! With a [`client_id`](OAuth::client_id) it is that client; an `https` address as id stands for a client-ID metadata
 //! document there. Without one it registers itself (RFC 7591).
 
+mod address;
 mod settings;
 
 #[cfg(feature = "_client")]
@@ -47,14 +50,17 @@ mod registration;
 #[cfg(feature = "_client")]
 mod sign_in;
 #[cfg(feature = "_client")]
+mod sign_out;
+#[cfg(feature = "_client")]
 mod store;
 #[cfg(feature = "_client")]
 mod tokens;
 #[cfg(feature = "_client")]
 mod web;
 
+pub(crate) use self::address::is_safe;
 pub use self::settings::OAuth;
 #[cfg(feature = "_client")]
 pub(crate) use self::{once::once, tokens::Tokens};
 #[cfg(feature = "_client")]
-pub use self::{sign_in::SignIn, store::sign_out};
+pub use self::{sign_in::SignIn, sign_out::sign_out};

@@ -18,7 +18,8 @@ pub struct OAuth {
 }
 
 impl OAuth {
-    /// Tokens are kept in `folder`, one file of mode 0600 for each server; the gateway registers itself as a client.
+    /// Tokens are kept in `folder`, one file of mode 0600 for each server's id and address; the gateway registers itself as a
+    /// client.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), client_id: None, client_secret: None, scopes: Vec::new() }
     }

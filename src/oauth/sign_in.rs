@@ -66,7 +66,7 @@ impl SignIn {
         let endpoint = &found.issuer.authorization_endpoint;
         let joint = if endpoint.contains('?') { '&' } else { '?' };
         let page = format!("{endpoint}{joint}{}", web::form(&query));
-        let store = Store::new(settings, id);
+        let store = Store::new(settings, id, url);
         Ok(Self { page, state, verifier, redirect, loopback, client, found, store })
     }
 
@@ -98,6 +98,7 @@ impl SignIn {
         ];
         let told = tokens::ask(&self.found.issuer.token_endpoint, &self.client, form).await?;
         self.store.save(&Grant {
+            url: Some(self.store.url().to_owned()),
             token_endpoint: self.found.issuer.token_endpoint,
             revocation_endpoint: self.found.issuer.revocation_endpoint,
             resource: self.found.resource,

@@ -52,9 +52,9 @@ struct Current {
 }
 
 impl Tokens {
-    /// Those that are kept for the server with this id. Renewals run in `tasks`.
-    pub(crate) fn new(settings: &OAuth, id: &str, tasks: TaskTracker) -> Self {
-        let (server, store, current) = (id.to_owned(), Store::new(settings, id), ArcSwapOption::empty());
+    /// Those that are kept for the server with this id at `url`, the address they are sent to. Renewals run in `tasks`.
+    pub(crate) fn new(settings: &OAuth, id: &str, url: &str, tasks: TaskTracker) -> Self {
+        let (server, store, current) = (id.to_owned(), Store::new(settings, id, url), ArcSwapOption::empty());
         Self(Arc::new(Inner { server, store, current, turn: Arc::new(Semaphore::new(1)), tasks }))
     }
 
@@ -110,7 +110,7 @@ impl Inner {
         {
             return None;
         }
-        let current = self.take(self.store.load()?, None)?;
+        let current = self.take(self.store.load().ok().flatten()?, None)?;
         if fits(&current) {
             return Some(current.header.clone());
         }
@@ -124,7 +124,7 @@ impl Inner {
             Err(error) => {
                 tracing::warn!(server = %self.server, %error, "the tokens cannot be renewed");
                 // A process that shares them may have used the refresh token first.
-                let other = self.take(self.store.load()?, None)?;
+                let other = self.take(self.store.load().ok().flatten()?, None)?;
                 if fits(&other) {
                     return Some(other.header.clone());
                 }

@@ -1,4 +1,4 @@
-use super::{error::Failed, once};
+use super::{error::Failed, is_safe, once};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use serde_json::Value;
@@ -42,14 +42,7 @@ pub(super) fn form(fields: &[(&str, &str)]) -> String {
 pub(super) fn safe(what: &'static str, url: &str) -> Result<Uri, Failed> {
     let unsafe_url = || Failed::refused(format!("the address of {what} must begin with https://"));
     let uri: Uri = url.parse().map_err(|_| unsafe_url())?;
-    let host = uri.host().ok_or_else(unsafe_url)?;
-    let local = matches!(host, "localhost" | "[::1]")
-        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
-    match uri.scheme_str() {
-        Some("https") => Ok(uri),
-        Some("http") if local => Ok(uri),
-        _ => Err(unsafe_url()),
-    }
+    if is_safe(&uri) { Ok(uri) } else { Err(unsafe_url()) }
 }
 
 async fn send(

@@ -102,6 +102,19 @@ fn mistakes_of_a_sign_in() {
         let [mistake] = error.all() else { panic!("{value}: {error}") };
         assert_eq!(mistake.to_string(), expected);
     }
+    for (url, is_safe) in [
+        ("http://mcp.example.com/mcp", false),
+        ("http://localhost.example/mcp", false),
+        ("https://mcp.example.com/mcp", true),
+        ("http://127.0.0.1:1/mcp", true),
+        ("http://[::1]:1/mcp", true),
+    ] {
+        let text = format!("{{\"mcpServers\": {{\"a\": {{\"url\": \"{url}\", \"auth\": \"oauth\"}}}}}}");
+        let read = Config::parse(&text, |name| (name == "HOME").then(|| "/home/me".into()));
+        let told = read.err().map(|error| error.all()[0].to_string());
+        let expected = "`mcpServers.a.url` at line 1: must begin with https://: under \"auth\": \"oauth\" a token is sent there, and over http:// only a loopback address may get one";
+        assert_eq!(told.as_deref(), (!is_safe).then_some(expected), "{url}");
+    }
     let child = entry(&named("stdio"), "\"type\": \"stdio\", \"command\": \"x\", \"auth\": \"oauth\"", "");
     let expected = "unknown field `servers[0].connection.auth` at line 4: a stdio server signs in nowhere: it gets what it needs in `env`";
     assert_eq!(mistake(&child), expected);

@@ -1,6 +1,6 @@
 //! `login` and `logout`.
 
-use crate::{authority::Authority, browse, call, gateway, state, text, tokens};
+use crate::{authority::Authority, browse, call, file, gateway, state, text, tokens};
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Stdio};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -34,10 +34,11 @@ async fn a_person_signs_in_once_and_the_gateway_is_let_in_until_they_sign_out() 
     assert!(login.wait().await.unwrap().success());
     assert_eq!(authority.scope().as_deref(), Some("tools more offline_access"));
 
-    let file = tokens(&state).join("hosted.json");
+    let file = file(&state);
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(tokens(&state).metadata().unwrap().permissions().mode() & 0o777, 0o700);
-    assert_eq!(tokens(&state).read_dir().unwrap().count(), 1, "no draft is left");
+    let names = tokens(&state).read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_str().unwrap().starts_with('.')), "no draft is left");
     assert_eq!(call(&gateway(&authority, &state).await).await.unwrap(), "somebody");
 
     for said in ["Signed out of hosted.\n", "Nobody was signed in at hosted.\n"] {

@@ -4,6 +4,7 @@
 #[path = "../support/authority.rs"]
 mod authority;
 
+mod bound;
 mod command;
 mod refused;
 mod renewal;
@@ -35,6 +36,14 @@ fn state(name: &str) -> PathBuf {
 
 fn tokens(state: &Path) -> PathBuf {
     state.join("tower-mcp-gateway/tokens")
+}
+
+/// The only file of tokens.
+fn file(state: &Path) -> PathBuf {
+    let files = tokens(state).read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|kind| kind == "json")).collect();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    file.clone()
 }
 
 fn text(authority: &Authority) -> String {

@@ -1,6 +1,6 @@
 //! Tokens that end, and tokens that are taken back.
 
-use crate::{authority::Authority, call, gateway, sign_in, state, tokens};
+use crate::{authority::Authority, call, file, gateway, sign_in, state, tokens};
 use futures_util::future::join_all;
 use serde_json::Value;
 use std::{path::Path, time::Duration};
@@ -17,7 +17,7 @@ async fn all_get_through(gateway: &Gateway) {
     }
 }
 
-async fn until(gateway: &Gateway, status: Status) -> Option<String> {
+pub(crate) async fn until(gateway: &Gateway, status: Status) -> Option<String> {
     let mut changes = gateway.registry().changes();
     let seen = async {
         loop {
@@ -35,7 +35,7 @@ async fn until(gateway: &Gateway, status: Status) -> Option<String> {
 async fn a_token_near_its_end_is_renewed_once_for_all_calls_and_kept() {
     let (authority, state) = (Authority::start(None).await, state("expiry"));
     signed_in(&authority, &state).await;
-    let file = tokens(&state).join("hosted.json");
+    let file = file(&state);
     let read = || serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap();
     let mut grant = read();
     assert_eq!(grant["lifetime"], 3600);

@@ -61,6 +61,7 @@ pub struct Authority {
     known: Mutex<Known>,
     made: AtomicUsize,
     refreshes: AtomicUsize,
+    strange: AtomicUsize,
 }
 
 type Shared = State<Arc<Authority>>;
@@ -75,6 +76,7 @@ impl Authority {
             known: Mutex::default(),
             made: AtomicUsize::new(0),
             refreshes: AtomicUsize::new(0),
+            strange: AtomicUsize::new(0),
         });
         let router = Router::new()
             .route("/mcp", post(mcp))
@@ -96,6 +98,11 @@ impl Authority {
 
     pub fn refreshes(&self) -> usize {
         self.refreshes.load(SeqCst)
+    }
+
+    /// How often the server was shown a token that is none of its own.
+    pub fn strange(&self) -> usize {
+        self.strange.load(SeqCst)
     }
 
     pub fn scope(&self) -> Option<String> {
@@ -143,6 +150,7 @@ impl Authority {
 async fn mcp(State(authority): Shared, headers: HeaderMap, Json(message): Json<Value>) -> Response {
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     if !token.is_some_and(|token| authority.known.lock().unwrap().access.contains(token)) {
+        authority.strange.fetch_add(usize::from(token.is_some()), SeqCst);
         let metadata = format!("{}/.well-known/oauth-protected-resource/mcp", authority.origin);
         let challenge = match authority.is(Quirk::Early) {
             true => "Bearer".to_owned(),

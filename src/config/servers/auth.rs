@@ -4,7 +4,10 @@ use super::super::{
     node::Shape,
     reader::{Field, Reader},
 };
-use crate::{oauth::OAuth, registry::Server};
+use crate::{
+    oauth::{OAuth, is_safe},
+    registry::{Connection, Server},
+};
 use std::path::{Path, PathBuf};
 
 const FIELDS: &[&str] = &["type", "clientId", "clientSecret", "scopes"];
@@ -44,6 +47,20 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>, server: Option<Se
         oauth = oauth.client_secret(secret);
     }
     Some(server.oauth(oauth))
+}
+
+/// Notes a mistake if the token of whoever signs in could be read on its way.
+pub(super) fn check(reader: &mut Reader<'_>, field: Option<&Field<'_>>, server: Option<&Server>) {
+    let Some((server, field)) = server.filter(|server| server.oauth_of().is_some()).zip(field) else { return };
+    if let Connection::Http { url, .. } | Connection::Sse { url, .. } = server.connection()
+        && !is_safe(url)
+    {
+        reader.wrong(
+            field,
+            "must begin with https://: under \"auth\": \"oauth\" a token is sent there, and over http:// only a loopback \
+             address may get one",
+        );
+    }
 }
 
 /// Where tokens are kept, by the XDG base directory rules: a relative path counts as none.

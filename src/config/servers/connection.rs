@@ -99,6 +99,7 @@ fn web(reader: &mut Reader<'_>, object: &Object<'_>, kind: Kind, id: &str, name:
     }
     if let Some(field) = object.get("auth") {
         server = auth::read(reader, field, server);
+        auth::check(reader, url(object), server.as_ref());
     }
     server.filter(|_| reader.mistakes.len() == before)
 }

@@ -118,7 +118,9 @@ impl Client {
             tasks: server.tasks().clone(),
             detached: Arc::new(Semaphore::new(MAX_DETACHED)),
             metrics: settings.metrics.clone(),
-            tokens: server.oauth_of().map(|oauth| Tokens::new(oauth, server.id().as_str(), server.tasks().clone())),
+            tokens: server
+                .oauth_of()
+                .map(|oauth| Tokens::new(oauth, server.id().as_str(), &url.to_string(), server.tasks().clone())),
         }))
     }
 
