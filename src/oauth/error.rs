@@ -31,6 +31,9 @@ pub enum Failed {
     /// Nobody signed in within the time.
     #[error("nobody signed in within {} s", .0.as_secs())]
     TooLate(std::time::Duration),
+    /// Another gateway holds the tokens, and does not give them back.
+    #[error("another gateway has been renewing the tokens for more than {} s", .0.as_secs())]
+    Busy(std::time::Duration),
     /// The tokens could not be kept, or no port opened.
     #[error(transparent)]
     Io(#[from] io::Error),

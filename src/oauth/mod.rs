@@ -42,6 +42,8 @@ mod discovery;
 #[cfg(feature = "_client")]
 pub mod error;
 #[cfg(feature = "_client")]
+mod lock;
+#[cfg(feature = "_client")]
 mod once;
 #[cfg(feature = "_client")]
 mod pkce;

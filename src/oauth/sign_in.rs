@@ -97,6 +97,9 @@ impl SignIn {
             ("resource", &self.found.resource),
         ];
         let told = tokens::ask(&self.found.issuer.token_endpoint, &self.client, form).await?;
+        // A renewal that is under way would overwrite them. One that hangs does not send a person away.
+        let _held =
+            self.store.hold().await.inspect_err(|error| tracing::warn!(%error, "the tokens are kept all the same"));
         self.store.save(&Grant {
             url: Some(self.store.url().to_owned()),
             token_endpoint: self.found.issuer.token_endpoint,

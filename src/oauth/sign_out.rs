@@ -24,8 +24,11 @@ use std::io;
 /// use to anybody who does not have them.
 pub async fn sign_out(id: &str, url: &str, settings: &OAuth) -> io::Result<bool> {
     let store = Store::new(settings, id, url);
+    // A renewal that is under way would keep what comes of it. One that hangs does not keep anybody signed in.
+    let held = store.hold().await.inspect_err(|error| tracing::warn!(%error, "the tokens are forgotten all the same"));
     let grant = store.load()?;
     let known = store.forget()?;
+    drop(held);
     if let Some(Grant { revocation_endpoint: Some(endpoint), client, refresh_token, access_token, .. }) = grant {
         let mut form = vec![("token", refresh_token.as_deref().unwrap_or(&access_token))];
         let headers = client.sign(&mut form);

@@ -1,6 +1,8 @@
 use super::{
     OAuth,
     discovery::{covers, origin},
+    error::Failed,
+    lock::{self, Held},
     registration::Client,
 };
 use http::Uri;
@@ -82,6 +84,15 @@ impl Store {
         &self.url
     }
 
+    /// Waits until no other gateway renews or replaces what is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed::Busy`] after a while.
+    pub(super) async fn hold(&self) -> Result<Held, Failed> {
+        lock::hold(self.file.with_extension("lock")).await
+    }
+
     /// What is kept for this server; `None` if nothing is, or nothing that can be understood.
     ///
     /// # Errors
@@ -160,7 +171,8 @@ fn read(file: &Path) -> io::Result<Option<Grant>> {
     }
 }
 
-fn make(folder: &Path) -> io::Result<()> {
+/// Makes a folder that only this user can look into.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -114,6 +114,13 @@ impl Inner {
         if fits(&current) {
             return Some(current.header.clone());
         }
+        // Of all gateways that share the tokens one renews them: a refresh token that is used twice may be taken for stolen
+        // (RFC 9700, 4.14.2), and then none is good any more.
+        let _held = self.store.hold().await.inspect_err(|error| tracing::warn!(server = %self.server, %error)).ok()?;
+        let current = self.take(self.store.load().ok().flatten()?, None)?;
+        if fits(&current) {
+            return Some(current.header.clone());
+        }
         match self.refresh(&current.grant).await {
             Ok(grant) => {
                 if let Err(error) = self.store.save(&grant) {

@@ -31,21 +31,48 @@ pub(crate) async fn until(gateway: &Gateway, status: Status) -> Option<String> {
     timeout(Duration::from_secs(20), seen).await.expect("the server gets there")
 }
 
+fn read(state: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(file(state)).unwrap()).unwrap()
+}
+
+/// Makes the token that is kept one that ends then, in Unix time.
+fn ends(state: &Path, at: u64) -> Value {
+    let mut grant = read(state);
+    grant["expires"] = at.into();
+    std::fs::write(file(state), grant.to_string()).unwrap();
+    grant
+}
+
 #[tokio::test]
 async fn a_token_near_its_end_is_renewed_once_for_all_calls_and_kept() {
     let (authority, state) = (Authority::start(None).await, state("expiry"));
     signed_in(&authority, &state).await;
-    let file = file(&state);
-    let read = || serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap();
-    let mut grant = read();
-    assert_eq!(grant["lifetime"], 3600);
-    grant["expires"] = 1.into();
-    std::fs::write(&file, grant.to_string()).unwrap();
+    assert_eq!(read(&state)["lifetime"], 3600);
+    let grant = ends(&state, 1);
     let gateway = gateway(&authority, &state).await;
     all_get_through(&gateway).await;
     assert_eq!(authority.refreshes(), 1);
-    assert_ne!(read()["refresh_token"], grant["refresh_token"], "the new ones are kept");
-    assert!(read()["expires"].as_u64().unwrap() > 1_000_000);
+    assert_ne!(read(&state)["refresh_token"], grant["refresh_token"], "the new ones are kept");
+    assert!(read(&state)["expires"].as_u64().unwrap() > 1_000_000);
+}
+
+#[tokio::test]
+async fn of_two_gateways_with_the_same_tokens_one_renews_and_the_other_takes_what_it_got() {
+    let (authority, state) = (Authority::start(None).await, state("shared"));
+    signed_in(&authority, &state).await;
+    ends(&state, 1);
+    let silent = authority.silent().await;
+    let watched = async {
+        authority.refreshed(1).await;
+        // Long enough for the other to ask as well, if it does.
+        let again = timeout(Duration::from_millis(500), authority.refreshed(2)).await;
+        drop(silent);
+        assert!(again.is_err(), "the refresh token was used twice");
+    };
+    let (one, other, ()) = tokio::join!(gateway(&authority, &state), gateway(&authority, &state), watched);
+    all_get_through(&one).await;
+    all_get_through(&other).await;
+    assert_eq!(authority.refreshes(), 1);
 }
 
 #[tokio::test]

@@ -18,7 +18,10 @@ use std::{
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    sync::{RwLock, RwLockWriteGuard, watch},
+};
 
 type Fields = HashMap<String, String>;
 
@@ -60,7 +63,9 @@ pub struct Authority {
     quirk: Option<Quirk>,
     known: Mutex<Known>,
     made: AtomicUsize,
-    refreshes: AtomicUsize,
+    refreshes: watch::Sender<usize>,
+    /// Held while no renewal is answered.
+    silence: RwLock<()>,
     strange: AtomicUsize,
 }
 
@@ -75,7 +80,8 @@ impl Authority {
             quirk,
             known: Mutex::default(),
             made: AtomicUsize::new(0),
-            refreshes: AtomicUsize::new(0),
+            refreshes: watch::Sender::new(0),
+            silence: RwLock::default(),
             strange: AtomicUsize::new(0),
         });
         let router = Router::new()
@@ -97,7 +103,17 @@ impl Authority {
     }
 
     pub fn refreshes(&self) -> usize {
-        self.refreshes.load(SeqCst)
+        *self.refreshes.borrow()
+    }
+
+    /// Until so many have been asked for.
+    pub async fn refreshed(&self, times: usize) {
+        self.refreshes.subscribe().wait_for(|asked| *asked >= times).await.unwrap();
+    }
+
+    /// Renewals are asked for and not answered, until this is dropped.
+    pub async fn silent(&self) -> RwLockWriteGuard<'_, ()> {
+        self.silence.write().await
     }
 
     /// How often the server was shown a token that is none of its own.
@@ -242,7 +258,8 @@ async fn token(State(authority): Shared, Form(asked): Form<Fields>) -> Response 
         return refused();
     }
     if get("grant_type") == "refresh_token" {
-        authority.refreshes.fetch_add(1, SeqCst);
+        authority.refreshes.send_modify(|asked| *asked += 1);
+        let _answered = authority.silence.read().await;
         // Each is good once.
         let known = authority.known.lock().unwrap().refresh.remove(&get("refresh_token"));
         return if known { authority.tokens() } else { refused() };
