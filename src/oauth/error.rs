@@ -1,4 +1,4 @@
-//! Why nobody is signed in.
+//! Why there is no token.
 
 use std::{borrow::Cow, io};
 
@@ -8,6 +8,24 @@ use std::{borrow::Cow, io};
 pub struct SignedOut {
     /// The server's id.
     pub server: String,
+}
+
+/// Somebody is signed in, and the token has ended and could not be renewed, so no call was sent. To sign in again does not
+/// help: it is tried again by itself.
+///
+/// ```
+/// use tower_mcp_gateway::{error::{causes, find, never_sent}, oauth::error::NotRenewed, upstream::error::Connect};
+///
+/// let away = NotRenewed { why: "the authorization server cannot be asked: no answer within 15 s".into() };
+/// let error = Connect(away.into());
+/// assert!(never_sent(&error) && find::<NotRenewed>(&error).is_some());
+/// assert!(causes(&error).ends_with("cannot be asked: no answer within 15 s"));
+/// ```
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct NotRenewed {
+    /// What failed. Holds no token and no address.
+    pub why: String,
 }
 
 /// A sign-in, or the renewal of one, that did not work. Its text holds no token.

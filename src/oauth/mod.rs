@@ -40,6 +40,8 @@ mod browser;
 #[cfg(feature = "_client")]
 mod discovery;
 #[cfg(feature = "_client")]
+mod endpoint;
+#[cfg(feature = "_client")]
 pub mod error;
 #[cfg(feature = "_client")]
 mod lock;
@@ -49,6 +51,8 @@ mod once;
 mod pkce;
 #[cfg(feature = "_client")]
 mod registration;
+#[cfg(feature = "_client")]
+mod setback;
 #[cfg(feature = "_client")]
 mod sign_in;
 #[cfg(feature = "_client")]

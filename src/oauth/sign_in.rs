@@ -2,11 +2,12 @@ use super::{
     OAuth,
     browser::Loopback,
     discovery::{Found, Issuer, discover},
+    endpoint::ask,
     error::Failed,
     pkce,
     registration::Client,
     store::{Grant, Store},
-    tokens, web,
+    web,
 };
 use std::{collections::HashMap, fmt, time::Duration};
 
@@ -96,7 +97,7 @@ impl SignIn {
             ("code_verifier", &self.verifier),
             ("resource", &self.found.resource),
         ];
-        let told = tokens::ask(&self.found.issuer.token_endpoint, &self.client, form).await?;
+        let told = ask(&self.found.issuer.token_endpoint, &self.client, form).await?;
         // A renewal that is under way would overwrite them. One that hangs does not send a person away.
         let _held =
             self.store.hold().await.inspect_err(|error| tracing::warn!(%error, "the tokens are kept all the same"));

@@ -41,8 +41,18 @@ pub(super) struct Grant {
 
 impl Grant {
     /// Seconds until the access token ends.
-    pub(super) fn left(&self) -> Option<u64> {
+    fn left(&self) -> Option<u64> {
         self.expires.map(|end| end.saturating_sub(now()))
+    }
+
+    /// Whether the access token has not ended.
+    pub(super) fn is_good(&self) -> bool {
+        self.left().is_none_or(|left| left > 0)
+    }
+
+    /// Whether both are of one renewal.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (&self.access_token, &self.refresh_token) == (&other.access_token, &other.refresh_token)
     }
 
     /// Whether it is still good for a while, so that no call carries a token that ends on its way: for a minute, or for a
@@ -181,18 +191,19 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const HERE: &str = "https://mcp.a.example/v1/mcp";
 
-    fn folder() -> PathBuf {
+    /// An empty folder, to be removed at the end of a test.
+    pub(in crate::oauth) fn folder() -> PathBuf {
         let folder = std::env::temp_dir().join(format!("gateway-{}", crate::oauth::pkce::random().unwrap()));
         make(&folder).unwrap();
         folder
     }
 
-    fn grant(resource: &str) -> Grant {
+    pub(in crate::oauth) fn grant(resource: &str) -> Grant {
         let text = serde_json::json!({
             "token_endpoint": "https://as.example/token", "resource": resource, "access_token": "secret",
             "client": {"id": "gateway", "basic": false},

@@ -1,35 +1,19 @@
 use super::{
     OAuth,
-    error::{Failed, SignedOut},
-    registration::Client,
-    store::{Grant, Store, now},
-    web,
+    endpoint::ask,
+    error::Failed,
+    setback::{PAUSE, Setback, Unready},
+    store::{Grant, Store},
 };
-use crate::{BoxError, upstream::error::Connect};
+use crate::BoxError;
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
-use serde_json::Value;
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::Semaphore, time::Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
-
-/// The shortest time between two renewals because of a refusal: a server that refuses what it was just given refuses the
-/// next as well, and the authorization server must not be asked at every call.
-const PAUSE: Duration = Duration::from_secs(10);
-
-/// What the token endpoint gave.
-pub(super) struct Told {
-    pub(super) access_token: String,
-    pub(super) refresh_token: Option<String>,
-    pub(super) lifetime: Option<u64>,
-}
-
-impl Told {
-    /// When it ends.
-    pub(super) fn expires(&self) -> Option<u64> {
-        self.lifetime.map(|left| now().saturating_add(left))
-    }
-}
 
 /// The tokens of one server, renewed by one call for all that wait; clones are the same.
 #[derive(Clone)]
@@ -39,7 +23,11 @@ struct Inner {
     server: String,
     store: Store,
     current: ArcSwapOption<Current>,
+    setback: ArcSwapOption<Setback>,
+    /// One renewal at a time.
     turn: Arc<Semaphore>,
+    /// Held from a look into the file until what it says is taken, so that it does not replace what is newer.
+    look: Mutex<()>,
     tasks: TaskTracker,
 }
 
@@ -49,26 +37,57 @@ struct Current {
     header: HeaderValue,
     /// When it was renewed, if it was in this process.
     renewed: Option<Instant>,
+    /// What is still kept in its place, where it could not be kept.
+    instead: Option<Grant>,
+}
+
+impl Current {
+    fn fits(&self, refused: Option<&HeaderValue>) -> bool {
+        refused != Some(&self.header) && self.grant.is_fresh()
+    }
+
+    /// Whether a request may still be sent with it: not yet at its end, and not refused, it is as good as ever.
+    fn is_good(&self, refused: Option<&HeaderValue>) -> bool {
+        refused != Some(&self.header) && self.grant.is_good()
+    }
+
+    /// Whether it says what `kept` says, or more.
+    fn is_as_new_as(&self, kept: &Grant) -> bool {
+        self.grant.is(kept) || self.instead.as_ref().is_some_and(|instead| instead.is(kept))
+    }
 }
 
 impl Tokens {
     /// Those that are kept for the server with this id at `url`, the address they are sent to. Renewals run in `tasks`.
     pub(crate) fn new(settings: &OAuth, id: &str, url: &str, tasks: TaskTracker) -> Self {
-        let (server, store, current) = (id.to_owned(), Store::new(settings, id, url), ArcSwapOption::empty());
-        Self(Arc::new(Inner { server, store, current, turn: Arc::new(Semaphore::new(1)), tasks }))
+        Self(Arc::new(Inner {
+            server: id.to_owned(),
+            store: Store::new(settings, id, url),
+            current: ArcSwapOption::empty(),
+            setback: ArcSwapOption::empty(),
+            turn: Arc::new(Semaphore::new(1)),
+            look: Mutex::default(),
+            tasks,
+        }))
     }
 
-    /// The header that lets a request in.
+    /// The header that lets a request in. One that ends soon is good until its end, and nobody waits for its renewal.
     ///
     /// # Errors
     ///
-    /// [`Connect`] over [`SignedOut`] if somebody must sign in first.
+    /// [`Connect`](crate::upstream::error::Connect) over [`SignedOut`](super::error::SignedOut) if somebody must sign in first,
+    /// and over [`NotRenewed`](super::error::NotRenewed) if the authorization server could not be asked.
     pub(crate) async fn header(&self) -> Result<HeaderValue, BoxError> {
-        let current = self.0.current.load();
-        match &*current {
-            Some(current) if current.grant.is_fresh() => Ok(current.header.clone()),
-            _ => self.renewed(None).await,
+        if let Some(current) = &*self.0.current.load() {
+            if current.fits(None) {
+                return Ok(current.header.clone());
+            }
+            if current.is_good(None) {
+                self.renew_behind(current);
+                return Ok(current.header.clone());
+            }
         }
+        self.ready(None).await
     }
 
     /// Another header than `refused`, which the server did not take.
@@ -77,75 +96,126 @@ impl Tokens {
     ///
     /// As [`header`](Self::header).
     pub(crate) async fn instead_of(&self, refused: &HeaderValue) -> Result<HeaderValue, BoxError> {
-        self.renewed(Some(refused.clone())).await
+        self.ready(Some(refused)).await
+    }
+
+    async fn ready(&self, refused: Option<&HeaderValue>) -> Result<HeaderValue, BoxError> {
+        let known = match self.0.known(refused) {
+            Some(known) => known,
+            None => match self.0.current.load_full().filter(|current| current.is_good(refused)) {
+                Some(current) => {
+                    self.renew_behind(&current);
+                    Ok(current.header.clone())
+                }
+                None => self.renewed(refused.cloned()).await,
+            },
+        };
+        known.map_err(|why| why.of(&self.0.server))
+    }
+
+    /// Renews unless that is under way, or has just failed.
+    fn renew_behind(&self, current: &Current) {
+        if let Ok(turn) = self.0.turn.clone().try_acquire_owned()
+            && self.0.setback_of(&current.grant).is_none()
+        {
+            let inner = self.0.clone();
+            self.0.tasks.spawn(async move { inner.renew(None, turn).await });
+        }
     }
 
     /// Renews in a task of its own: an authorization server gives each refresh token once, so a caller that leaves must
     /// not take the answer with it.
-    async fn renewed(&self, refused: Option<HeaderValue>) -> Result<HeaderValue, BoxError> {
+    async fn renewed(&self, refused: Option<HeaderValue>) -> Result<HeaderValue, Unready> {
         let inner = self.0.clone();
         let renewed = self.0.tasks.spawn(async move {
-            let _turn = inner.turn.clone().acquire_owned().await;
-            inner.renew(refused.as_ref()).await
+            let turn = inner.turn.clone().acquire_owned().await.map_err(|_| Unready::SignedOut)?;
+            inner.renew(refused.as_ref(), turn).await
         });
-        match renewed.await {
-            Ok(Some(header)) => Ok(header),
-            _ => Err(Connect(SignedOut { server: self.0.server.clone() }.into()).into()),
-        }
+        renewed.await.unwrap_or(Err(Unready::SignedOut))
     }
 }
 
 impl Inner {
-    async fn renew(&self, refused: Option<&HeaderValue>) -> Option<HeaderValue> {
-        let fits = |current: &Current| refused != Some(&current.header) && current.grant.is_fresh();
-        // Another call, or another process, may have been first; or somebody has just signed in.
-        if let Some(current) = &*self.current.load()
-            && fits(current)
-        {
-            return Some(current.header.clone());
-        }
-        if let Some(current) = &*self.current.load()
-            && refused == Some(&current.header)
-            && current.renewed.is_some_and(|renewed| renewed.elapsed() < PAUSE)
-        {
-            return None;
-        }
-        let current = self.take(self.store.load().ok().flatten()?, None)?;
-        if fits(&current) {
-            return Some(current.header.clone());
+    async fn renew(&self, refused: Option<&HeaderValue>, _turn: OwnedSemaphorePermit) -> Result<HeaderValue, Unready> {
+        // Whoever had the turn before has renewed for all that waited.
+        if let Some(known) = self.known(refused) {
+            return known;
         }
         // Of all gateways that share the tokens one renews them: a refresh token that is used twice may be taken for stolen
         // (RFC 9700, 4.14.2), and then none is good any more.
-        let _held = self.store.hold().await.inspect_err(|error| tracing::warn!(server = %self.server, %error)).ok()?;
-        let current = self.take(self.store.load().ok().flatten()?, None)?;
-        if fits(&current) {
-            return Some(current.header.clone());
+        let held = self.store.hold().await;
+        if let Some(known) = self.known(refused) {
+            return known;
         }
-        match self.refresh(&current.grant).await {
-            Ok(grant) => {
-                if let Err(error) = self.store.save(&grant) {
-                    tracing::warn!(server = %self.server, %error, "the renewed tokens cannot be kept");
-                }
-                Some(self.take(grant, Some(Instant::now()))?.header.clone())
+        let current = self.current.load_full().ok_or(Unready::SignedOut)?;
+        let error = match held {
+            // It is let go only when what came of it is kept.
+            Ok(_held) => match self.refresh(&current.grant).await {
+                Ok(grant) => return self.keep(grant, &current),
+                Err(error) => error,
+            },
+            Err(busy) => busy,
+        };
+        tracing::warn!(server = %self.server, %error, "the tokens cannot be renewed");
+        self.setback.store(Some(Arc::new(Setback::new(current.grant.clone(), error))));
+        // A gateway that did not hold the lock may have used the refresh token first.
+        self.known(refused).unwrap_or(Err(Unready::SignedOut))
+    }
+
+    /// Keeps what came of a renewal of `before`, here at least: what is in the file is spent.
+    fn keep(&self, grant: Grant, before: &Current) -> Result<HeaderValue, Unready> {
+        let instead = self.store.save(&grant).err().map(|error| {
+            tracing::warn!(server = %self.server, %error, "the renewed tokens cannot be kept");
+            before.instead.as_ref().unwrap_or(&before.grant).clone()
+        });
+        self.setback.store(None);
+        let _look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.take(grant, Some(Instant::now()), instead).ok_or(Unready::SignedOut)?;
+        Ok(current.header.clone())
+    }
+
+    /// What can be said without asking anybody: another call, or another gateway, was first; somebody has just signed in;
+    /// nobody is; or it has just failed.
+    fn known(&self, refused: Option<&HeaderValue>) -> Option<Result<HeaderValue, Unready>> {
+        let current = self.current.load_full().filter(|current| current.fits(refused)).or_else(|| self.newest());
+        let Some(current) = current else { return Some(Err(Unready::SignedOut)) };
+        if current.fits(refused) {
+            return Some(Ok(current.header.clone()));
+        }
+        let is_refused = refused == Some(&current.header);
+        if is_refused && current.renewed.is_some_and(|renewed| renewed.elapsed() < PAUSE) {
+            return Some(Err(Unready::SignedOut));
+        }
+        let why = self.setback_of(&current.grant)?;
+        Some(if current.is_good(refused) { Ok(current.header.clone()) } else { Err(why.reason()) })
+    }
+
+    fn setback_of(&self, grant: &Grant) -> Option<Arc<Setback>> {
+        self.setback.load_full().filter(|setback| setback.holds_for(grant))
+    }
+
+    /// What is kept, unless this process knows better.
+    fn newest(&self) -> Option<Arc<Current>> {
+        let _look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.current.load_full();
+        match (self.store.load(), known) {
+            (Ok(Some(kept)), Some(known)) if known.is_as_new_as(&kept) => Some(known),
+            (Ok(Some(kept)), _) => self.take(kept, None, None),
+            (Ok(None), _) => {
+                self.current.store(None);
+                None
             }
-            Err(error) => {
-                tracing::warn!(server = %self.server, %error, "the tokens cannot be renewed");
-                // A process that shares them may have used the refresh token first.
-                let other = self.take(self.store.load().ok().flatten()?, None)?;
-                if fits(&other) {
-                    return Some(other.header.clone());
-                }
-                // Not yet at its end, and not refused: as good as ever.
-                let left = other.grant.left().is_none_or(|left| left > 0);
-                (refused != Some(&other.header) && left).then(|| other.header.clone())
+            (Err(error), known) => {
+                tracing::warn!(server = %self.server, %error, "the tokens cannot be read");
+                known
             }
         }
     }
 
-    fn take(&self, grant: Grant, renewed: Option<Instant>) -> Option<Arc<Current>> {
+    fn take(&self, grant: Grant, renewed: Option<Instant>, instead: Option<Grant>) -> Option<Arc<Current>> {
         let mut header = HeaderValue::from_str(&format!("Bearer {}", grant.access_token)).ok()?;
         header.set_sensitive(true);
-        let current = Arc::new(Current { grant, header, renewed });
+        let current = Arc::new(Current { grant, header, renewed, instead });
         self.current.store(Some(current.clone()));
         Some(current)
     }
@@ -164,24 +234,5 @@ impl Inner {
     }
 }
 
-/// Asks a token endpoint.
-pub(super) async fn ask<'a>(
-    endpoint: &str,
-    client: &'a Client,
-    mut form: Vec<(&'a str, &'a str)>,
-) -> Result<Told, Failed> {
-    let headers = client.sign(&mut form);
-    let answer = web::post("the authorization server", endpoint, &headers, web::form(&form)).await?;
-    let text = |member: &str| answer.body.get(member).and_then(Value::as_str).map(str::to_owned);
-    if !answer.status.is_success() {
-        let why = text("error_description").or_else(|| text("error")).unwrap_or_else(|| answer.status.to_string());
-        return Err(Failed::Denied(why));
-    }
-    if text("token_type").is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-        return Err(Failed::refused("the authorization server gave a token that is no bearer token"));
-    }
-    let access_token = text("access_token");
-    let access_token = access_token.ok_or_else(|| Failed::refused("the authorization server gave no token"))?;
-    let lifetime = answer.body.get("expires_in").and_then(Value::as_u64);
-    Ok(Told { access_token, refresh_token: text("refresh_token"), lifetime })
-}
+#[cfg(test)]
+mod tests;

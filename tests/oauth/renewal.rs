@@ -101,3 +101,15 @@ async fn without_a_sign_in_the_status_says_what_to_do_and_a_sign_in_is_taken_up(
         authority.revoke(true);
     }
 }
+
+#[tokio::test]
+async fn an_authorization_server_that_is_away_is_what_the_status_says() {
+    let (authority, state) = (Authority::start(None).await, state("away"));
+    signed_in(&authority, &state).await;
+    ends(&state, 1);
+    authority.go_away();
+    let gateway = gateway(&authority, &state).await;
+    let reason = until(&gateway, Status::Error).await.unwrap();
+    assert!(reason.contains("the authorization server cannot be asked: it answers with HTTP status 503"), "{reason}");
+    assert!(!reason.contains("login"), "{reason}");
+}

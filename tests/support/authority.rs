@@ -15,7 +15,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
 };
 use tokio::{
@@ -67,6 +67,7 @@ pub struct Authority {
     /// Held while no renewal is answered.
     silence: RwLock<()>,
     strange: AtomicUsize,
+    away: AtomicBool,
 }
 
 type Shared = State<Arc<Authority>>;
@@ -83,6 +84,7 @@ impl Authority {
             refreshes: watch::Sender::new(0),
             silence: RwLock::default(),
             strange: AtomicUsize::new(0),
+            away: AtomicBool::new(false),
         });
         let router = Router::new()
             .route("/mcp", post(mcp))
@@ -114,6 +116,11 @@ impl Authority {
     /// Renewals are asked for and not answered, until this is dropped.
     pub async fn silent(&self) -> RwLockWriteGuard<'_, ()> {
         self.silence.write().await
+    }
+
+    /// Answers no renewal any more.
+    pub fn go_away(&self) {
+        self.away.store(true, SeqCst);
     }
 
     /// How often the server was shown a token that is none of its own.
@@ -260,6 +267,9 @@ async fn token(State(authority): Shared, Form(asked): Form<Fields>) -> Response 
     if get("grant_type") == "refresh_token" {
         authority.refreshes.send_modify(|asked| *asked += 1);
         let _answered = authority.silence.read().await;
+        if authority.away.load(SeqCst) {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
         // Each is good once.
         let known = authority.known.lock().unwrap().refresh.remove(&get("refresh_token"));
         return if known { authority.tokens() } else { refused() };

@@ -6,7 +6,10 @@ pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
     if let Some(Connection::Stdio { command, .. }) = connection {
         return child(what, command);
     }
-    let plain = if has("Connection refused") || has("connection was refused") {
+    // Before what is said of servers: it is another that cannot be reached.
+    let plain = if has("the authorization server") || has("another gateway") {
+        "no need to sign in again: it is tried again by itself; look at the authorization server, and at what is between"
+    } else if has("Connection refused") || has("connection was refused") {
         "start the server, or correct the host and port in `url`"
     } else if has("host name was not found") {
         "correct the host name in `url`"
@@ -57,6 +60,7 @@ mod tests {
     use super::*;
     use crate::{
         error::causes,
+        oauth::error::{NotRenewed, SignedOut},
         registry::Server,
         upstream::error::{Closed, Connect, NotStarted, Protocol, Status},
     };
@@ -72,7 +76,12 @@ mod tests {
         // A name that leads to several addresses.
         let refused_everywhere = Connect("the connection was refused".into());
         let absent = Connect("cannot start \"npx\": the command was not found".into());
+        let away = "the authorization server cannot be asked: tcp connect error: Connection refused (os error 111)";
+        let away = Connect(NotRenewed { why: away.into() }.into());
+        let signed_out = Connect(SignedOut { server: "a".into() }.into());
         let all = [
+            (told(&away, &web), "no need to sign in again"),
+            (told(&signed_out, &web), "sign in with that command"),
             (told(&refused, &web), "start the server"),
             (told(&refused_everywhere, &web), "start the server"),
             (told(&status(401), &web), "Authorization"),
