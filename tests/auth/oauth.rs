@@ -294,6 +294,28 @@ async fn algorithms_and_audiences_are_those_that_are_allowed() {
 }
 
 #[tokio::test]
+async fn a_token_for_a_whole_host_is_taken_with_the_slash_and_without() {
+    let key = Key::ec("1");
+    let issuer = Issuer::start(&[&key]).await;
+    for resource in ["https://mcp.example.com", "https://mcp.example.com/"] {
+        let oauth = OAuth::new(&issuer.url, resource).unwrap();
+        let guarded = Guarded::by(AuthLayer::required().oauth(oauth)).await;
+        let path = "/.well-known/oauth-protected-resource";
+        let told = Raw::get(guarded.front.address, path, &[]).await.collect().await.json();
+        assert_eq!(told["resource"], "https://mcp.example.com");
+        for (audience, status) in [
+            ("https://mcp.example.com", 200),
+            ("https://mcp.example.com/", 200),
+            ("https://mcp.example.com//", 401),
+            ("https://mcp.example.com/mcp", 401),
+        ] {
+            let token = key.sign(&with(issuer.claims(), "aud", json!(audience)));
+            assert_eq!(guarded.answer(&token).await.0, status, "{resource} {audience}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn where_to_get_a_token_is_told_to_everybody() {
     let issuer = Issuer::start(&[]).await;
     let guarded = Guarded::by(AuthLayer::required().oauth(issuer.oauth())).await;

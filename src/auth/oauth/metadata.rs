@@ -1,7 +1,7 @@
 use super::Terms;
 use crate::auth::WELL_KNOWN;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 
 /// What the gateway says about itself to a client that has no token yet. It is public: that is what it is for.
 #[derive(Clone, Debug)]
@@ -57,7 +57,19 @@ impl Metadata {
 }
 
 /// A resource at the root of its host is written without the slash that a URL of HTTP always has.
-fn without_slash(resource: &http::Uri) -> String {
+fn without_slash(resource: &Uri) -> String {
     let text = resource.to_string();
-    if resource.path() == "/" && resource.query().is_none() { text.trim_end_matches('/').into() } else { text }
+    if is_root(resource) { text.trim_end_matches('/').into() } else { text }
+}
+
+fn is_root(resource: &Uri) -> bool {
+    resource.path() == "/" && resource.query().is_none()
+}
+
+/// What tokens for `resource` may have as audience: what is written and what the document says, because clients ask for that;
+/// of a whole host the same with the slash at its end, too.
+pub(super) fn spellings(written: &str, resource: &Uri) -> Vec<Box<str>> {
+    let told = without_slash(resource);
+    let slashed = is_root(resource).then(|| format!("{told}/").into());
+    [written.into(), told.into()].into_iter().chain(slashed).collect()
 }

@@ -45,7 +45,7 @@ pub struct OAuth {
 pub(super) struct Terms {
     issuer: Box<str>,
     resource: Uri,
-    /// Empty for the resource itself.
+    /// A token is for one of them.
     audiences: Vec<Box<str>>,
     scopes: Vec<Box<str>>,
     algorithms: Vec<Algorithm>,
@@ -60,7 +60,8 @@ impl Terms {
 
 impl OAuth {
     /// Takes the tokens that `issuer` gives out for `resource`, the URL under which clients know this gateway. Where its
-    /// keys are is read in the issuer's metadata, unless [said](Self::jwks_uri).
+    /// keys are is read in the issuer's metadata, unless [said](Self::jwks_uri). Of a resource that is a whole host both
+    /// spellings are taken, with the slash at the end and without: issuers and clients write either.
     ///
     /// # Errors
     ///
@@ -70,8 +71,8 @@ impl OAuth {
         let url = url(resource).ok_or(InvalidOAuth::Resource)?;
         let terms = Terms {
             issuer: issuer.into(),
+            audiences: metadata::spellings(resource, &url),
             resource: url,
-            audiences: vec![resource.into()],
             scopes: Vec::new(),
             algorithms: Algorithm::ALL.to_vec(),
             jwks_uri: None,
