@@ -1,12 +1,13 @@
 use super::{fetch::Fetch, verify::Key};
 use arc_swap::ArcSwapOption;
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 
-/// How long keys are used without a look at whether they still are the issuer's: within it, a withdrawn key is not noticed.
+/// How long keys are used without a look at whether they still are the issuer's: within it, a withdrawn key is not noticed,
+/// and after it by the first request that comes when the look has ended.
 const FRESH: Duration = Duration::from_secs(600);
 /// How long they are used while newer ones cannot be fetched: an issuer that is down for a night locks nobody out.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -19,7 +20,7 @@ pub(super) struct Jwks {
     fetch: Fetch,
     held: ArcSwapOption<Held>,
     /// One fetch at a time; who waited finds what the one before has fetched.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
     budget: Mutex<Budget>,
 }
 
@@ -31,6 +32,8 @@ struct Held {
 struct Budget {
     left: u32,
     refilled: Instant,
+    /// When a fetch ended last that brought nothing.
+    failed: Option<Instant>,
 }
 
 impl Budget {
@@ -50,6 +53,13 @@ impl Budget {
 /// Keys at one moment.
 pub(super) struct Keys(Arc<Held>);
 
+impl Keys {
+    /// Whether they need not be looked after.
+    pub(super) fn are_fresh(&self) -> bool {
+        self.0.since.elapsed() < FRESH
+    }
+}
+
 impl std::ops::Deref for Keys {
     type Target = [Key];
 
@@ -60,48 +70,61 @@ impl std::ops::Deref for Keys {
 
 impl Jwks {
     pub(super) fn new(fetch: Fetch) -> Self {
-        let budget = Mutex::new(Budget { left: BURST, refilled: Instant::now() });
-        Self { fetch, held: ArcSwapOption::empty(), turn: Semaphore::new(1), budget }
+        let budget = Mutex::new(Budget { left: BURST, refilled: Instant::now(), failed: None });
+        Self { fetch, held: ArcSwapOption::empty(), turn: Arc::new(Semaphore::new(1)), budget }
     }
 
-    /// The keys, while they need not be looked after.
-    pub(super) fn fresh(&self) -> Option<Keys> {
-        self.younger(FRESH)
+    /// The keys that are at hand.
+    pub(super) fn held(&self) -> Option<Keys> {
+        self.held.load_full().filter(|held| held.since.elapsed() < STALE).map(Keys)
     }
 
-    fn younger(&self, age: Duration) -> Option<Keys> {
-        self.held.load_full().filter(|held| held.since.elapsed() < age).map(Keys)
+    /// Fetches newer keys while requests go on, unless that is under way; not more often than the budget has it.
+    pub(super) fn renew_behind(self: &Arc<Self>) {
+        if let (Ok(turn), Ok(runtime)) = (self.turn.clone().try_acquire_owned(), Handle::try_current())
+            && self.budget().spend()
+        {
+            let jwks = self.clone();
+            runtime.spawn(async move {
+                jwks.renew().await;
+                drop(turn);
+            });
+        }
     }
 
     /// The keys, fetched anew unless there are fresh ones that are `enough`; old ones where that fails. `None` if there are
     /// none at all.
     pub(super) async fn renewed(&self, enough: impl Fn(&[Key]) -> bool) -> Option<Keys> {
+        let since = Instant::now();
         let _turn = self.turn.acquire().await.ok()?;
-        if let Some(keys) = self.fresh().filter(|keys| enough(keys)) {
+        if let Some(keys) = self.held().filter(|keys| keys.are_fresh() && enough(keys)) {
             return Some(keys);
         }
-        if self.budget.lock().unwrap_or_else(PoisonError::into_inner).spend() {
-            match self.fetch.keys().await {
-                Ok(keys) => self.held.store(Some(Arc::new(Held { keys, since: Instant::now() }))),
-                Err(reason) => tracing::warn!(reason, "the keys of the authorization server cannot be fetched"),
+        // Whoever waited for a fetch that brought nothing would wait as long for another.
+        let granted = {
+            let mut budget = self.budget();
+            budget.failed.is_none_or(|failed| failed <= since) && budget.spend()
+        };
+        if granted {
+            self.renew().await;
+        }
+        self.held()
+    }
+
+    async fn renew(&self) {
+        match self.fetch.keys().await {
+            Ok(keys) => self.held.store(Some(Arc::new(Held { keys, since: Instant::now() }))),
+            Err(reason) => {
+                tracing::warn!(reason, "the keys of the authorization server cannot be fetched");
+                self.budget().failed = Some(Instant::now());
             }
         }
-        self.younger(STALE)
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn made_up_keys_do_not_become_requests() {
-        let mut budget = Budget { left: BURST, refilled: Instant::now() };
-        let granted = |budget: &mut Budget, asked: usize| (0..asked).filter(|_| budget.spend()).count();
-        assert_eq!(granted(&mut budget, 1000), 3);
-        tokio::time::advance(REFILL).await;
-        assert_eq!(granted(&mut budget, 1000), 1);
-        tokio::time::advance(REFILL * 1000).await;
-        assert_eq!(granted(&mut budget, 1000), 3);
-    }
-}
+mod tests;

@@ -7,6 +7,9 @@ use crate::auth::{Principal, error::Denied};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::decode_header;
 
+/// A key that the token names has not signed it.
+pub(super) const FORGED: Denied = Denied::Invalid("its signature is wrong");
+
 /// Whose token it is; `None` if none of `keys` has signed it, and a newer one may have.
 ///
 /// The signature is checked before anything the token says is believed, and its algorithm before that: what a token says of
@@ -27,7 +30,7 @@ pub(super) fn verify(token: &str, keys: &[Key], terms: &Terms) -> Result<Option<
     }
     if !suitable.any(|key| key.has_signed(head.algorithm, message.as_bytes(), &signature)) {
         // A key that the token names is the one; of one that it does not name there may be a newer.
-        return head.key.map_or(Ok(None), |_| Err(Denied::Invalid("its signature is wrong")));
+        return head.key.map_or(Ok(None), |_| Err(FORGED));
     }
     let (_, claims) = message.split_once('.').ok_or(Denied::Invalid("it is no signed JWT"))?;
     let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| Denied::Invalid("its claims are not readable"))?;

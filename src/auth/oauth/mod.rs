@@ -23,8 +23,8 @@ use std::{fmt, future::Future, sync::Arc};
 /// is configured.
 ///
 /// Keys are fetched when the first token comes and again every ten minutes; a token with a key that is not known makes it look at
-/// once, but not for every such token: three times, and then once in ten seconds. While the keys cannot be fetched the old ones
-/// are good for a day.
+/// once, but not for every such token: three times, and then once in ten seconds. Old keys are good while newer ones are fetched,
+/// and while they cannot be for a day: only a token that none of them has signed waits for the issuer.
 ///
 /// ```
 /// use tower_mcp_gateway::auth::{AuthLayer, OAuth};
@@ -141,12 +141,18 @@ impl OAuth {
         self.terms == other.terms
     }
 
-    /// Whose token it is, at once where the keys are at hand.
+    /// Whose token it is, at once where the key is at hand. Old keys are renewed meanwhile, and what one of them has not signed
+    /// waits for that: an issuer may have given its id to another.
     pub(super) fn check(&self, token: &str) -> Result<Result<Principal, Denied>, Verification> {
-        if let Some(keys) = self.jwks.fresh()
-            && let Some(verdict) = jwt::verify(token, &keys, &self.terms).transpose()
-        {
-            return Ok(verdict);
+        if let Some(keys) = self.jwks.held() {
+            let is_fresh = keys.are_fresh();
+            if !is_fresh {
+                self.jwks.renew_behind();
+            }
+            let verdict = jwt::verify(token, &keys, &self.terms).transpose();
+            if let Some(verdict) = verdict.filter(|verdict| is_fresh || !matches!(verdict, Err(jwt::FORGED))) {
+                return Ok(verdict);
+            }
         }
         let (oauth, token) = (self.clone(), token.to_owned());
         Err(Verification(Box::pin(async move { oauth.verify(&token).await })))
