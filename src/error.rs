@@ -11,7 +11,7 @@ use crate::{
     route, timeout,
     upstream::{
         era::error::HandshakeFailed,
-        error::{Closed, Connect, NotStarted, Protocol, Refused, Replaced, SessionLost, Status, TooLarge},
+        error::{Closed, Connect, NotStarted, Protocol, Refused, Replaced, SessionLost, Status, TooLarge, Unwelcome},
     },
 };
 use http::StatusCode;
@@ -184,6 +184,7 @@ pub fn never_sent(error: &(dyn Error + 'static)) -> bool {
         || find::<Replaced>(error).is_some()
         || find::<NotStarted>(error).is_some()
         || find::<Refused>(error).is_some()
+        || find::<Unwelcome>(error).is_some()
         || find::<health::error::Open>(error).is_some()
         || find::<Closed>(error).is_some_and(|closed| !closed.sent)
 }
@@ -263,5 +264,6 @@ fn upstream_problem(error: &(dyn Error + 'static)) -> Option<Problem> {
         .or_else(|| bad_gateway::<TooLarge>(error, "too_large"))
         .or_else(|| bad_gateway::<NotStarted>(error, "not_started"))
         .or_else(|| bad_gateway::<Refused>(error, "handshake"))
+        .or_else(|| bad_gateway::<Unwelcome>(error, "handshake"))
         .or_else(|| bad_gateway::<Unfinished>(error, "closed"))
 }

@@ -98,3 +98,19 @@ pub struct NotStarted(pub Duration);
 #[derive(Debug, thiserror::Error)]
 #[error("the server refused the handshake: {0}")]
 pub struct Refused(pub Cow<'static, str>);
+
+/// The server gives this client no session of its own, for what the client says of itself or because it has none left, while it
+/// serves others. The call was not sent.
+///
+/// It says nothing about how the server is, so that no client can have it taken for a sick one:
+///
+/// ```
+/// use tower_mcp_gateway::{error::{explain, is_connection, never_sent}, upstream::error::Unwelcome};
+///
+/// let error = Unwelcome("too many sessions".into());
+/// assert!(never_sent(&error) && !is_connection(&error));
+/// assert_eq!(explain(&error).message, "the server refused this client: too many sessions");
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("the server refused this client: {0}")]
+pub struct Unwelcome(pub Cow<'static, str>);

@@ -5,7 +5,7 @@ use crate::{
     metrics::{Calls, Kind, Outcome},
     reply::{self, Event, Watch},
     timeout::Lapse,
-    upstream::error::Replaced,
+    upstream::error::{Replaced, Unwelcome},
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -89,11 +89,24 @@ impl Drop for Witness {
     }
 }
 
-/// Errors the gateway made itself, which tell nothing about the server.
+/// Errors that tell nothing about the server: those the gateway made itself, and those a client brought about.
 fn is_neutral(error: &BoxError) -> bool {
     let error = &**error;
     find::<Overloaded>(error).is_some()
         || find::<Open>(error).is_some()
         || find::<Replaced>(error).is_some()
+        || find::<Unwelcome>(error).is_some()
         || find::<Problem>(error).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::error::Refused;
+
+    #[test]
+    fn what_a_server_says_to_one_client_is_no_sign_of_how_it_is() {
+        assert!(is_neutral(&Unwelcome("not you".into()).into()));
+        assert!(!is_neutral(&Refused("nobody".into()).into()));
+    }
 }

@@ -1,4 +1,4 @@
-use super::{logging::Logging, subscriptions::Subscriptions};
+use super::{logging::Logging, subscriptions::Subscriptions, takes::Takes};
 use crate::{
     Revision,
     identity::Identity,
@@ -22,6 +22,8 @@ pub(super) struct Agreed {
     pub(super) logging: Logging,
     /// Resources that somebody wants to hear about.
     pub(super) subscriptions: Subscriptions,
+    /// How often the server takes `initialize`; asked of what the gateway agreed on for itself.
+    pub(super) takes: Takes,
 }
 
 impl Agreed {
@@ -30,7 +32,8 @@ impl Agreed {
         let revision = Revision::LATEST_MODERN;
         let discover = discover.unwrap_or_else(|| Json::from_static(r#"{"capabilities":{}}"#));
         let (hop, logging) = (Arc::new(Hop::new(Some(revision), epoch)), Logging::default());
-        Self { hop, revision, discover, certain: true, logs: false, logging, subscriptions: Subscriptions::default() }
+        let (subscriptions, takes) = (Subscriptions::default(), Takes::default());
+        Self { hop, revision, discover, certain: true, logs: false, logging, subscriptions, takes }
     }
 
     /// An initialize-era server, from its result and the hop of the greeting, which may have got a session id.
@@ -48,8 +51,8 @@ impl Agreed {
         }
         let logs = result.member("capabilities").is_some_and(|declared| declared.member("logging").is_some());
         let (hop, discover) = (Arc::new(hop), discover(revision, result));
-        let (logging, subscriptions) = (Logging::default(), Subscriptions::default());
-        Ok(Self { hop, revision, discover, certain: true, logs, logging, subscriptions })
+        let (logging, subscriptions, takes) = (Logging::default(), Subscriptions::default(), Takes::default());
+        Ok(Self { hop, revision, discover, certain: true, logs, logging, subscriptions, takes })
     }
 
     /// A capability, such as `tools`.

@@ -77,11 +77,13 @@ impl Lane {
         result
     }
 
-    /// Forgets what proved to be outdated, unless something newer stands there already.
-    pub(super) fn forget(&self, outdated: &Arc<Agreed>) {
+    /// Forgets what proved to be outdated, unless something newer stands there already; whether it did.
+    pub(super) fn forget(&self, outdated: &Arc<Agreed>) -> bool {
         let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.agreed.load().as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed, outdated)) {
+        let stands = self.agreed.load().as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed, outdated));
+        if stands {
             self.agreed.store(None);
         }
+        stands
     }
 }

@@ -33,9 +33,14 @@
 //! capabilities. At any other server all calls share one session, for which everything is declared that the gateway can
 //! carry, and each question is checked against what the call it belongs to declares. So is the session of the gateway's
 //! own calls, because servers list tools by what the client can do. A server that takes `initialize` only once has one
-//! session for all as well. [`PerClient`] gives each client a whole connection, where the transport knows no sessions. A call refused because its connection was [replaced](super::error::Replaced) or its
-//! session [lost](super::error::SessionLost) was not executed: it is sent again after one new handshake, at most
-//! three times in all.
+//! session for all as well. That it does is believed when it has taken one and then refuses another that says nothing of a
+//! client, and looked at again ten minutes later, because a server that is full says the same; one that was ever seen to take
+//! another is believed to give each client its own. A client whose own `initialize` is refused where the gateway's would be taken is
+//! [unwelcome](super::error::Unwelcome): its call fails, and nothing changes for the others.
+//! [`PerClient`] gives each client a whole connection, where the transport knows no sessions.
+//!
+//! A call refused because its connection was [replaced](super::error::Replaced) or its session
+//! [lost](super::error::SessionLost) was not executed: it is sent again after one new handshake, at most three times in all.
 //!
 //! # Questions
 //!
@@ -85,6 +90,7 @@ mod probe;
 mod sent;
 mod service;
 mod subscriptions;
+mod takes;
 mod wording;
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 use super::{
     Era,
+    abilities::Abilities,
+    error::HandshakeFailed,
     lanes::{Key, Lanes, Opened, watch},
     park::{INPUT_RESPONSES, REQUEST_STATE},
+    service::unwelcome,
     wording::is_of_client,
 };
 use crate::{
@@ -17,10 +20,7 @@ use crate::{
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll},
 };
 use tokio_util::task::TaskTracker;
@@ -72,8 +72,8 @@ struct Shared<T> {
     settings: Arc<Settings>,
     tasks: TaskTracker,
     open: Arc<Lanes<Era<T>>>,
-    /// The server takes `initialize` from one connection only.
-    single: AtomicBool,
+    /// A connection that is greeted as the common one is, to see whether the server takes another; for all who wait to know.
+    trial: Mutex<Weak<Era<T>>>,
 }
 
 impl<T: Transport> PerClient<T> {
@@ -85,7 +85,7 @@ impl<T: Transport> PerClient<T> {
             settings: server.settings().clone(),
             tasks: server.tasks().clone(),
             open: Arc::new(Lanes::new(MAX_CONNECTIONS)),
-            single: AtomicBool::new(false),
+            trial: Mutex::default(),
         };
         Self { common, shared: Arc::new(shared) }
     }
@@ -112,7 +112,8 @@ impl<T: Transport> PerClient<T> {
 
     /// Whether the call is to be made on the connection that all share.
     async fn is_common(&self, call: &Call) -> Result<bool, BoxError> {
-        if !is_of_client(call) || self.shared.single.load(Relaxed) {
+        let but_once = || self.common.common().is_some_and(|agreed| agreed.takes.but_once());
+        if !is_of_client(call) || but_once() {
             return Ok(true);
         }
         if self.common.revision().is_none() {
@@ -133,21 +134,66 @@ impl<T: Transport> PerClient<T> {
             call.params = call.params.edit(&[Edit::Remove(INPUT_RESPONSES), Edit::Remove(REQUEST_STATE)]);
         }
         let own = self.shared.own(&call, &self.common).ok_or_else(|| Crowded::from(Overloaded::new()))?;
-        match Era::clone(&own).oneshot(call.clone()).await {
-            Err(error) if find::<Refused>(&*error).is_some() => {
-                tracing::warn!("a server takes `initialize` only once, so all clients share its connection");
-                self.shared.single.store(true, Relaxed);
-                self.common.oneshot(call).await
+        let failed = match Era::clone(&own).oneshot(call.clone()).await {
+            Ok(reply) => {
+                self.took_another();
+                // Who listens stands in no call's way; otherwise it is in use as long as the reply is.
+                return Ok(if call.method == Method::LISTEN { reply } else { reply.hold(own) });
             }
-            // Who listens stands in no call's way.
-            reply if call.method == Method::LISTEN => reply,
-            // In use as long as the reply is.
-            reply => Ok(reply?.hold(own)),
+            Err(failed) => failed,
+        };
+        let of_handshake = find::<HandshakeFailed>(&*failed).is_some();
+        let Some(unwelcome) = unwelcome(&*failed).filter(|_| of_handshake) else { return Err(failed) };
+        match find::<Refused>(&*failed).is_some() && !self.takes_another().await? {
+            true => self.common.oneshot(call).await,
+            false => Err(unwelcome.into()),
+        }
+    }
+
+    fn took_another(&self) {
+        if let Some(common) = self.common.common().filter(|common| !common.takes.several()) {
+            common.takes.took_another();
+        }
+    }
+
+    /// Whether the server takes `initialize` on another connection than the common one, where it refused a client's. It is
+    /// asked in the gateway's own words: what one client says of itself must not decide how all others are served.
+    async fn takes_another(&self) -> Result<bool, BoxError> {
+        let common = self.common.common();
+        if common.as_ref().is_some_and(|common| common.takes.several()) {
+            return Ok(true);
+        }
+        let trial = self.shared.trial(&self.common);
+        // Answered from the handshake.
+        match Era::clone(&trial).oneshot(Call::new(Method::DISCOVER, Params::empty())).await {
+            Ok(_) => {
+                self.took_another();
+                Ok(true)
+            }
+            Err(failed) if find::<Refused>(&*failed).is_none() => Err(failed),
+            Err(_) => {
+                if common.as_ref().is_some_and(|common| common.takes.refused_another()) {
+                    tracing::warn!("a server takes no other `initialize`, so all clients share its connection for now");
+                }
+                // Another client's may have been taken meanwhile.
+                Ok(common.is_some_and(|common| common.takes.several()))
+            }
         }
     }
 }
 
 impl<T: Transport> Shared<T> {
+    /// The connection on which is tried what the server takes; it ends with the last who waits for that.
+    fn trial(&self, common: &Era<T>) -> Arc<Era<T>> {
+        let mut trial = self.trial.lock().unwrap_or_else(PoisonError::into_inner);
+        trial.upgrade().unwrap_or_else(|| {
+            let info = self.settings.client_info.clone();
+            let made = Arc::new(common.dedicated((self.connect)(), info, Abilities::all().declaration()));
+            *trial = Arc::downgrade(&made);
+            made
+        })
+    }
+
     /// The connection of whoever makes the call.
     fn own(&self, call: &Call, common: &Era<T>) -> Option<Arc<Era<T>>> {
         let (key, session) = (Key::of(call), call.session.as_ref());

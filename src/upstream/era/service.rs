@@ -1,12 +1,11 @@
 use super::{
     abilities::Abilities,
     agreed::Agreed,
-    error::HandshakeFailed,
     future::ResponseFuture,
     gate,
-    handshake::{Greeting, Opening},
+    handshake::Opening,
     lane::Lane,
-    lanes::{Key, Lanes, MAX_LANES, Opened, Usable, watch},
+    lanes::{Key, Lanes, MAX_LANES, Usable},
     listen, logging,
     park::{self, Claim, Park, REQUEST_STATE},
     probe::UNSUPPORTED_VERSION,
@@ -14,7 +13,7 @@ use super::{
     wording::{self, Plan},
 };
 use crate::{
-    BoxError, Call, Method, Reply, Revision, Session,
+    BoxError, Call, Method, Reply, Revision,
     error::{Problem, find},
     json::Json,
     metrics::Count,
@@ -22,7 +21,7 @@ use crate::{
     reply::Outcome,
     upstream::{
         InSession, Outbound, Settings, Transport,
-        error::{Refused, Replaced, SessionLost},
+        error::{Replaced, SessionLost},
     },
 };
 use arc_swap::ArcSwapOption;
@@ -30,14 +29,15 @@ use futures_util::FutureExt;
 use std::{
     error::Error,
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
+
+mod agree;
+
+pub(super) use self::agree::unwelcome;
 
 /// How often a call is sent at most, counting those that a lost session or a replaced connection turned away.
 const MAX_ATTEMPTS: usize = 3;
@@ -80,11 +80,11 @@ pub(super) struct Conversation<T> {
     per_client: bool,
     /// The whole connection is of one client.
     dedicated: bool,
-    /// The server took `initialize` once and refuses a second.
-    single: AtomicBool,
     /// For the gateway's own calls, and for all calls where clients have no session of their own.
     common: Arc<Lane>,
     lanes: Arc<Lanes<Lane>>,
+    /// Opened as the common one is, to see whether the server takes another `initialize`; never called on.
+    trial: Lane,
     /// Shared with those who listen on a connection of one client.
     listening: Arc<()>,
     /// Where the watches over client sessions run; each ends with its lane.
@@ -119,9 +119,9 @@ impl<T: Transport> Era<T> {
             opening,
             per_client: server.sessions_of() == Sessions::PerClient,
             dedicated: false,
-            single: AtomicBool::new(false),
             common: Arc::new(Lane::new(settings.client_info.clone(), Abilities::all().declaration())),
             lanes: Arc::new(Lanes::new(MAX_LANES)),
+            trial: Lane::new(settings.client_info.clone(), Abilities::all().declaration()),
             listening: Arc::default(),
             tasks: server.tasks().clone(),
             park: Arc::new(Park::new(server.id().clone(), settings.clone(), server.tasks().clone())),
@@ -143,9 +143,9 @@ impl<T: Transport> Era<T> {
             opening: all.opening(),
             per_client: false,
             dedicated: true,
-            single: AtomicBool::new(false),
-            common: Arc::new(Lane::new(client_info, declaration)),
+            common: Arc::new(Lane::new(client_info.clone(), declaration.clone())),
             lanes: Arc::new(Lanes::new(MAX_LANES)),
+            trial: Lane::new(client_info, declaration),
             listening: Arc::default(),
             tasks: all.tasks.clone(),
             park: all.park.clone(),
@@ -192,6 +192,11 @@ impl<T> Era<T> {
     /// Name and version of the server, as it says itself; for display only.
     pub fn server_info(&self) -> Option<Json> {
         self.conversation.latest.load().as_ref().and_then(|agreed| agreed.server_info())
+    }
+
+    /// What the gateway agreed on for its own calls, if that stands.
+    pub(super) fn common(&self) -> Option<Arc<Agreed>> {
+        self.conversation.common.latest()
     }
 
     /// Calls that wait for answers of their clients.
@@ -286,7 +291,7 @@ impl<T> Conversation<T> {
     /// Who shares the session this call runs in, if it is not everybody.
     fn own(&self, call: &Call, common: &Agreed) -> Option<Key> {
         let per_client = self.per_client && !common.revision.is_modern() && common.hop.session_id().is_some();
-        let own = per_client && wording::is_of_client(call) && !self.single.load(Relaxed);
+        let own = per_client && wording::is_of_client(call) && !common.takes.but_once();
         own.then(|| Key::of(call))
     }
 
@@ -336,7 +341,9 @@ impl<T: Transport> Conversation<T> {
                 }
             };
             match sent {
-                Ok(reply) if attempts == 1 && Self::is_other_revision(&reply, &agreed) => lane.forget(&agreed),
+                Ok(reply) if attempts == 1 && Self::is_other_revision(&reply, &agreed) => {
+                    lane.forget(&agreed);
+                }
                 Err(error) if attempts < MAX_ATTEMPTS && Self::is_outdated(&*error) => self.begin_anew(&lane, &agreed),
                 Err(error) => return Err(error),
                 Ok(reply) => return Ok(self.unworded(reply, &call, &lane, &agreed)),
@@ -358,81 +365,5 @@ impl<T: Transport> Conversation<T> {
             Ok(Claim::Again) => Err(Again),
             Err(problem) => Ok(Reply::single(Outcome::Error(problem.to_json()))),
         }
-    }
-
-    async fn agree(self: &Arc<Self>, call: &Call) -> Result<(Arc<Lane>, Arc<Agreed>), HandshakeFailed> {
-        let agreed = self.agree_on(&self.common, self.opening()).await?;
-        match self.own(call, &agreed) {
-            None => Ok((self.common.clone(), agreed)),
-            Some(key) => {
-                let lane = self.lane_of(&key, call.session.as_ref());
-                // Whatever the era is called by now, the server has just taken `initialize`.
-                let opening = if self.opening == Opening::Discover { Opening::Initialize } else { self.opening };
-                match self.agree_on(&lane, opening).await {
-                    Err(failed) if find::<Refused>(&failed).is_some() => {
-                        tracing::warn!("a server takes `initialize` only once, so all clients share its session");
-                        self.single.store(true, Relaxed);
-                        self.fault.store(None);
-                        self.lanes.close(&key);
-                        Ok((self.common.clone(), agreed))
-                    }
-                    agreed => Ok((lane, agreed?)),
-                }
-            }
-        }
-    }
-
-    /// The lane under a key. A new one is let go, and its session at the server ended, when the client's is, or nobody
-    /// uses it any more.
-    fn lane_of(self: &Arc<Self>, key: &Key, session: Option<&Arc<Session>>) -> Arc<Lane> {
-        let info = session.map_or(&self.settings.client_info, |session| session.client_info());
-        let make = || Lane::new(info.clone(), key.declaration.clone());
-        let Opened { lane, key, let_go, closed } = match self.lanes.open(key, session, make) {
-            Ok(opened) => opened,
-            Err(lane) => return lane,
-        };
-        closed.iter().for_each(|lane| end(&self.transport, lane));
-        let transport = self.transport.clone();
-        let watch = watch(Arc::downgrade(&self.lanes), key, session.cloned(), move |lane| end(&transport, lane));
-        self.tasks.spawn(async move {
-            let_go.run_until_cancelled(watch).await;
-        });
-        lane
-    }
-
-    async fn agree_on(&self, lane: &Lane, opening: Opening) -> Result<Arc<Agreed>, HandshakeFailed> {
-        let greeting = |client_info, declaration| Greeting {
-            settings: self.settings.clone(),
-            child: self.child,
-            opening,
-            client_info,
-            declaration,
-        };
-        let result = lane.agree(&self.transport, greeting).await;
-        match &result {
-            Ok(agreed) => {
-                self.latest.store(Some(agreed.clone()));
-                self.fault.store(None);
-            }
-            Err(failed) => self.fault.store(Some(Arc::new(failed.describe()))),
-        }
-        result
-    }
-
-    /// What to ask first: the era the server spoke before, if it was more than a guess.
-    fn opening(&self) -> Opening {
-        if self.dedicated {
-            return self.opening;
-        }
-        let latest = self.latest.load();
-        let is_legacy = latest.as_ref().is_some_and(|latest| latest.certain && !latest.revision.is_modern());
-        if self.opening == Opening::Discover && is_legacy { Opening::Initialize } else { self.opening }
-    }
-}
-
-/// A lane will not be used again.
-fn end<T: Transport>(transport: &T, lane: &Lane) {
-    if let Some(agreed) = lane.latest() {
-        transport.end_session(&agreed.hop);
     }
 }

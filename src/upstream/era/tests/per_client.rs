@@ -3,13 +3,14 @@
 use super::mock::*;
 use crate::{
     Call, Method, Reply, Revision, Session,
-    error::never_sent,
+    error::{find, never_sent},
     json::{Json, Params, object::Edit},
     registry::{Server, Sessions},
     reply::{Ask, Event, Events, Outcome},
     upstream::{
         InSession, Outbound,
         era::{MAX_CONNECTIONS, PerClient},
+        error::Unwelcome,
     },
 };
 use futures_util::{StreamExt, stream};
@@ -36,7 +37,10 @@ impl Scene {
             move || {
                 let mut made = made.lock().unwrap();
                 let (number, script) = (made.len(), script.clone());
-                made.push(Mock::new(move |outbound, _| script(number, outbound.call.method.as_str())));
+                made.push(Mock::new(move |outbound, _| match is_odd(outbound) {
+                    true => Answer::Error(r#"{"code":-32602,"message":"not in these words"}"#),
+                    false => script(number, outbound.call.method.as_str()),
+                }));
                 made.last().unwrap().clone()
             }
         };
@@ -67,6 +71,12 @@ impl Scene {
     fn calls(&self) -> Vec<usize> {
         self.made.lock().unwrap().iter().map(|mock| mock.count(Method::TOOLS_CALL)).collect()
     }
+}
+
+/// Whether it is the greeting of the client that no server likes.
+fn is_odd(outbound: &Outbound) -> bool {
+    let name = outbound.call.params.member("clientInfo").and_then(|info| info.member("name"));
+    name.is_some_and(|name| name.as_str() == r#""odd""#)
 }
 
 fn plain(method: &str) -> Answer {
@@ -207,5 +217,19 @@ async fn a_server_that_takes_initialize_from_one_connection_has_one_for_all() {
     for id in ["ada", "bob"] {
         assert_eq!(outcome(&mut scene.events(calls(Some(&session(id)), FORM)).await).await, json!({}));
     }
-    assert_eq!(scene.calls(), [2, 0]);
+    assert_eq!(scene.calls(), [2, 0, 0], "a client's, and one to see whether any is taken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_refused_for_what_it_says_leaves_all_others_their_own_connections() {
+    let scene = Scene::new(|_, method| plain(method));
+    for _ in 0..2 {
+        let refused = scene.service.clone().oneshot(calls(Some(&session("odd")), FORM)).await.unwrap_err();
+        assert!(find::<Unwelcome>(&*refused).is_some() && never_sent(&*refused), "{refused}");
+        assert_eq!(scene.service.fault(), None);
+    }
+    for id in ["ada", "bob"] {
+        assert_eq!(outcome(&mut scene.events(calls(Some(&session(id)), FORM)).await).await, json!({}));
+    }
+    assert_eq!(scene.calls(), [0, 0, 0, 1, 1], "the common one, that of the odd client, one to see, and theirs");
 }

@@ -4,15 +4,15 @@ use crate::{
     error::find,
     json::Json,
     upstream::{
-        era::lanes::MAX_LANES,
-        error::{Replaced, SessionLost},
+        era::{lanes::MAX_LANES, takes::SHARED_FOR},
+        error::{Refused, Replaced, SessionLost, Status, Unwelcome},
     },
 };
 use futures_util::future::join_all;
 use http::HeaderValue;
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
 };
 use std::time::Duration;
 
@@ -168,4 +168,85 @@ async fn a_guess_costs_its_time_once_and_not_for_each_client() {
         ask(&era, of(&session(name))).await.unwrap();
     }
     assert_eq!((mock.count(Method::DISCOVER), mock.count(Method::INITIALIZE)), (1, 3));
+}
+
+/// An initialize-era server that numbers its sessions, and refuses those that `refused` says, by the client's name.
+fn choosy(refused: impl Fn(&str, usize) -> Option<Answer> + Send + Sync + 'static) -> Mock {
+    Mock::new(move |outbound, before| match outbound.call.method.as_str() {
+        "server/discover" => UNKNOWN,
+        "initialize" => {
+            let name: String =
+                outbound.call.params.member("clientInfo").unwrap().member("name").unwrap().read().unwrap();
+            outbound.hop.set_session_id(HeaderValue::from(before as u64));
+            refused(&name, before).unwrap_or(GREETED)
+        }
+        _ => Answer::Result("{}"),
+    })
+}
+
+const NOT_THIS: Answer = Answer::Error(r#"{"code":-32602,"message":"not in these words"}"#);
+const FULL: Answer = Answer::Error(r#"{"code":-32000,"message":"too many sessions"}"#);
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_refused_for_what_it_says_leaves_all_others_their_own_sessions() {
+    let status = || Answer::Fail(Status(http::StatusCode::BAD_REQUEST).into());
+    for (refusal, words) in [((|| NOT_THIS) as fn() -> Answer, "not in these words"), (status, "HTTP status 400 Bad Request")] {
+        let mock = choosy(move |name, _| (name == "odd").then(refusal));
+        let era = http(&mock);
+        let refused = ask(&era, of(&session("odd"))).await.unwrap_err();
+        assert!(find::<Unwelcome>(&*refused).is_some() && refused.to_string().ends_with(words), "{refused}");
+        assert!(find::<Refused>(&*refused).is_none(), "no sign that the server is of another kind");
+        assert_eq!((era.fault(), era.sessions()), (None, 0));
+        let tried = mock.ended.lock().unwrap().len();
+        let mut own = Vec::new();
+        for name in ["a", "b", "a"] {
+            ask(&era, of(&session(name))).await.unwrap();
+            own.push(id(&mock));
+        }
+        assert!(own[0] == own[2] && own[0] != own[1] && !own.contains(&"0".into()), "{own:?}");
+        let before = mock.count(Method::INITIALIZE);
+        assert!(ask(&era, of(&session("odd"))).await.is_err());
+        assert_eq!(mock.count(Method::INITIALIZE), before + 1, "it is known what the server takes");
+        assert_eq!(mock.ended.lock().unwrap().len(), tried, "and what was opened to see that has ended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_no_other_session_is_asked_again_in_a_while() {
+    let full = Arc::new(AtomicBool::new(true));
+    let still = full.clone();
+    let mock = choosy(move |_, before| (before > 0 && still.load(SeqCst)).then_some(FULL));
+    let era = http(&mock);
+    for name in ["a", "b"] {
+        ask(&era, of(&session(name))).await.unwrap();
+        assert_eq!(id(&mock), "0", "all share the first");
+    }
+    assert_eq!((mock.count(Method::INITIALIZE), era.fault()), (3, None), "the gateway's, the client's, and one to see");
+    full.store(false, SeqCst);
+    tokio::time::advance(SHARED_FOR - Duration::from_secs(1)).await;
+    ask(&era, of(&session("a"))).await.unwrap();
+    assert_eq!(id(&mock), "0");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    for (name, expected) in [("a", "3"), ("b", "4")] {
+        ask(&era, of(&session(name))).await.unwrap();
+        assert_eq!(id(&mock), expected, "it has room by now");
+    }
+    full.store(true, SeqCst);
+    let refused = ask(&era, of(&session("c"))).await.unwrap_err();
+    assert!(find::<Unwelcome>(&*refused).is_some(), "it was seen to take several");
+    ask(&era, of(&session("a"))).await.unwrap();
+    assert_eq!(id(&mock), "3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_during_the_trial_is_no_verdict() {
+    let mock = choosy(|name, before| match (name, before) {
+        ("odd", _) => Some(NOT_THIS),
+        (_, 2) => Some(Answer::Fail(Status(http::StatusCode::BAD_GATEWAY).into())),
+        _ => None,
+    });
+    let era = http(&mock);
+    assert!(find::<Status>(&*ask(&era, of(&session("odd"))).await.unwrap_err()).is_some());
+    ask(&era, of(&session("a"))).await.unwrap();
+    assert_eq!(id(&mock), "3");
 }
