@@ -16,6 +16,8 @@
 //! # Ok::<(), tower_mcp_gateway::json::Malformed>(())
 //! ```
 
+#[cfg(any(feature = "stdio", test))]
+mod ends;
 mod envelope;
 mod error;
 mod id;
@@ -40,6 +42,8 @@ pub use self::{
     walk::Walk,
 };
 
+#[cfg(feature = "stdio")]
+pub(crate) use self::ends::Ends;
 #[cfg(feature = "http")]
 pub(crate) use self::opening::Opening;
 #[cfg(feature = "legacy")]

@@ -1,5 +1,7 @@
-use super::{Slot, State, waiter::Waiter};
-use crate::upstream::error::Protocol;
+use super::{Mux, Slot, State, waiter::Waiter};
+#[cfg(any(test, feature = "stdio"))]
+use crate::upstream::error::TooLarge;
+use crate::{BoxError, upstream::error::Protocol};
 use std::borrow::Cow;
 
 /// Answers that arrived and could not be read, or bore an id that no request had.
@@ -10,12 +12,44 @@ use std::borrow::Cow;
 pub(super) struct Lost {
     answers: usize,
     /// What was wrong with the latest.
-    reason: Cow<'static, str>,
+    reason: Option<Reason>,
+}
+
+/// Why an answer cannot be read.
+#[derive(Clone, Debug)]
+pub(super) enum Reason {
+    Protocol(Cow<'static, str>),
+    /// Above this many bytes.
+    #[cfg(any(test, feature = "stdio"))]
+    TooLarge(usize),
+}
+
+impl From<Reason> for BoxError {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Protocol(reason) => Protocol(reason).into(),
+            #[cfg(any(test, feature = "stdio"))]
+            Reason::TooLarge(limit) => TooLarge { limit }.into(),
+        }
+    }
+}
+
+impl Mux {
+    /// An answer was skipped because it is above `limit` bytes: it fails the call with this id, or, where its id cannot be
+    /// read, the one that it must have been meant for, as soon as that is known.
+    #[cfg(any(test, feature = "stdio"))]
+    pub(in crate::upstream) fn too_large(&self, id: Option<u64>, limit: usize) {
+        if let Some(id) = id {
+            return self.fail(id, TooLarge { limit });
+        }
+        let wakers = self.lock().lose(Reason::TooLarge(limit));
+        wakers.into_iter().for_each(Waiter::wake);
+    }
 }
 
 impl State {
     /// An answer is lost, for this reason.
-    pub(super) fn lose(&mut self, reason: Cow<'static, str>) -> Vec<Waiter> {
+    pub(super) fn lose(&mut self, reason: Reason) -> Vec<Waiter> {
         let mut any = false;
         for slot in self.slots.values_mut().filter(|slot| slot.awaits_answer()) {
             (slot.suspect, any) = (true, true);
@@ -24,7 +58,7 @@ impl State {
             return Vec::new();
         }
         self.lost.answers += 1;
-        self.lost.reason = reason;
+        self.lost.reason = Some(reason);
         self.convict()
     }
 
@@ -58,8 +92,8 @@ impl State {
         }
         let Lost { reason, .. } = std::mem::take(&mut self.lost);
         let fail = |slot: &mut Slot| {
-            let lost = std::mem::take(&mut slot.suspect).then(|| Protocol(reason.clone()).into());
-            slot.end(Err(lost?))
+            let is_lost = std::mem::take(&mut slot.suspect);
+            slot.end(Err(reason.clone().filter(|_| is_lost)?.into()))
         };
         self.slots.values_mut().filter_map(fail).collect()
     }
@@ -71,7 +105,10 @@ mod tests {
         Mux, Ticket,
         tests::{connected, deliver, progress, sent},
     };
-    use crate::{Method, upstream::error::Protocol};
+    use crate::{
+        Method,
+        upstream::error::{Protocol, TooLarge},
+    };
     use futures_util::FutureExt;
 
     /// Delivers an answer that nobody can read.
@@ -96,6 +133,18 @@ mod tests {
         let failed: Vec<_> = calls.into_iter().skip(1).map(failed).collect();
         assert_eq!(failed, [false, true, false, true]);
         assert!(later.now_or_never().is_none(), "it was not there yet");
+    }
+
+    #[test]
+    fn an_answer_above_the_limit_fails_its_call_or_the_one_that_it_must_have_been_for() {
+        let mux = connected();
+        let [mut first, mut second, third] = [(); 3].map(|()| sent(&mux, Method::TOOLS_CALL, "{}"));
+        mux.too_large(Some(3), 9);
+        assert!(third.now_or_never().unwrap().unwrap_err().is::<TooLarge>());
+        mux.too_large(None, 9);
+        assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+        deliver(&mux, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.into());
+        assert!(second.now_or_never().unwrap().unwrap_err().is::<TooLarge>());
     }
 
     #[test]

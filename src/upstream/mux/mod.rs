@@ -40,8 +40,8 @@
 //!
 //! # Answers that cannot be read
 //!
-//! A message that breaks off, or an answer under an id that was never given out, is the answer of one of the calls in
-//! flight. If there is only one, that one fails at once. Otherwise the others go on undisturbed, and it fails when they
+//! A message that breaks off, an answer under an id that was never given out, or one above the limit of which the id was
+//! not kept, is the answer of one of the calls in flight. If there is only one, that one fails at once. Otherwise the others go on undisturbed, and it fails when they
 //! have been answered: until then nobody knows which one it is.
 //!
 //! # Connections

@@ -1,4 +1,4 @@
-use super::{Kind, Mux, State, waiter::Waiter};
+use super::{Kind, Mux, State, lost::Reason, waiter::Waiter};
 use crate::{
     Method,
     json::{Id, Json, MAX_BATCH, Malformed, Message, elements},
@@ -63,7 +63,8 @@ impl Mux {
             Meant::UnlessWhole => !malformed.is_json(),
             Meant::Hardly => false,
         };
-        let wakers = if meant || state.pure { state.lose(malformed.to_string().into()) } else { Vec::new() };
+        let wakers =
+            if meant || state.pure { state.lose(Reason::Protocol(malformed.to_string().into())) } else { Vec::new() };
         drop(state);
         wakers.into_iter().for_each(Waiter::wake);
     }
@@ -71,7 +72,7 @@ impl Mux {
     fn settle(&self, id: Option<&Id>, outcome: Outcome) {
         let mut state = self.lock();
         if id.is_some_and(|id| id.as_u64().is_none_or(|id| id == 0 || id > state.last_id)) {
-            let wakers = state.lose("the answer has an id that no request had".into());
+            let wakers = state.lose(Reason::Protocol("the answer has an id that no request had".into()));
             drop(state);
             return wakers.into_iter().for_each(Waiter::wake);
         }

@@ -3,14 +3,11 @@ use super::{
     lines::{Line, Lines},
     service::{Counters, Frame},
 };
-use crate::{
-    EndpointId,
-    upstream::{error::TooLarge, mux::Mux},
-};
+use crate::{EndpointId, json::Ends, upstream::mux::Mux};
 use bytes::{Buf, Bytes};
 use std::{convert::Infallible, io, process::ExitStatus, sync::Arc, time::Duration};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncRead, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdin, ChildStdout},
     sync::mpsc,
     time,
@@ -207,7 +204,7 @@ fn line_end(text: &[u8]) -> Option<usize> {
     memchr::memchr2(b'\n', b'\r', text)
 }
 
-async fn read(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Lines<ChildStdout>) {
+async fn read<R: AsyncRead + Unpin>(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Lines<R>) {
     loop {
         // What is buffered is there without a wait: a child that floods must leave the thread to others now and then.
         tokio::task::coop::consume_budget().await;
@@ -217,8 +214,9 @@ async fn read(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Line
                 let limit = stdout.limit();
                 tracing::warn!(server = %id, limit, "a message above the limit was skipped");
                 counters.cut();
-                if let Some(call) = envelope_id(&head, &tail) {
-                    mux.fail(call, TooLarge { limit });
+                // A server numbers its own requests as well: one that is cut says nothing about a call.
+                if let Ends::Answer(id) = Ends::read(&head, &tail) {
+                    mux.too_large(id, limit);
                 }
                 continue;
             }
@@ -299,40 +297,40 @@ impl Quota {
     }
 }
 
-/// The id of a message of which only the ends are known. Right behind the opening brace, or right before the closing
-/// one, an `"id"` is a member of the message itself; anything else is not believed.
-fn envelope_id(head: &[u8], tail: &[u8]) -> Option<u64> {
-    const VERSION: &[u8] = br#""jsonrpc":"2.0""#;
-    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim_matches('"').parse().ok();
-    let front = || {
-        let head = head.trim_ascii_start().strip_prefix(b"{")?;
-        let head = head.strip_prefix(VERSION).and_then(|head| head.strip_prefix(b",")).unwrap_or(head);
-        let head = head.strip_prefix(br#""id":"#)?;
-        number(&head[..memchr::memchr(b',', head)?])
-    };
-    let back = || {
-        let tail = tail.trim_ascii_end().strip_suffix(b"}")?;
-        let tail = tail.strip_suffix(VERSION).and_then(|tail| tail.strip_suffix(b",")).unwrap_or(tail);
-        let at = memchr::memmem::rfind(tail, br#""id":"#)?;
-        number(&tail[at + 5..])
-    };
-    front().or_else(back)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        Call, Method, Revision,
+        json::Params,
+        metrics::{Calls, Metrics},
+        upstream::{Hop, Outbound, error::TooLarge},
+    };
+    use futures_util::FutureExt;
 
-    #[test]
-    fn the_id_of_a_cut_message_is_found_only_where_it_is_certain() {
-        let cut = |head: &str, tail: &str| envelope_id(head.as_bytes(), tail.as_bytes());
-        assert_eq!(cut(r#"{"jsonrpc":"2.0","id":7,"result":{"#, "}}"), Some(7));
-        assert_eq!(cut(r#"{"id":"7","result":{"#, "}}"), Some(7));
-        assert_eq!(cut(r#"{"result":{"#, r#"},"jsonrpc":"2.0","id":7}"#), Some(7));
-        assert_eq!(cut(r#"{"result":{"#, r#"},"id":7,"jsonrpc":"2.0"}"#), Some(7));
-        assert_eq!(cut(r#"{"result":{"id":7,"#, r#""id":7}}"#), None);
-        assert_eq!(cut(r#"{"result":"#, r#"\"id\":7"}"#), None);
-        assert_eq!(cut("", ""), None);
+    #[tokio::test]
+    async fn of_messages_above_the_limit_only_answers_fail_calls() {
+        let (id, counters) = (EndpointId::from("a"), Counters::new(Calls::default(), Metrics::default()));
+        let fill = "x".repeat(100);
+        for (message, fails) in [
+            (
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{{"a":"{fill}"}}}}"#),
+                false,
+            ),
+            (format!(r#"{{"method":"notifications/message","params":{{"a":"{fill}"}},"id":1}}"#), false),
+            (format!(r#"{{"jsonrpc": "2.0", "id": 1, "result": {{"a": "{fill}"}}}}"#), true),
+            (format!(r#"{{"jsonrpc": "2.0", "result": {{"a": "{fill}"}}, "id": 1}}"#), true),
+            (format!(r#"{{"result":{{"a":"{fill}"}},"id":1,"of":"another member"}}"#), true),
+        ] {
+            let mux = Mux::new();
+            let call = Call::new(Method::PING, Params::empty());
+            let outbound = Outbound { call, hop: Hop::new(Some(Revision::V2025_11_25), mux.connect()).into() };
+            let (_, ticket) = mux.open(&outbound).unwrap();
+            assert!(mux.begin(ticket.id()));
+            read(&id, &mux, &counters, &mut Lines::new(message.as_bytes(), 80)).await;
+            let failed = ticket.now_or_never().map(|failed| failed.unwrap_err().is::<TooLarge>());
+            assert_eq!(failed, fails.then_some(true), "{message}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,8 +9,9 @@
 //! - **Start.** No shell ever sees the arguments. The environment is empty but for [`INHERITED`] and what is
 //!   configured. The child leads a process group of its own, so that what it starts can be stopped with it.
 //! - **stdout** carries messages. Lines that are none (banners, stray prints) are skipped and
-//!   [counted](Stats::skipped); a message above the limit fails its call with
-//!   [`TooLarge`](super::error::TooLarge).
+//!   [counted](Stats::skipped). An answer above the limit fails its call with
+//!   [`TooLarge`](super::error::TooLarge); where its id stands so that it was not kept, the call that is left when all
+//!   others are answered. What else is above it is skipped.
 //! - **stderr** goes to `tracing`, target `mcp::stderr`, line by line; at most 200 lines a second are logged, and how many were
 //!   not is told.
 //! - **stdin** is fed from a short queue. A child that does not read fills it, and then its own

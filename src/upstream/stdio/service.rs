@@ -250,7 +250,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    fn new(calls: Calls, metrics: Metrics) -> Self {
+    pub(super) fn new(calls: Calls, metrics: Metrics) -> Self {
         let zero = AtomicU64::default;
         Self { calls, metrics, starts: zero(), skipped: zero(), cut: zero(), reported: AtomicBool::default() }
     }
