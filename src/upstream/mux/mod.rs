@@ -276,11 +276,16 @@ impl Mux {
     pub async fn outgoing(&self) -> Bytes {
         loop {
             let more = self.shared.outgoing.notified();
-            if let Some(frame) = self.lock().outgoing.pop_front() {
+            if let Some(frame) = self.try_outgoing() {
                 return frame;
             }
             more.await;
         }
+    }
+
+    /// The next frame nobody waits for, if there is one.
+    pub(super) fn try_outgoing(&self) -> Option<Bytes> {
+        self.lock().outgoing.pop_front()
     }
 
     /// Calls in flight, listeners not counted.

@@ -2,13 +2,13 @@ use super::{
     group::Group,
     lines::{Line, Lines},
     service::{Counters, Frame},
+    writer::Writer,
 };
 use crate::{EndpointId, json::Ends, upstream::mux::Mux};
-use bytes::{Buf, Bytes};
 use std::{convert::Infallible, io, process::ExitStatus, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncWriteExt},
-    process::{Child, ChildStderr, ChildStdin, ChildStdout},
+    io::AsyncRead,
+    process::{Child, ChildStderr, ChildStdout},
     sync::mpsc,
     time,
 };
@@ -24,13 +24,6 @@ const STDERR_SPAN: Duration = Duration::from_secs(1);
 /// How long what an exited child left in its pipe may take to be read: it is all there, unless an escaped process holds
 /// the pipe open.
 pub(super) const LEFTOVER: Duration = Duration::from_millis(100);
-
-/// Frames are written together up to this size. A pipe commonly holds four times as much, so that they leave as one; more
-/// would count calls as sent whose bytes a child that does not read was never given.
-const TOGETHER: usize = 16 << 10;
-
-/// How long a message may take to be written whole before it is asked whether the child is still there.
-const STUCK: Duration = Duration::from_secs(5);
 
 /// Why the exchange with a child ended.
 #[derive(Debug)]
@@ -102,7 +95,7 @@ pub(super) async fn run(exchange: Exchange<'_>, child: &mut Child, group: &mut G
         log(id, counters, &mut output.stderr).await;
         std::future::pending::<Infallible>().await
     });
-    let mut writer = std::pin::pin!(write(mux, epoch, queue, stdin));
+    let mut writer = std::pin::pin!(Writer::new(mux, epoch, queue).run(stdin));
     tokio::select! {
         () = released.cancelled() => End::Released,
         () = hurry.cancelled() => End::Released,
@@ -130,78 +123,6 @@ pub(super) async fn run(exchange: Exchange<'_>, child: &mut Child, group: &mut G
             Err(_) => End::Broken("it closed its stdin"),
         },
     }
-}
-
-async fn write(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>, mut stdin: ChildStdin) -> io::Result<()> {
-    let mut lines = Vec::new();
-    loop {
-        let frame = tokio::select! {
-            biased;
-            frame = mux.outgoing() => frame,
-            frame = queue.recv() => match frame {
-                // Every handle is gone; that is seen elsewhere, and stdin is closed there.
-                None => return std::future::pending().await,
-                Some(frame) => match begun(mux, epoch, frame) {
-                    Some(bytes) => bytes,
-                    None => continue,
-                },
-            },
-        };
-        let large = match frame.len() > TOGETHER && line_end(&frame).is_none() {
-            // Not copied.
-            true => frame,
-            false => {
-                lines.extend_from_slice(&frame);
-                Bytes::new()
-            }
-        };
-        end(&mut lines, 0);
-        more(mux, epoch, queue, &mut lines);
-        let (mut unwritten, mut heard) = (large.chain(&lines[..]), mux.heard());
-        // A check that cannot be written is as good as one that is not answered.
-        loop {
-            match time::timeout(STUCK, stdin.write_all_buf(&mut unwritten)).await {
-                Ok(written) => break written?,
-                Err(_) => heard = mux.stuck(heard),
-            }
-        }
-        lines.clear();
-        lines.shrink_to(2 * TOGETHER);
-    }
-}
-
-/// What of a frame is written now; nothing of one for an earlier connection, or whose call is over.
-fn begun(mux: &Mux, epoch: u64, frame: Frame) -> Option<Bytes> {
-    let wanted = frame.epoch == epoch && frame.slot.is_none_or(|slot| mux.begin(slot));
-    wanted.then_some(frame.bytes)
-}
-
-/// The lines of further frames that wait already: one write for all of them wakes the child once.
-fn more(mux: &Mux, epoch: u64, queue: &mut mpsc::Receiver<Frame>, lines: &mut Vec<u8>) {
-    while lines.len() < TOGETHER
-        && let Ok(frame) = queue.try_recv()
-    {
-        if let Some(bytes) = begun(mux, epoch, frame) {
-            let begin = lines.len();
-            lines.extend_from_slice(&bytes);
-            end(lines, begin);
-        }
-    }
-}
-
-/// Makes what stands behind `begin` a line. Parameters keep the white space of their sender; a line end among it would end
-/// the message. In JSON such a byte is never part of a string.
-fn end(lines: &mut Vec<u8>, begin: usize) {
-    let mut rest = &mut lines[begin..];
-    while let Some(at) = line_end(rest) {
-        rest[at] = b' ';
-        rest = &mut rest[at + 1..];
-    }
-    lines.push(b'\n');
-}
-
-fn line_end(text: &[u8]) -> Option<usize> {
-    memchr::memchr2(b'\n', b'\r', text)
 }
 
 async fn read<R: AsyncRead + Unpin>(id: &EndpointId, mux: &Mux, counters: &Counters, stdout: &mut Lines<R>) {
@@ -344,35 +265,5 @@ mod tests {
         }
         assert_eq!(quota.take(begun + STDERR_SPAN), Take::Log { dropped: 1_000 });
         assert_eq!(quota.take(begun + STDERR_SPAN), Take::Log { dropped: 0 });
-    }
-
-    #[tokio::test]
-    async fn frames_that_wait_are_written_together_up_to_a_size_and_none_of_an_earlier_connection() {
-        let (mux, (sender, mut queue)) = (Mux::new(), mpsc::channel(32));
-        let epoch = mux.connect();
-        let large = "x".repeat(TOGETHER);
-        for (epoch, slot, text) in [
-            (epoch, None, "{\n}"),
-            (epoch - 1, None, "earlier"),
-            (epoch, Some(7), "of a call that is over"),
-            (epoch, None, large.as_str()),
-            (epoch, None, "later"),
-        ] {
-            let bytes = Bytes::copy_from_slice(text.as_bytes());
-            assert!(sender.try_send(Frame { epoch, slot, bytes }).is_ok());
-        }
-        let mut more = || {
-            let mut lines = Vec::new();
-            more(&mux, epoch, &mut queue, &mut lines);
-            String::from_utf8(lines).unwrap()
-        };
-        assert_eq!([more(), more(), more()], [format!("{{ }}\n{large}\n"), "later\n".into(), String::new()]);
-    }
-
-    #[test]
-    fn a_frame_is_one_line_whatever_its_sender_wrote() {
-        let mut lines = b"before\n{\r\n \"a\": \"\\n\"\n}".to_vec();
-        end(&mut lines, 7);
-        assert_eq!(lines, b"before\n{   \"a\": \"\\n\" }\n");
     }
 }

@@ -38,6 +38,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 pub mod watchdog;
+mod writer;
 
 pub(crate) use self::lines::{Line, Lines};
 pub use self::{
