@@ -44,24 +44,26 @@ pub(super) struct Quiet {
 }
 
 /// How messages to a server and messages of it stand to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Order {
     /// What the server has answered, it has read after all that went out before, and said after all that it said before.
+    #[default]
     Kept,
     /// Each message has a way of its own.
     Lost,
 }
 
 impl Quiet {
-    /// After one more cancellation of a call of `whose`, which the server has read when it has answered `sign`.
-    pub(super) fn after(before: Option<Self>, whose: Whose, sign: u64, order: Order) -> Self {
+    /// After one more cancellation of a call of `whose`, which the server has read when it has answered `sign`; without one,
+    /// nobody learns when it has.
+    pub(super) fn after(before: Option<Self>, whose: Whose, sign: impl Into<Option<u64>>, order: Order) -> Self {
         let before = before.filter(|quiet| Instant::now() < quiet.until);
         let (whose, mut unread) = match before {
             Some(quiet) if quiet.whose.is(&whose) => (whose, quiet.unread),
             Some(quiet) => (Whose::Several, quiet.unread),
             None => (whose, Vec::new()),
         };
-        unread.push(sign);
+        unread.extend(sign.into());
         Self { whose, until: Instant::now() + QUIET, unread, order }
     }
 

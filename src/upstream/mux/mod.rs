@@ -76,7 +76,7 @@ use self::{
 use super::{
     Hop, Outbound, ask,
     error::{Closed, Replaced},
-    quiet::Quiet,
+    quiet::{Order, Quiet},
 };
 use crate::{
     BoxError, Method, Reply,
@@ -140,6 +140,7 @@ struct State {
     metrics: Metrics,
     /// Nothing but messages comes down the channel.
     pure: bool,
+    order: Order,
     /// Whose calls the present connection has had.
     callers: Callers,
     lost: Lost,
@@ -164,6 +165,14 @@ impl Mux {
     #[must_use]
     pub fn pure(self) -> Self {
         self.lock().pure = true;
+        self
+    }
+
+    /// For a channel on which each message to the server has a way of its own: that it has answered one says nothing about what
+    /// went out before. After a cancellation it is waited for the whole of [`QUIET`].
+    #[must_use]
+    pub fn unordered(self) -> Self {
+        self.lock().order = Order::Lost;
         self
     }
 
@@ -345,8 +354,7 @@ impl Mux {
             let params = format!("{{\"requestId\":{id},\"reason\":\"the caller is gone\"}}");
             state.push_outgoing(write::notification(&Method::CANCELLED, params.as_bytes()));
             if slot.of_client {
-                state.hush(slot.whose.clone(), slot.modern);
-                state.asked_with_cancellation(self.heard());
+                state.hush(slot.whose.clone(), slot.modern, self.heard());
             }
         }
         let more = !state.outgoing.is_empty();

@@ -136,16 +136,21 @@ impl State {
         }
     }
 
-    /// A client's call was cancelled, of which the server may not have heard yet.
-    pub(super) fn hush(&mut self, whose: Whose, modern: bool) {
-        self.last_id += 1;
-        let id = Id::from(self.last_id);
-        // Each era has one request that any server answers at once.
-        self.push_outgoing(match modern {
-            true => write::request(&id, &Method::DISCOVER, DISCOVER.as_bytes()),
-            false => write::request(&id, &Method::PING, b"{}"),
+    /// A client's call was cancelled, of which the server may not have heard yet, `heard` messages after the first
+    /// connection began.
+    pub(super) fn hush(&mut self, whose: Whose, modern: bool, heard: u64) {
+        let sign = (self.order == Order::Kept).then(|| {
+            self.last_id += 1;
+            let id = Id::from(self.last_id);
+            // Each era has one request that any server answers at once.
+            self.push_outgoing(match modern {
+                true => write::request(&id, &Method::DISCOVER, DISCOVER.as_bytes()),
+                false => write::request(&id, &Method::PING, b"{}"),
+            });
+            self.asked_with_cancellation(heard);
+            self.last_id
         });
-        self.quiet = Some(Quiet::after(self.quiet.take(), whose, self.last_id, Order::Kept));
+        self.quiet = Some(Quiet::after(self.quiet.take(), whose, sign, self.order));
     }
 
     /// The server has answered `id`, which no call has.

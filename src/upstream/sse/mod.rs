@@ -86,7 +86,8 @@ impl Sse {
     pub fn new(server: &Server, url: &Uri, headers: &HeaderMap) -> Self {
         let channel = Arc::new(Channel {
             client: Client::new(server, url, headers),
-            mux: Mux::counting(server.settings().metrics.clone()).pure(),
+            // Each message is a POST of its own, which may overtake another.
+            mux: Mux::counting(server.settings().metrics.clone()).pure().unordered(),
             state: watch::Sender::default(),
             demand: Notify::new(),
             connect_timeout: server.settings().connect_timeout,

@@ -190,7 +190,9 @@ const FULL: Answer = Answer::Error(r#"{"code":-32000,"message":"too many session
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_refused_for_what_it_says_leaves_all_others_their_own_sessions() {
     let status = || Answer::Fail(Status(http::StatusCode::BAD_REQUEST).into());
-    for (refusal, words) in [((|| NOT_THIS) as fn() -> Answer, "not in these words"), (status, "HTTP status 400 Bad Request")] {
+    for (refusal, words) in
+        [((|| NOT_THIS) as fn() -> Answer, "not in these words"), (status, "HTTP status 400 Bad Request")]
+    {
         let mock = choosy(move |name, _| (name == "odd").then(refusal));
         let era = http(&mock);
         let refused = ask(&era, of(&session("odd"))).await.unwrap_err();

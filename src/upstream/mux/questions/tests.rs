@@ -155,6 +155,35 @@ async fn where_clients_look_alike_nobody_is_asked_until_the_server_has_read_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_messages_overtake_each_other_no_answer_shows_that_a_cancellation_was_read() {
+    let (one, other) = (session("one"), session("other"));
+    for (cancelled, next) in [(Some(&one), Some(&other)), (Some(&one), None), (None, Some(&one)), (None, None)] {
+        let mux = Mux::new().unordered();
+        mux.connect();
+        drop(of(&mux, cancelled));
+        assert!(outgoing(&mux).unwrap().contains("notifications/cancelled"));
+        assert_eq!(outgoing(&mux), None, "nothing is asked whose answer means nothing");
+        pong(&mux, r#"{"id":2}"#);
+        let answered = of(&mux, next);
+        deliver(&mux, format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, answered.id()));
+        drop(answered);
+        let next = of(&mux, next);
+        tokio::time::advance(QUIET - Duration::from_millis(1)).await;
+        asks(&mux, "1");
+        assert_eq!(code(&outgoing(&mux).unwrap()), -32603);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        asks(&mux, "2");
+        assert_eq!(asked(&mut events(next)).method, Method::ELICIT);
+    }
+    let mux = Mux::new().unordered();
+    mux.connect();
+    drop(of(&mux, Some(&one)));
+    let next = of(&mux, Some(&one));
+    asks(&mux, "1");
+    assert_eq!(asked(&mut events(next)).method, Method::ELICIT, "it is that client's question in any case");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_a_call_refuses_what_is_open_unless_nobody_is_there_to_hear() {
     let mux = connected();
     let ticket = of_client(&mux);
