@@ -145,6 +145,8 @@ struct State {
     callers: Callers,
     lost: Lost,
     silence: Silence,
+    /// That a question was refused is told once on each connection: a server may ask in a loop.
+    told: bool,
     relays: Relays,
 }
 
@@ -187,6 +189,7 @@ impl Mux {
         self.fail_all();
         let mut state = self.lock();
         state.connections += 1;
+        state.told = false;
         state.listen_anew(self.heard());
         self.shared.epoch.store(state.connections, Release);
         state.connections

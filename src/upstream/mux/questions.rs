@@ -87,7 +87,7 @@ impl Mux {
         if self.epoch() == 0 {
             return;
         }
-        let mut waker_of_call = None;
+        let (mut waker_of_call, mut refused) = (None, None);
         if let Some(frame) = ask::at_once(&id, &method) {
             state.push_outgoing(frame);
         } else {
@@ -97,11 +97,17 @@ impl Mux {
                 _ => {
                     state.push_outgoing(ask::nobody(&id));
                     state.metrics.count(Count::Question);
-                    tracing::warn!(question = %method, "{UNATTRIBUTABLE}");
+                    refused = Some(mem::replace(&mut state.told, true));
                 }
             }
         }
         drop(state);
+        // Whoever writes the log may be slow, and every call needs the lock.
+        match refused {
+            Some(false) => tracing::warn!(question = %method, "{UNATTRIBUTABLE}; further ones are only counted"),
+            Some(true) => tracing::trace!(question = %method, "{UNATTRIBUTABLE}"),
+            None => {}
+        }
         waker_of_call.into_iter().for_each(Waiter::wake);
         self.shared.outgoing.notify_one();
     }

@@ -13,7 +13,14 @@ use crate::{
     },
 };
 use futures_util::{FutureExt, StreamExt};
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// A client's call that was opened and sent.
 fn of_client(mux: &Mux) -> Ticket {
@@ -97,6 +104,25 @@ async fn a_question_that_may_be_of_either_call_is_refused() {
     assert!(a.now_or_never().unwrap().unwrap().as_single().is_some(), "nor is a log message anybody's");
     asks(&mux, "2");
     assert_eq!(asked(&mut events(b)).method, Method::ELICIT);
+}
+
+#[test]
+fn that_questions_are_refused_is_told_once_a_connection_and_holds_up_nobody() {
+    let (mux, told) = (connected(), Arc::<AtomicUsize>::default());
+    let (looked_at, count) = (mux.clone(), told.clone());
+    let writer = move || {
+        assert!(looked_at.shared.state.try_lock().is_ok(), "every call needs the lock");
+        count.fetch_add(1, Relaxed);
+        std::io::sink()
+    };
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(writer).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        for connection in 1..=2 {
+            (0..3).for_each(|_| asks(&mux, "1"));
+            assert_eq!(told.load(Relaxed), connection);
+            mux.connect();
+        }
+    });
 }
 
 #[tokio::test(start_paused = true)]
