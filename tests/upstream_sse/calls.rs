@@ -5,7 +5,10 @@ use tower_mcp_gateway::{
     Call, Method,
     json::Params,
     reply::{Event, Outcome},
-    upstream::error::{Closed, SessionLost, Status, TooLarge},
+    upstream::{
+        OfClient,
+        error::{Closed, SessionLost, Status, TooLarge},
+    },
 };
 
 #[tokio::test]
@@ -131,6 +134,27 @@ async fn dropping_a_call_cancels_it_at_the_server() {
     drop(events);
     let cancelled = peer.next().await;
     assert_eq!(cancelled.json()["params"]["requestId"], id);
+}
+
+#[tokio::test]
+async fn a_cancellation_is_followed_by_no_request_whose_answer_would_show_nothing() {
+    let mut peer = Peer::start().await;
+    let (sse, _server) = transport(&peer);
+    let _stream = stream(&mut peer, "/message").await;
+    let hop = hop(&sse).await;
+    let of_client = || {
+        let mut call = tool();
+        call.extensions.insert(OfClient::default());
+        call
+    };
+    let pending = send(&sse, &hop, of_client());
+    let _post = peer.next().await;
+    pending.abort();
+    let cancelled = peer.next().await;
+    assert_eq!(cancelled.json()["method"], "notifications/cancelled");
+    cancelled.accept().await;
+    let _reply = send(&sse, &hop, of_client());
+    assert_eq!(peer.next().await.json()["method"], "tools/call");
 }
 
 #[tokio::test]
