@@ -81,6 +81,11 @@ impl Params {
         &self.raw
     }
 
+    /// A copy of their own, for those that are kept: a slice keeps the whole message that it came in.
+    pub(crate) fn unshared(&self) -> Self {
+        Self { raw: Json::from(self).unshared().into_bytes(), places: self.places }
+    }
+
     /// `name`, if it is a string: what `tools/call` and `prompts/get` are about.
     pub fn name(&self) -> Option<Cow<'_, str>> {
         self.string(self.places.name)

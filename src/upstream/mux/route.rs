@@ -1,4 +1,4 @@
-use super::{Kind, Mux, State, lost::Reason, waiter::Waiter};
+use super::{Kind, Mux, State, lost::Reason, slot, waiter::Waiter};
 use crate::{
     Method,
     json::{Id, Json, MAX_BATCH, Malformed, Message, elements},
@@ -27,18 +27,20 @@ impl Mux {
     pub fn deliver(&self, message: Bytes) -> Result<(), Malformed> {
         self.shared.heard.fetch_add(1, Relaxed);
         if message.trim_ascii_start().first() != Some(&b'[') {
-            return self.deliver_one(message);
+            let whole = message.len();
+            return self.deliver_one(message, whole);
         }
         // Batches are of 2025-03-26 only, but a server that sends one means it.
         let messages = elements(&message, MAX_BATCH).inspect_err(|malformed| self.broken(malformed, Meant::Hardly))?;
         let messages = messages.unwrap_or_default();
-        messages.into_iter().map(|message| self.deliver_one(message)).fold(Ok(()), Result::and)
+        messages.into_iter().map(|one| self.deliver_one(one, message.len())).fold(Ok(()), Result::and)
     }
 
-    fn deliver_one(&self, message: Bytes) -> Result<(), Malformed> {
+    /// Hands on a message that arrived in one of `whole` bytes.
+    fn deliver_one(&self, message: Bytes, whole: usize) -> Result<(), Malformed> {
         match Message::parse(message.clone()) {
             Ok(Message::Response { id, outcome }) => self.settle(id.as_ref(), outcome.into()),
-            Ok(Message::Notification { method, params }) => self.note(Note::new(method, params)),
+            Ok(Message::Notification { method, params }) => self.note(slot::kept(method, params, whole)),
             Ok(Message::Request { id, method, params }) => self.asked(id, method, params),
             Err(malformed) => {
                 self.broken(&malformed, looks_meant(&message));

@@ -1,7 +1,7 @@
 use super::{questions::Questions, waiter::Waiter};
 use crate::{
     BoxError, Method,
-    json::Json,
+    json::{Json, Params},
     meta,
     reply::{Note, Outcome},
     upstream::{OfClient, Outbound, quiet::Whose},
@@ -12,6 +12,10 @@ use std::collections::VecDeque;
 pub const MAX_NOTES: usize = 64;
 /// Bytes of unread notes of one call; a single larger note is still taken if nothing else waits.
 pub const MAX_NOTE_BYTES: usize = 1 << 20;
+
+/// A message of which no more than half are parameters is not kept with them, if it is longer than this: a message that is not
+/// gives as much as it says in [`MAX_NOTE_BYTES`], and as many of this length as there may be notes are no more either.
+const MAX_KEPT_WITH: usize = MAX_NOTE_BYTES / MAX_NOTES;
 
 /// What takes a server time that is its own.
 const WORK: [Method; 4] = [Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ, Method::COMPLETE];
@@ -168,6 +172,12 @@ impl Slot {
         let changed = [&Method::TOOLS_LIST_CHANGED, &Method::PROMPTS_LIST_CHANGED, &Method::RESOURCES_LIST_CHANGED];
         changed.contains(&&note.method) && self.notes.iter().any(|unread| unread.method == note.method)
     }
+}
+
+/// A note that arrived in a message of so many bytes, as it is to be kept: [`size`] is about what it keeps alive.
+pub(super) fn kept(method: Method, params: Params, message: usize) -> Note {
+    let is_small_part = message > MAX_KEPT_WITH && params.as_bytes().len() <= message / 2;
+    Note::new(method, if is_small_part { params.unshared() } else { params })
 }
 
 fn size(note: &Note) -> usize {

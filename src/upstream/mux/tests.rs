@@ -225,6 +225,29 @@ fn unread_notes_are_bounded_in_bytes_too() {
 }
 
 #[test]
+fn an_unread_note_keeps_no_more_of_its_message_than_it_counts() {
+    let fill = "x".repeat(MAX_NOTE_BYTES);
+    let note = |params: &str, beside: &str| {
+        let method = "notifications/resources/updated";
+        format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"uri":"{params}"}},"beside":"{beside}"}}"#)
+    };
+    for (message, is_kept) in [
+        (note("a", &fill), false),
+        (format!("[{},{}]", note("a", ""), note("a", &fill)), false),
+        (note(&fill, ""), true),
+        (note("a", "b"), true),
+    ] {
+        let mux = connected();
+        let mut listener = mux.listen(&Hop::new(Some(Revision::V2025_11_25), 1)).unwrap().into_events();
+        let message = Bytes::from(message);
+        mux.deliver(message.clone()).unwrap();
+        assert_ne!(message.is_unique(), is_kept, "what is mostly parameters is not copied");
+        let Some(Some(Ok(Event::Note(note)))) = listener.next().now_or_never() else { panic!("a note") };
+        assert!(note.params.uri().is_some_and(|uri| uri == "a" || uri == fill));
+    }
+}
+
+#[test]
 fn a_faulty_answer_fails_its_call_and_an_error_without_id_the_only_call() {
     let mux = connected();
     let (first, second) = (sent(&mux, Method::PING, "{}"), sent(&mux, Method::PING, "{}"));
