@@ -76,7 +76,7 @@ async fn row(client: Client, server: &Running, front: Option<&Front>) -> Vec<Cel
         }
         let tried = async {
             let mut caller = Caller::open(client, at).await;
-            feature.check(client, &mut caller, &server.peer).await;
+            feature.check(client, &mut caller, server).await;
         };
         let tried = AssertUnwindSafe(tokio::time::timeout(PATIENCE, tried)).catch_unwind();
         cells.push(match tried.await {
