@@ -26,6 +26,8 @@ struct Walk {
     /// What every server that may be registered offers at present, and whether it is up.
     offers: BTreeMap<String, (BTreeSet<String>, bool)>,
     registered: BTreeMap<String, Known>,
+    /// Those that something happened to since it was quiet: what they were listed with meanwhile is a matter of chance.
+    restless: BTreeSet<String>,
 }
 
 /// Two pools of three; tools of different pools never share a name.
@@ -41,13 +43,19 @@ impl Walk {
             fleet.peer(id).lists([]);
             (id.to_owned(), (BTreeSet::new(), true))
         });
-        Self { house: House::begin(&fleet, []), offers: offers.into(), registered: BTreeMap::new() }
+        Self {
+            house: House::begin(&fleet, []),
+            offers: offers.into(),
+            registered: BTreeMap::new(),
+            restless: BTreeSet::new(),
+        }
     }
 
     fn act(&mut self) {
         let id = self.offers.keys().nth(fastrand::usize(..6)).unwrap().clone();
         let peer = self.house.fleet.peer(&id);
         let registry = &self.house.registry;
+        let is_restless = !self.restless.insert(id.clone());
         match fastrand::u8(..10) {
             0..3 if self.registered.contains_key(&id) => {
                 registry.unregister(&id).unwrap();
@@ -69,6 +77,8 @@ impl Walk {
                 };
                 self.offers.get_mut(&id).unwrap().0 = tools.into_iter().collect();
             }
+            // Gone at once, it would leave open whether the last it offered was seen.
+            _ if is_restless && self.offers[&id].1 => {}
             _ => {
                 let up = &mut self.offers.get_mut(&id).unwrap().1;
                 *up = !*up;
@@ -79,6 +89,7 @@ impl Walk {
 
     /// What the registry has learned once it is quiet: those that are up are listed, the others stand as they were.
     fn learn(&mut self) {
+        self.restless.clear();
         for (id, known) in &mut self.registered {
             let (tools, up) = &self.offers[id];
             if *up {
