@@ -1,3 +1,4 @@
+use crate::Call;
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -8,6 +9,8 @@ use tokio::sync::Notify;
 /// what happens.
 #[derive(Debug)]
 pub(super) struct Inbox {
+    /// A call of whoever listens; `None` where it says too much about itself to be kept.
+    client: Option<Call>,
     marks: Mutex<Marks>,
     wake: Notify,
 }
@@ -26,14 +29,20 @@ struct Slot {
     /// Whether a server tells of changes; `None` while that is being found out.
     honoured: Option<bool>,
     due: bool,
+    /// The arrival at the endpoint that is asked for it now; what others say of it does not count.
+    arrival: Option<u64>,
     /// Whether the listener hears of it in a session of its own.
     own: bool,
 }
 
 impl Inbox {
-    pub(super) fn new(uris: usize) -> Self {
+    pub(super) fn new(uris: usize, client: Option<Call>) -> Self {
         let marks = Marks { slots: vec![Slot::default(); uris], due: VecDeque::new(), settling: 0 };
-        Self { marks: Mutex::new(marks), wake: Notify::new() }
+        Self { client, marks: Mutex::new(marks), wake: Notify::new() }
+    }
+
+    pub(super) fn client(&self) -> Option<&Call> {
+        self.client.as_ref()
     }
 
     /// Says whether the URI is honoured; only the first word counts.
@@ -52,9 +61,19 @@ impl Inbox {
         }
     }
 
-    /// Says whether the listener hears of the URI in a session of its own, and then of nobody else.
-    pub(super) fn own(&self, place: usize, own: bool) {
-        self.lock().slots[place].own = own;
+    /// The URI is asked for at another endpoint from here on, where this arrival may come to have a session.
+    pub(super) fn entrust(&self, place: usize, arrival: Option<u64>) {
+        let slot = &mut self.lock().slots[place];
+        (slot.arrival, slot.own) = (arrival, false);
+    }
+
+    /// Says whether the listener hears of the URI in a session of its own, and then of nobody else; `false` where that
+    /// is not for this arrival to say.
+    pub(super) fn own(&self, place: usize, arrival: u64, own: bool) -> bool {
+        let slot = &mut self.lock().slots[place];
+        let counts = slot.arrival == Some(arrival);
+        slot.own = if counts { own } else { slot.own };
+        counts
     }
 
     /// Notes an update that everybody is told of.

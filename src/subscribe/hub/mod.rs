@@ -144,13 +144,11 @@ impl Hub {
                 fits
             };
             let uris: Vec<_> = uris.into_iter().take(Self::MAX_URIS).filter(fits).collect();
-            let (listener, inbox) = (topics.number(), Arc::new(Inbox::new(uris.len())));
+            let (listener, inbox) = (topics.number(), Arc::new(Inbox::new(uris.len(), own::kept(client))));
             for (place, uri) in uris.iter().enumerate() {
                 topics.subscribe(uri, listener, (inbox.clone(), place), world);
             }
-            let subscription = Subscription::new(self.clone(), listener, uris, inbox);
-            topics.arrive(subscription.uris(), |uris| subscription.arrival(uris, client));
-            subscription
+            Subscription::new(self.clone(), listener, uris, inbox)
         })
     }
 

@@ -7,15 +7,33 @@ use super::{
 };
 use crate::{
     BoxError, Call, Method, Reply,
-    json::object::Edit,
+    json::{Params, object::Edit},
+    meta,
     reply::{Event, Note},
     upstream::{Backoff, InSession},
 };
 use futures_util::StreamExt;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Service;
+
+/// The longest `_meta` of a listener that is kept, since its URIs may come to an endpoint at any time: twice what a
+/// client may tell about itself in `initialize`, so that it costs ten thousand listeners no more than their sessions do.
+const MAX_CLIENT: usize = 16 << 10;
+
+/// What is kept of a listener's call: who it is, without what it asked for. `None` where that is too long; then it has
+/// no sessions of its own.
+pub(super) fn kept(client: &Call) -> Option<Call> {
+    let meta = client.params.meta();
+    let meta = meta.as_ref().map(|meta| meta.as_bytes());
+    if meta.is_some_and(|meta| meta.len() > MAX_CLIENT) {
+        return None;
+    }
+    let params = Params::empty();
+    let params = meta.map_or_else(|| params.clone(), |meta| params.edit(&[Edit::Set(meta::META, meta)]));
+    Some(client.clone().with(|asked| asked.params = params))
+}
 
 /// A listener that has come to an endpoint with a client of its own.
 ///
@@ -23,13 +41,16 @@ use tower::Service;
 /// listener is subscribed there as well, and as long as it is, that is where it hears of its resources.
 #[derive(Debug)]
 pub(super) struct Arrival {
+    number: u64,
     /// Who listens: a call of that client.
     client: Call,
     /// The URIs at this endpoint, each with its place in the inbox.
-    uris: Vec<(Arc<str>, usize)>,
+    uris: BTreeMap<Arc<str>, usize>,
     inbox: Arc<Inbox>,
-    /// Cancelled when the listener goes.
-    pub(super) gone: CancellationToken,
+    /// Cancelled when the listener goes, or none of these URIs is at this endpoint any more.
+    gone: CancellationToken,
+    /// What cancels that, until the endpoint has seen who came: from then on only those have it who listen.
+    stay: Option<Arc<DropGuard>>,
     /// Until it is known whether there is a session of its own.
     settling: Option<Settling>,
 }
@@ -45,13 +66,34 @@ impl Drop for Settling {
 }
 
 impl Arrival {
-    pub(super) fn new(client: Call, uris: Vec<(Arc<str>, usize)>, inbox: Arc<Inbox>, gone: CancellationToken) -> Self {
+    /// With no URIs yet.
+    pub(super) fn new(number: u64, client: Call, inbox: Arc<Inbox>) -> Self {
         inbox.settle(true);
-        let settling = Some(Settling(inbox.clone()));
-        Self { client, uris, inbox, gone, settling }
+        let (settling, gone) = (Some(Settling(inbox.clone())), CancellationToken::new());
+        let stay = Some(Arc::new(gone.clone().drop_guard()));
+        Self { number, client, uris: BTreeMap::new(), inbox, gone, stay, settling }
     }
 
-    /// Keeps the subscription until the listener goes; ends at once where the endpoint has no such sessions.
+    /// Comes for a URI as well, before the endpoint has seen it; what is given back keeps it there.
+    pub(super) fn take(&mut self, uri: &Arc<str>, place: usize) -> Option<Arc<DropGuard>> {
+        self.uris.insert(uri.clone(), place);
+        self.inbox.entrust(place, Some(self.number));
+        self.stay.clone()
+    }
+
+    /// The URI is asked for elsewhere; whether others are left.
+    pub(super) fn leave(&mut self, uri: &str) -> bool {
+        self.uris.remove(uri);
+        !self.uris.is_empty()
+    }
+
+    /// As the endpoint sees it.
+    pub(super) fn seen(mut self) -> Self {
+        self.stay = None;
+        self
+    }
+
+    /// Keeps the subscription until nobody wants it here any more; ends at once where the endpoint has no such sessions.
     pub(super) async fn keep<S>(self, service: S)
     where
         S: Service<Call, Response = Reply> + Clone + Send + 'static,
@@ -71,7 +113,7 @@ impl Arrival {
         let mut backoff = Backoff::default();
         let mut client = self.client.clone();
         client.extensions.insert(InSession);
-        let asked: Uris = self.uris.iter().map(|(uri, _)| uri.clone()).collect();
+        let asked: Uris = self.uris.keys().cloned().collect();
         let filter = listen(&asked);
         let call = client.with(|asked| {
             asked.method = Method::LISTEN;
@@ -113,15 +155,18 @@ where
 
 /// While it lives, the listener hears of these places from its own session only.
 struct Own {
+    arrival: u64,
     inbox: Arc<Inbox>,
     uris: Vec<(Arc<str>, usize)>,
 }
 
 impl Own {
     fn new(arrival: &Arrival, honoured: &Uris) -> Self {
-        let uris: Vec<_> = arrival.uris.iter().filter(|(uri, _)| honoured.contains(uri)).cloned().collect();
-        uris.iter().for_each(|(_, place)| arrival.inbox.own(*place, true));
-        Self { inbox: arrival.inbox.clone(), uris }
+        let (number, inbox) = (arrival.number, arrival.inbox.clone());
+        let uris =
+            arrival.uris.iter().filter(|(uri, place)| honoured.contains(*uri) && inbox.own(**place, number, true));
+        let uris = uris.map(|(uri, place)| (uri.clone(), *place)).collect();
+        Self { arrival: number, inbox, uris }
     }
 
     fn heard(&self, note: &Note) {
@@ -141,9 +186,27 @@ impl Own {
 impl Drop for Own {
     fn drop(&mut self) {
         for (_, place) in &self.uris {
-            self.inbox.own(*place, false);
-            // What was said between the two nobody has heard.
-            self.inbox.mark(*place);
+            if self.inbox.own(*place, self.arrival, false) {
+                // What was said between the two nobody has heard.
+                self.inbox.mark(*place);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_listener_is_kept_who_it_is_if_that_is_no_more_than_there_is_room_for() {
+        let call = |name: &str| {
+            let params =
+                serde_json::json!({"notifications": {"resourceSubscriptions": ["r://1"]}, "_meta": {"n": name}});
+            Call::new(Method::LISTEN, Params::from_value(&params).unwrap())
+        };
+        assert_eq!(kept(&call("ada")).unwrap().params.as_str(), r#"{"_meta":{"n":"ada"}}"#);
+        assert_eq!(kept(&Call::new(Method::LISTEN, Params::empty())).unwrap().params.as_str(), "{}");
+        assert!(kept(&call(&"x".repeat(MAX_CLIENT))).is_none());
     }
 }

@@ -1,38 +1,23 @@
-use super::{Hub, inbox::Inbox, own::Arrival};
-use crate::Call;
+use super::{Hub, inbox::Inbox};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a client's acknowledgement waits for those of servers. A server that needs longer is not waited for by a
 /// client, which is told that the URI is not honoured and may ask again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One listener's part in the subscriptions to resources; dropping it ends it.
+/// One listener's part in the subscriptions to resources; dropping it ends it, in sessions of its own as well.
 #[derive(Debug)]
 pub(in crate::subscribe) struct Subscription {
     hub: Hub,
     listener: u64,
     uris: Vec<Arc<str>>,
     inbox: Arc<Inbox>,
-    gone: CancellationToken,
-    /// Ends what it has in sessions of its own.
-    _own: DropGuard,
 }
 
 impl Subscription {
     pub(super) fn new(hub: Hub, listener: u64, uris: Vec<Arc<str>>, inbox: Arc<Inbox>) -> Self {
-        let gone = CancellationToken::new();
-        Self { hub, listener, uris, inbox, gone: gone.clone(), _own: gone.drop_guard() }
-    }
-
-    pub(super) fn uris(&self) -> &[Arc<str>] {
-        &self.uris
-    }
-
-    /// Comes to an endpoint for some of the URIs.
-    pub(super) fn arrival(&self, uris: Vec<(Arc<str>, usize)>, client: &Call) -> Arrival {
-        Arrival::new(client.clone(), uris, self.inbox.clone(), self.gone.clone())
+        Self { hub, listener, uris, inbox }
     }
 
     /// Waits until servers have said of each URI whether they tell of its changes.

@@ -1,17 +1,28 @@
 use super::inbox::Inbox;
 use crate::EndpointId;
 use std::{collections::HashMap, sync::Arc};
+use tokio_util::sync::DropGuard;
 
 /// One URI that somebody listens to.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
-    /// By number, with the place of the URI in each one's inbox.
-    pub(super) listeners: HashMap<u64, (Arc<Inbox>, usize)>,
+    /// By number.
+    pub(super) listeners: HashMap<u64, Listener>,
     /// The endpoint that is asked to tell of it.
     pub(super) place: Option<EndpointId>,
     pub(super) state: State,
     /// Endpoints that were asked and do not tell of it.
     pub(super) refused: Vec<EndpointId>,
+}
+
+/// One who listens to a URI.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) inbox: Arc<Inbox>,
+    /// That of the URI in the inbox.
+    pub(super) place: usize,
+    /// Keeps what the listener has in a session of its own at the endpoint; the last of its URIs there lets go of it.
+    pub(super) stay: Option<Arc<DropGuard>>,
 }
 
 /// How far the subscription has come.
@@ -43,12 +54,22 @@ impl Topic {
         }
     }
 
+    /// Nobody has anything at its endpoint any more: what was said there in sessions of listeners' own is not waited
+    /// for.
+    pub(super) fn leave(&mut self) {
+        self.lost();
+        for listener in self.listeners.values_mut() {
+            listener.inbox.entrust(listener.place, None);
+            listener.stay = None;
+        }
+    }
+
     pub(super) fn update(&self) {
-        self.listeners.values().for_each(|(inbox, place)| inbox.mark_shared(*place));
+        self.listeners.values().for_each(|listener| listener.inbox.mark_shared(listener.place));
     }
 
     /// Tells all who wait for the word; without effect on those who have it.
     pub(super) fn decide(&self, honoured: bool) {
-        self.listeners.values().for_each(|(inbox, place)| inbox.decide(*place, honoured));
+        self.listeners.values().for_each(|listener| listener.inbox.decide(listener.place, honoured));
     }
 }

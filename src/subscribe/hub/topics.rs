@@ -1,11 +1,11 @@
 use super::{
     inbox::Inbox,
     own::Arrival,
-    topic::{State, Topic},
+    topic::{Listener, State, Topic},
 };
 use crate::{EndpointId, health::Verdict};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map::Entry},
     sync::Arc,
 };
 use tokio::sync::Notify;
@@ -33,9 +33,31 @@ pub(super) struct Topics {
 struct Post {
     number: u64,
     wanted: Uris,
-    /// Listeners that have come since the feed has looked.
-    arrivals: Vec<Arrival>,
+    /// Listeners that have come since the feed has looked, by number.
+    arrivals: HashMap<u64, Arrival>,
     changed: Arc<Notify>,
+}
+
+impl Post {
+    /// The listener comes for the URI; `last` counts arrivals.
+    fn arrive(&mut self, uri: &Arc<str>, (number, listener): (u64, &mut Listener), last: &mut u64) {
+        let Some(client) = listener.inbox.client() else { return };
+        let arrival = self.arrivals.entry(number).or_insert_with(|| {
+            *last += 1;
+            Arrival::new(*last, client.clone(), listener.inbox.clone())
+        });
+        listener.stay = arrival.take(uri, listener.place);
+        self.changed.notify_one();
+    }
+
+    /// A listener that has come for the URI need not be looked at for it any more.
+    fn leave(&mut self, uri: &str, number: u64) {
+        if let Entry::Occupied(mut arrival) = self.arrivals.entry(number)
+            && !arrival.get_mut().leave(uri)
+        {
+            arrival.remove();
+        }
+    }
 }
 
 /// What decides where a URI is asked for.
@@ -74,10 +96,15 @@ impl Topics {
         }
         let topic = self.by_uri.entry(uri.clone()).or_default();
         self.subscriptions += 1;
+        let (inbox, place) = inbox;
         if topic.state == State::Live {
-            inbox.0.decide(inbox.1, true);
+            inbox.decide(place, true);
         }
-        topic.listeners.insert(listener, inbox);
+        let mut one = Listener { inbox, place, stay: None };
+        if let Some(post) = topic.place.as_ref().and_then(|place| self.posts.get_mut(place)) {
+            post.arrive(uri, (listener, &mut one), &mut self.last);
+        }
+        topic.listeners.insert(listener, one);
         if topic.place.is_none() {
             self.place(uri, world);
         }
@@ -90,6 +117,9 @@ impl Topics {
             return;
         }
         self.subscriptions -= 1;
+        if let Some(post) = topic.place.as_ref().and_then(|place| self.posts.get_mut(place)) {
+            post.leave(uri, listener);
+        }
         if topic.listeners.is_empty() {
             self.bytes -= uri.len();
             self.forget_length(uri.len());
@@ -99,7 +129,7 @@ impl Topics {
     }
 
     fn forget_length(&mut self, length: usize) {
-        if let Entry::Occupied(mut uris) = self.lengths.entry(length) {
+        if let btree_map::Entry::Occupied(mut uris) = self.lengths.entry(length) {
             *uris.get_mut() -= 1;
             if *uris.get() == 0 {
                 uris.remove();
@@ -112,7 +142,7 @@ impl Topics {
     /// Takes an endpoint in, in the place of an earlier one of its id.
     pub(super) fn attach(&mut self, endpoint: EndpointId, world: &impl World) -> (u64, Arc<Notify>) {
         let (number, changed) = (self.number(), Arc::new(Notify::new()));
-        let post = Post { number, wanted: Uris::new(), arrivals: Vec::new(), changed: changed.clone() };
+        let post = Post { number, wanted: Uris::new(), arrivals: HashMap::new(), changed: changed.clone() };
         let former = self.posts.insert(endpoint.clone(), post);
         self.unplace(&endpoint, former.map(|post| post.wanted).unwrap_or_default());
         self.review(world);
@@ -131,7 +161,7 @@ impl Topics {
         for uri in uris {
             if let Some(topic) = self.by_uri.get_mut(&uri) {
                 topic.place.take_if(|place| place == endpoint);
-                topic.lost();
+                topic.leave();
             }
         }
     }
@@ -140,28 +170,10 @@ impl Topics {
         self.posts.get(endpoint).map(|post| post.wanted.clone()).unwrap_or_default()
     }
 
-    /// Tells the endpoint of each of the URIs that `arrival` has come for them.
-    pub(super) fn arrive(&mut self, uris: &[Arc<str>], arrival: impl Fn(Vec<(Arc<str>, usize)>) -> Arrival) {
-        let mut by_place: HashMap<EndpointId, Vec<(Arc<str>, usize)>> = HashMap::new();
-        for (place, uri) in uris.iter().enumerate() {
-            if let Some(endpoint) = self.by_uri.get(uri).and_then(|topic| topic.place.clone()) {
-                by_place.entry(endpoint).or_default().push((uri.clone(), place));
-            }
-        }
-        for (endpoint, uris) in by_place {
-            if let Some(post) = self.posts.get_mut(&endpoint) {
-                post.arrivals.push(arrival(uris));
-                post.changed.notify_one();
-            }
-        }
-    }
-
     /// Those that have come to the endpoint and not gone again.
     pub(super) fn arrivals(&mut self, endpoint: &EndpointId) -> Vec<Arrival> {
-        let mut arrivals =
-            self.posts.get_mut(endpoint).map(|post| std::mem::take(&mut post.arrivals)).unwrap_or_default();
-        arrivals.retain(|arrival| !arrival.gone.is_cancelled());
-        arrivals
+        let arrivals = self.posts.get_mut(endpoint).map(|post| std::mem::take(&mut post.arrivals));
+        arrivals.unwrap_or_default().into_values().map(Arrival::seen).collect()
     }
 
     /// The endpoint has answered which of the URIs it tells of.
@@ -237,13 +249,19 @@ impl Topics {
         if topic.place == to {
             return;
         }
-        topic.lost();
+        topic.leave();
         let from = std::mem::replace(&mut topic.place, to.clone());
-        self.withdraw(uri, from);
+        if let Some(post) = from.as_ref().and_then(|from| self.posts.get_mut(from)) {
+            topic.listeners.keys().for_each(|number| post.leave(uri, *number));
+        }
         if let Some(post) = to.and_then(|to| self.posts.get_mut(&to)) {
             post.wanted.insert(uri.clone());
             post.changed.notify_one();
+            for (number, listener) in &mut topic.listeners {
+                post.arrive(uri, (*number, listener), &mut self.last);
+            }
         }
+        self.withdraw(uri, from);
     }
 
     /// The place it has, as long as that is not ill; else the first that is not.
@@ -293,7 +311,7 @@ mod tests {
     fn listening(uris: &[Arc<str>]) -> Topics {
         let mut topics = Topics::default();
         for (listener, uri) in (0..).zip(uris) {
-            topics.subscribe(uri, listener, (Arc::new(Inbox::new(1)), 0), &Nowhere);
+            topics.subscribe(uri, listener, (Arc::new(Inbox::new(1, None)), 0), &Nowhere);
         }
         topics
     }
