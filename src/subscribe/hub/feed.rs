@@ -135,7 +135,10 @@ where
                 heard = hear(former.as_mut().map(|(stream, _)| stream)) => if self.take(heard).is_err() {
                     former = None;
                 },
-                () = self.changed.notified() => {}
+                // Of a URI that somebody wanted until just now the stream tells already.
+                () = self.changed.notified() => if let Some(stream) = &current {
+                    self.hub.told(&self.endpoint, &stream.honoured);
+                },
                 () = sleep_until(not_before), if outdated && opening.is_none() => {}
                 () = reached(overlap) => former = None,
             }

@@ -173,6 +173,10 @@ impl Hub {
         self.with(|topics, world| topics.acknowledged(endpoint, asked, honoured, world));
     }
 
+    fn told(&self, endpoint: &EndpointId, honoured: &Uris) {
+        self.lock().told(endpoint, honoured);
+    }
+
     fn lost(&self, endpoint: &EndpointId) {
         self.lock().lost(endpoint);
     }

@@ -192,6 +192,16 @@ impl Topics {
         }
     }
 
+    /// The endpoint tells of these URIs without being asked again; those that came back to it are live.
+    pub(super) fn told(&mut self, endpoint: &EndpointId, honoured: &Uris) {
+        for uri in honoured {
+            let topic = self.by_uri.get_mut(uri).filter(|topic| topic.place.as_ref() == Some(endpoint));
+            if let Some(topic) = topic.filter(|topic| topic.state != State::Live) {
+                topic.live();
+            }
+        }
+    }
+
     /// The endpoint tells of nothing at present.
     pub(super) fn lost(&mut self, endpoint: &EndpointId) {
         let Some(post) = self.posts.get(endpoint) else { return };

@@ -189,3 +189,18 @@ async fn of_two_servers_with_a_matching_template_the_second_is_asked_where_the_f
     opened.update("u://1");
     assert_eq!(updated(&mut events).await, "u://1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_as_the_last_one_goes_is_told_at_once() {
+    let stage = Stage::new(&[FILES]);
+    let mut files = stage.play("files-1");
+    let (one, stream) = stage.granted(&["r://1"], &mut files).await;
+    rest().await;
+    drop(one);
+    let (mut two, begun) = (stage.listen(&["r://1"]).await, Instant::now());
+    assert_eq!(honoured(&mut two).await, ["r://1"]);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(files.is_idle() && quiet(&mut two).await);
+    stream.update("r://1");
+    assert_eq!(updated(&mut two).await, "r://1");
+}
