@@ -39,7 +39,13 @@ use super::{
     layer::Settings,
     running::Inner,
 };
-use crate::{Revision, auth::Principal, error::Problem, header::MCP_PROTOCOL_VERSION, seal::Keys};
+use crate::{
+    Revision,
+    auth::Principal,
+    error::Problem,
+    header::{MCP_PROTOCOL_VERSION, MCP_SESSION_ID},
+    seal::Keys,
+};
 use http::{Extensions, Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
@@ -82,7 +88,8 @@ impl Legacy {
     }
 
     pub(super) async fn get<S: Inner>(&self, inner: &Arc<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
-        match sse::is_stream(&parts.uri) {
+        // At one URL either transport may be asked for, and only a client of Streamable HTTP has its session by now.
+        match sse::is_stream(&parts.uri) && !parts.headers.contains_key(MCP_SESSION_ID) {
             true => self.open_events(&parts),
             false => self.open_stream(inner, parts).await,
         }

@@ -49,7 +49,7 @@ const QUEUE: usize = 64;
 const MESSAGES: &str = "messages";
 const PARAMETER: &str = "sessionId=";
 
-/// Whether a GET asks for the stream of an HTTP+SSE client.
+/// Whether a GET that names no session asks for the stream of an HTTP+SSE client.
 pub(super) fn is_stream(uri: &Uri) -> bool {
     last_segment(uri.path()) == "sse"
 }

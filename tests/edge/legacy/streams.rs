@@ -121,3 +121,23 @@ async fn there_is_no_stream_where_nothing_can_be_listened_to() {
     next(&mut behind).await.1.send_error(tower::load_shed::error::Overloaded::new());
     assert_eq!(answer.await.unwrap().status(), 503);
 }
+
+#[tokio::test]
+async fn a_session_has_its_stream_at_the_url_of_the_other_transport_too() {
+    let (edge, mut behind) = edge();
+    let session = open(&edge, &mut behind, "2025-11-25").await;
+    let here = |mut request: Post| {
+        *request.uri_mut() = "/sse".parse().unwrap();
+        request
+    };
+    refused(ask(&edge, here(get("unknown"))).await, 404, 404, Value::Null).await;
+    let changed = note("notifications/tools/list_changed", json!({}));
+    let (reply, _dropped) = endless(vec![acknowledged(), changed]);
+    let (call, response) = through(&edge, &mut behind, here(get(&session)), reply).await;
+    assert_eq!((call.method.as_str(), edge.sessions()), ("subscriptions/listen", 1));
+    let mut body = Reading::of(response);
+    let first = frame(&mut body).await.unwrap();
+    assert_eq!(message(&first)["method"], "notifications/tools/list_changed");
+    let last = first.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
+    assert_eq!(ask(&edge, here(resume(&session, last))).await.status(), 200);
+}
