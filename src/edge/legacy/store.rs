@@ -179,7 +179,7 @@ impl Sessions {
         }
         let entry = entry?;
         if entry.is_over(self.clock.at(now), now, self.idle) {
-            self.remove(id);
+            self.expire(&entry);
             return None;
         }
         entry.touch(now);
@@ -205,6 +205,17 @@ impl Sessions {
     pub(super) fn remove(&self, id: &[u8]) {
         let entry = lock(&self.store).entries.remove(id);
         if let Some((entry, _)) = entry {
+            entry.close();
+        }
+    }
+
+    /// Takes a session out of memory whose time is up, but not the one it was opened again as meanwhile.
+    fn expire(&self, over: &Arc<Entry>) {
+        let removed = match lock(&self.store).entries.entry(Key(over.id().clone())) {
+            hash_map::Entry::Occupied(there) if Arc::ptr_eq(&there.get().0, over) => Some(there.remove()),
+            _ => None,
+        };
+        if let Some((entry, _)) = removed {
             entry.close();
         }
     }
@@ -271,4 +282,31 @@ fn bound(owner: &Mark, mount: &str) -> Mark {
 fn full() -> Refusal {
     let problem = Problem::new(503, "too_many_sessions", "too many sessions are open");
     problem.with_retry_after(Duration::from_secs(5)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Revision, edge::legacy::client::Told, json::Json};
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_a_session_over_leaves_the_one_alone_that_it_was_opened_again_as() {
+        let settings = Settings::default();
+        let sessions = Sessions::new(&settings, Keys::generate().unwrap());
+        let (nobody, empty) = (Mark::default(), Json::from_static("{}"));
+        let (stamp, nonce) = sessions.stamp().unwrap();
+        let told = Told { revision: Revision::V2025_11_25, info: empty.clone(), capabilities: empty };
+        let id = Token::seal(sessions.keys(), nonce, &told, stamp, sessions.bound(&nobody));
+        let id = HeaderValue::from_str(&id).unwrap();
+        let former = sessions.find(&id, &nobody).unwrap();
+        tokio::time::advance(settings.session_idle).await;
+        let latter = sessions.find(&id, &nobody).unwrap();
+        assert!(former.ended().is_cancelled() && !Arc::ptr_eq(&former, &latter));
+        // Another request had looked at the former by then.
+        sessions.expire(&former);
+        assert!(!latter.ended().is_cancelled());
+        assert!(Arc::ptr_eq(&sessions.known(id.as_bytes(), &nobody).unwrap(), &latter));
+        sessions.expire(&latter);
+        assert_eq!((latter.ended().is_cancelled(), sessions.len()), (true, 0));
+    }
 }
