@@ -40,8 +40,10 @@ pub struct Session {
 #[derive(Default)]
 struct Told {
     events: VecDeque<Event>,
-    /// Of whoever passes them on; there is one while the client listens.
+    /// Of whoever passes them on, until it is woken.
     waker: Option<Waker>,
+    /// Whether somebody does, so that a question reaches the client.
+    listening: bool,
 }
 
 /// Events that wait for the client to listen; past them the oldest is dropped. A client that listens has none waiting.
@@ -96,7 +98,7 @@ impl Session {
     pub fn ask(&self, ask: Ask) {
         let capability = ask.method.as_str().split('/').next().unwrap_or_default();
         let told = self.told();
-        if told.waker.is_some() && told.events.len() < MAX_TOLD && self.capabilities.member(capability).is_some() {
+        if told.listening && told.events.len() < MAX_TOLD && self.capabilities.member(capability).is_some() {
             self.push(told, ask.into());
         }
     }
@@ -115,6 +117,7 @@ impl Session {
         match told.events.pop_front() {
             Some(event) => Poll::Ready(event),
             None => {
+                told.listening = true;
                 let old = told.waker.replace(cx.waker().clone());
                 drop(told);
                 drop(old);
@@ -123,11 +126,17 @@ impl Session {
         }
     }
 
-    /// Nobody passes anything on any more.
+    /// Nobody passes anything on any more: notes wait for who does next, questions are refused.
     #[cfg(feature = "legacy")]
     pub(crate) fn unheard(&self) {
-        let old = self.told().waker.take();
-        drop(old);
+        let mut told = self.told();
+        told.listening = false;
+        let old = told.waker.take();
+        let (asked, notes) =
+            std::mem::take(&mut told.events).into_iter().partition(|event| matches!(event, Event::Ask(_)));
+        told.events = notes;
+        drop(told);
+        let _: (VecDeque<Event>, _) = (asked, old);
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -155,5 +164,54 @@ impl fmt::Debug for Session {
         let mut session = f.debug_struct("Session");
         session.field("revision", &self.revision).field("client_info", &self.client_info);
         session.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Method, json::Params};
+    use futures_util::FutureExt;
+
+    fn listening() -> (Session, Context<'static>) {
+        let capabilities = Json::from_static(r#"{"roots":{}}"#);
+        let session = Session::new("7", Revision::V2025_11_25, Json::from_static("{}"), capabilities);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(session.poll_told(&mut cx).is_pending());
+        (session, cx)
+    }
+
+    #[test]
+    fn questions_behind_notes_and_other_questions_are_asked() {
+        let (session, mut cx) = listening();
+        session.tell(Note::new(Method::MESSAGE, Params::empty()));
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+            session.ask(ask);
+            answers.push(answer);
+        }
+        assert!(matches!(session.poll_told(&mut cx), Poll::Ready(Event::Note(_))));
+        for answer in answers {
+            let Poll::Ready(Event::Ask(ask)) = session.poll_told(&mut cx) else { panic!("refused") };
+            ask.answer(Ok(Json::from_static("{}")));
+            assert!(answer.now_or_never().flatten().is_some_and(|answer| answer.is_ok()));
+        }
+    }
+
+    #[cfg(feature = "legacy")]
+    #[test]
+    fn who_stops_listening_is_asked_nothing_and_told_the_rest_later() {
+        let (session, mut cx) = listening();
+        let (waiting, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+        session.ask(waiting);
+        session.tell(Note::new(Method::MESSAGE, Params::empty()));
+        session.unheard();
+        assert!(answer.now_or_never().is_some_and(|answer| answer.is_none()), "nobody would answer it");
+        let (late, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+        session.ask(late);
+        assert!(answer.now_or_never().is_some_and(|answer| answer.is_none()));
+        assert!(matches!(session.poll_told(&mut cx), Poll::Ready(Event::Note(_))));
+        assert!(session.poll_told(&mut cx).is_pending());
     }
 }
