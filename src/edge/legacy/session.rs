@@ -295,16 +295,58 @@ pub(in crate::edge) struct Listening(Arc<Entry>);
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.0.listening.store(false, Ordering::Release);
         self.0.feed.unread();
         if let Some(client) = self.0.client() {
             client.session().unheard();
         }
         self.0.touch(Instant::now());
+        // Last: whoever takes the place next must not lose to this what it begins.
+        self.0.listening.store(false, Ordering::Release);
     }
 }
 
 /// What the locks of this module protect is whole at every step, so a panic elsewhere leaves nothing broken.
 pub(in crate::edge) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        edge::legacy::client::Told,
+        json::{Json, Params},
+        reply::Ask,
+    };
+    use std::{
+        future::Future,
+        pin::pin,
+        task::{Context, Wake, Waker},
+    };
+
+    /// Notes, when it is woken, whether the place is taken.
+    struct Looking(Arc<Entry>, Mutex<Option<bool>>);
+
+    impl Wake for Looking {
+        fn wake(self: Arc<Self>) {
+            *lock(&self.1) = Some(self.0.is_listening());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_place_of_the_stream_is_free_only_once_nothing_is_left_of_the_one_before() {
+        let (info, capabilities) = (Json::from_static("{}"), Json::from_static(r#"{"roots":{}}"#));
+        let client = Client::new("7", Told { revision: Revision::V2025_11_25, info, capabilities });
+        let entry = Arc::new(Entry::sealed(client, Mark::default(), Stamp { expires: 0, id: [0; 16] }, Arc::default()));
+        let place = entry.listen().unwrap();
+        let session = entry.client().unwrap().session().clone();
+        assert!(session.poll_told(&mut Context::from_waker(Waker::noop())).is_pending());
+        let (ask, answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+        session.ask(ask);
+        let looking = Arc::new(Looking(entry.clone(), Mutex::default()));
+        let mut answer = pin!(answer);
+        assert!(answer.as_mut().poll(&mut Context::from_waker(&looking.clone().into())).is_pending());
+        drop(place);
+        assert_eq!((*lock(&looking.1), entry.is_listening()), (Some(true), false));
+    }
 }
