@@ -37,19 +37,25 @@ impl Legacy {
         extensions: Extensions,
         elements: Vec<Bytes>,
     ) -> Result<Response<Body>, Refusal> {
-        let revision = entry.client().map(|client| client.session().revision());
-        if revision != Some(Revision::V2025_03_26) {
-            return Err(Refusal::invalid("the session's revision has no batches"));
-        }
-        if elements.len() > MAX_BATCH {
-            return Err(Refusal::invalid("too many messages in one batch"));
-        }
+        allow(&entry, &elements)?;
         let mut answers = Vec::new();
         for element in elements {
             answers.extend(answer(inner, &entry, extensions.clone(), element));
         }
         Ok(respond(&entry, answers, self.settings.keep_alive).await)
     }
+}
+
+/// Whether the session may send such a batch.
+pub(super) fn allow(entry: &Entry, elements: &[Bytes]) -> Result<(), Refusal> {
+    let revision = entry.client().map(|client| client.session().revision());
+    if revision != Some(Revision::V2025_03_26) {
+        return Err(Refusal::invalid("the session's revision has no batches"));
+    }
+    if elements.len() > MAX_BATCH {
+        return Err(Refusal::invalid("too many messages in one batch"));
+    }
+    Ok(())
 }
 
 /// The answers to one message; `None` where it wants none.

@@ -1,4 +1,5 @@
 use super::{
+    batch,
     client::Client,
     dialogue::Dialogue,
     feed::listen,
@@ -10,7 +11,7 @@ use super::{
     welcome::Welcome,
 };
 use crate::{
-    Method, Revision,
+    Method,
     auth::Principal,
     edge::{
         Body,
@@ -110,15 +111,8 @@ impl Legacy {
         let entry = entry.ok_or_else(|| named(super::no_session()))?;
         match incoming {
             Incoming::Batch(elements) => {
-                let revision = entry.client().map(|client| client.session().revision());
-                if revision != Some(Revision::V2025_03_26) {
-                    return Err(Refusal::invalid("the session's revision has no batches"));
-                }
-                // Parsed as a whole first: a batch that is refused has started nothing.
-                let parsed: Result<Vec<_>, _> = elements.into_iter().map(Incoming::parse_one).collect();
-                for one in parsed? {
-                    take(inner, &entry, extensions.clone(), one).await?;
-                }
+                batch::allow(&entry, &elements)?;
+                take_all(inner, &entry, &extensions, elements).await;
             }
             one => take(inner, &entry, extensions, one).await?,
         }
@@ -160,6 +154,24 @@ impl WriteEvents for Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.sessions.remove(self.entry.id().as_bytes());
+    }
+}
+
+/// Starts what each message of a batch asks for. What is wrong with one request is its own answer, so that the batch is
+/// not refused when half of it runs.
+async fn take_all<S: Inner>(inner: &Arc<S>, entry: &Arc<Entry>, extensions: &Extensions, elements: Vec<Bytes>) {
+    let mut refused = Vec::new();
+    for element in elements {
+        let one = Incoming::parse_one(element);
+        let is_answered = one.as_ref().map_or(true, |one| one.id().is_some());
+        let taken = match one {
+            Ok(one) => take(inner, entry, extensions.clone(), one).await,
+            Err(refusal) => Err(refusal),
+        };
+        refused.extend(taken.err().filter(|_| is_answered));
+    }
+    for refusal in refused {
+        send(entry, entry.ended().cancelled(), refusal.message()).await;
     }
 }
 

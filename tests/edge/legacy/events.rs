@@ -216,3 +216,28 @@ async fn closing_the_gateway_ends_the_stream() {
     edge.close_sessions();
     assert!(frame(&mut body).await.is_none());
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_one_message_of_a_batch_is_its_answer_and_the_others_go_on() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2025-03-26").await;
+    let one = |id: Value, method: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": {"name": "n"}});
+    let batch = json!([
+        one(json!(1), json!("tools/call")),
+        one(json!(1), json!("tools/call")),
+        {"jsonrpc": "2.0", "id": 2, "method": 5},
+        one(json!(3), json!("tools/call")),
+    ]);
+    assert_eq!(ask(&edge, to(&path, batch)).await.status(), 202);
+    for (id, code) in [(json!(1), -32600), (json!(2), -32600)] {
+        let refused = said(&mut body).await.unwrap();
+        assert_eq!((&refused["id"], &refused["error"]["code"]), (&id, &json!(code)));
+    }
+    for id in [1, 3] {
+        next(&mut behind).await.1.send_response(result(json!({"n": id})).into());
+        assert_eq!(said(&mut body).await.unwrap(), json!({"jsonrpc": "2.0", "id": id, "result": {"n": id}}));
+    }
+    let flood: Vec<Value> = (0..65).map(|id| one(json!(id), json!("ping"))).collect();
+    refused(ask(&edge, to(&path, json!(flood))).await, 400, -32600, Value::Null).await;
+}
