@@ -68,6 +68,14 @@ impl History {
         lock(&self.told).lines.get(&number).map(|known| known.line.clone())
     }
 
+    /// The stream of this number, which is gone on with: it is not forgotten from here on.
+    pub(super) fn reopened(&self, number: u64) -> Option<Arc<Line>> {
+        let told = lock(&self.told);
+        let known = told.lines.get(&number)?;
+        known.line.reopen();
+        Some(known.line.clone())
+    }
+
     /// Keeps a message, and forgets the oldest where there is no room.
     pub(super) fn record(&self, line: u64, place: u64, message: Bytes) {
         let mut forgotten = Vec::new();
@@ -136,6 +144,22 @@ impl Drop for History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        auth::Mark,
+        edge::{
+            legacy::{
+                dialogue::Said,
+                line::{Place, Reader},
+                session::Entry,
+            },
+            stream::WriteEvents,
+        },
+    };
+    use futures_util::{StreamExt, stream};
+    use std::{
+        pin::Pin,
+        task::{Context, Poll, Wake, Waker},
+    };
 
     #[test]
     fn the_oldest_goes_first_by_number_and_by_size() {
@@ -151,6 +175,72 @@ mod tests {
         history.record(2, 2, vec![b'x'; History::MAX_BYTES + 1].into());
         assert!(history.after(2, 0).is_empty(), "what is larger than all room is not kept");
         assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+    }
+
+    fn session() -> Arc<Entry> {
+        let (queue, _) = tokio::sync::mpsc::channel(1);
+        Arc::new(Entry::streaming("7".into(), Mark::default(), queue))
+    }
+
+    fn lines(entry: &Entry) -> usize {
+        lock(&entry.history().told).lines.len()
+    }
+
+    #[test]
+    fn who_listens_again_and_again_leaves_no_streams_behind() {
+        let entry = session();
+        for _ in 0..3 {
+            drop(entry.tell(Box::pin(stream::pending()), None));
+        }
+        assert_eq!(lines(&entry), 0);
+        let mut ended = Box::pin(entry.tell(Box::pin(stream::empty()), None));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(ended.as_mut().poll_write(&mut cx, &mut Vec::new()), Poll::Ready(None)));
+        assert_eq!(lines(&entry), 0);
+    }
+
+    #[test]
+    fn a_stream_that_is_listened_to_again_is_known_for_as_long_as_it_is() {
+        let entry = session();
+        let said = || Said::Meanwhile(Bytes::from_static(b"{}"));
+        let (mut out, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
+        let mut read = |reader: &mut Pin<Box<Reader>>| reader.as_mut().poll_write(&mut cx, &mut out).is_ready();
+        let source = || Box::pin(stream::iter([said()]).chain(stream::pending()));
+        let mut reader = Box::pin(entry.tell(source(), None));
+        assert!(read(&mut reader));
+        drop(reader);
+        assert_eq!(lines(&entry), 1, "a message of it is kept");
+        let from = Place::parse("l1-0").unwrap();
+        let mut again = Box::pin(entry.tell(source(), Some(&from)));
+        for place in 0..History::MAX_MESSAGES as u64 {
+            entry.history().record(9, place, Bytes::new());
+        }
+        assert_eq!(lines(&entry), 1, "of a stream that goes on nothing need be kept");
+        assert!(read(&mut again) && read(&mut again) && !read(&mut again));
+        drop(again);
+        assert_eq!(lines(&entry), 1);
+    }
+
+    #[test]
+    fn a_line_that_is_not_read_holds_no_task() {
+        let entry = session();
+        let task = Arc::new(Task);
+        let mut reader = Box::pin(entry.tell(Box::pin(stream::pending()), None));
+        let from = Place::parse("l1-0").unwrap();
+        let waker = Waker::from(task.clone());
+        assert!(reader.as_mut().poll_write(&mut Context::from_waker(&waker), &mut Vec::new()).is_pending());
+        drop(waker);
+        let line = entry.history().line(1);
+        drop(reader);
+        assert_eq!(Arc::strong_count(&task), 1, "though the line is known");
+        assert!(entry.resume(&from).is_none(), "nothing is said on it");
+        drop(line);
+    }
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
     }
 
     #[test]

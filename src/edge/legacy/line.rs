@@ -18,7 +18,7 @@ use std::{
     mem,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -82,22 +82,33 @@ impl Line {
         out.push(b'\n');
     }
 
-    /// Makes a reader of it, from a source where it has none; `None` where it has none and is given none.
-    fn read(self: &Arc<Self>, entry: &Arc<Entry>, source: Option<Source>, after: Option<u64>) -> Reader {
-        let (old, replay, turn) = {
-            let mut state = lock(&self.state);
-            state.turn += 1;
-            let replay = after.map(|place| entry.history().after(self.number, place)).unwrap_or_default();
-            let old = match source {
-                Some(source) => state.source.replace(source),
-                None => None,
-            };
-            if let Some(waker) = state.waker.take() {
-                waker.wake();
-            }
-            (old, replay, state.turn)
-        };
+    /// More is said on it again, unless it was the answer to a call.
+    pub(super) fn reopen(&self) {
+        self.over.store(self.outlives && self.is_over(), Ordering::Release);
+    }
+
+    /// Nothing more is said on it. Not under the lock of its state, which those hold who look into the history.
+    fn end(&self, entry: &Entry) {
+        self.over.store(true, Ordering::Release);
+        entry.history().finished(self.number);
+    }
+
+    /// Makes a reader of what comes from this source from here on.
+    fn begin(self: &Arc<Self>, entry: &Arc<Entry>, source: Source, after: Option<u64>) -> Reader {
+        let mut state = lock(&self.state);
+        let old = state.source.replace(source);
+        let reader = self.read(entry, state, after);
         drop(old);
+        reader
+    }
+
+    /// Makes a reader of it as it is found.
+    fn read(self: &Arc<Self>, entry: &Arc<Entry>, mut state: MutexGuard<'_, State>, after: Option<u64>) -> Reader {
+        state.turn += 1;
+        let replay = after.map(|place| entry.history().after(self.number, place)).unwrap_or_default();
+        let (turn, former) = (state.turn, state.waker.take());
+        drop(state);
+        former.into_iter().for_each(Waker::wake);
         Reader { entry: entry.clone(), line: self.clone(), turn, replay, primes: false, drains: false }
     }
 }
@@ -127,25 +138,25 @@ impl Entry {
     /// A stream of answers: all of it reaches the client, over this response or over later ones.
     pub(super) fn say(self: &Arc<Self>, source: Source) -> Reader {
         let line = self.history().add(|number| Line::new(number, true));
-        let mut reader = line.read(self, Some(source), None);
+        let mut reader = line.begin(self, source, None);
         reader.primes = self.is_primed();
         reader
     }
 
     /// The stream of what is told outside of calls, continued where the client has had one before.
     pub(super) fn tell(self: &Arc<Self>, source: Source, from: Option<&Place>) -> Reader {
-        let before = from.and_then(|from| Some((self.history().line(from.line)?, from.place)));
+        let before = from.and_then(|from| Some((self.history().reopened(from.line)?, from.place)));
         let before = before.filter(|(line, _)| !line.outlives);
         let after = before.as_ref().map(|(_, place)| *place);
         let line = before.map_or_else(|| self.history().add(|number| Line::new(number, false)), |(line, _)| line);
-        line.read(self, Some(source), after)
+        line.begin(self, source, after)
     }
 
     /// Goes on with a stream after the message the client had last; `None` where nothing is known of it.
     pub(super) fn resume(self: &Arc<Self>, from: &Place) -> Option<Reader> {
-        let line = self.history().line(from.line)?;
-        let running = lock(&line.state).source.is_some();
-        (line.outlives != from.listening && (line.outlives || running)).then(|| line.read(self, None, Some(from.place)))
+        let line = self.history().line(from.line).filter(|line| line.outlives != from.listening)?;
+        let goes_on = line.outlives || lock(&line.state).source.is_some();
+        goes_on.then(|| line.read(self, lock(&line.state), Some(from.place)))
     }
 }
 
@@ -178,14 +189,12 @@ impl Reader {
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(said)) => return Poll::Ready(Some(self.say(&mut state, said, out))),
-                Poll::Ready(None) => over = state.source.take(),
+                Poll::Ready(None) => over = (state.source.take(), state.waker.take()),
             }
         }
+        // Before the source goes: with it goes the place of the one listener, and then the line may be gone on with.
+        self.line.end(&self.entry);
         drop(over);
-        if self.line.outlives {
-            self.line.over.store(true, Ordering::Release);
-            self.entry.history().finished(self.line.number);
-        }
         Poll::Ready(None)
     }
 
@@ -279,17 +288,19 @@ impl WriteEvents for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        let goes_on = self.line.outlives && !self.drains;
         let abandoned = {
             let mut state = lock(&self.line.state);
-            match state.turn == self.turn {
-                true if self.line.outlives && !self.drains => None,
-                true => state.source.take(),
-                false => return,
+            if state.turn != self.turn {
+                return;
             }
+            (state.source.take_if(|_| !goes_on), state.waker.take())
         };
+        if !goes_on {
+            self.line.end(&self.entry);
+        }
         drop(abandoned);
-        if self.line.outlives
-            && !self.drains
+        if goes_on
             && !self.line.is_over()
             && let Ok(runtime) = Handle::try_current()
         {
