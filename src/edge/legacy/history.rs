@@ -157,8 +157,10 @@ mod tests {
     };
     use futures_util::{StreamExt, stream};
     use std::{
-        pin::Pin,
+        hint::spin_loop,
+        pin::{Pin, pin},
         task::{Context, Poll, Wake, Waker},
+        thread,
     };
 
     #[test]
@@ -235,6 +237,41 @@ mod tests {
         assert_eq!(Arc::strong_count(&task), 1, "though the line is known");
         assert!(entry.resume(&from).is_none(), "nothing is said on it");
         drop(line);
+    }
+
+    #[test]
+    fn who_comes_back_as_the_connection_before_breaks_gets_the_stream_or_none() {
+        let entry = session();
+        for number in 1..=ROUNDS {
+            let (reader, from) =
+                (entry.tell(Box::pin(stream::pending()), None), Place::parse(&format!("l{number:x}-0")));
+            let (from, come) = (from.unwrap(), AtomicUsize::new(0));
+            let resumed = thread::scope(|scope| {
+                scope.spawn(|| {
+                    meet(&come, number % 32);
+                    drop(reader);
+                });
+                meet(&come, number / 32 % 32);
+                entry.resume(&from)
+            });
+            if let Some(resumed) = resumed {
+                let mut cx = Context::from_waker(Waker::noop());
+                assert!(pin!(resumed).poll_write(&mut cx, &mut Vec::new()).is_pending(), "a stream without a source");
+            }
+        }
+        assert_eq!(lines(&entry), 0);
+    }
+
+    /// Enough for the two to meet in every way.
+    const ROUNDS: u64 = 10_000;
+
+    /// Goes on when both have come, and this many turns later.
+    fn meet(come: &AtomicUsize, turns: u64) {
+        come.fetch_add(1, Ordering::AcqRel);
+        while come.load(Ordering::Acquire) < 2 {
+            thread::yield_now();
+        }
+        (0..turns).for_each(|_| spin_loop());
     }
 
     struct Task;

@@ -155,8 +155,10 @@ impl Entry {
     /// Goes on with a stream after the message the client had last; `None` where nothing is known of it.
     pub(super) fn resume(self: &Arc<Self>, from: &Place) -> Option<Reader> {
         let line = self.history().line(from.line).filter(|line| line.outlives != from.listening)?;
-        let goes_on = line.outlives || lock(&line.state).source.is_some();
-        goes_on.then(|| line.read(self, lock(&line.state), Some(from.place)))
+        let state = lock(&line.state);
+        // Under the same lock: the connection that read until now may break at any time, and takes the source with it.
+        let goes_on = line.outlives || state.source.is_some();
+        goes_on.then(|| line.read(self, state, Some(from.place)))
     }
 }
 
