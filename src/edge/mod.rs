@@ -61,7 +61,7 @@
 //! | questions a client has not answered, per session | 256 | refused |
 //! | rounds of `input_required` for one call of an earlier client | 10, of 64 questions and 5 minutes each | 502, 504 |
 //! | resources one session subscribes to | 256 | 503 |
-//! | messages kept for broken connections | 256 and 4 MiB per session, 64 MiB in all | the oldest are forgotten |
+//! | messages kept for broken connections | 256 and 4 MiB per session, 64 MiB in all | the oldest are forgotten, of whichever session |
 //! | sessions ended by DELETE that are remembered | 65,536 | the one nearest to its end is forgotten |
 //! | messages that an HTTP+SSE client has not read | 64, and one for each call in flight | its calls wait |
 //!

@@ -2,27 +2,37 @@ use super::{line::Line, session::lock};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
+    mem,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 /// What the streams of one session said last, so that a client whose connection broke can have it again
 /// (2025-11-25, "basic/transports: Resumability and Redelivery").
 ///
-/// The oldest messages are forgotten first, whichever stream they are of.
+/// The oldest messages are forgotten first, whichever stream they are of; where all sessions together keep too much,
+/// whichever session they are of.
 pub(super) struct History {
-    told: Mutex<Told>,
+    told: Arc<Mutex<Told>>,
     budget: Arc<Budget>,
 }
 
 struct Told {
     lines: BTreeMap<u64, Known>,
-    messages: VecDeque<(u64, u64, Bytes)>,
+    messages: VecDeque<Message>,
     bytes: usize,
     next: u64,
     closed: bool,
+}
+
+struct Message {
+    line: u64,
+    place: u64,
+    text: Bytes,
+    /// Which of all messages of an edge it is.
+    number: u64,
 }
 
 /// A stream, and how many messages of it are kept.
@@ -33,11 +43,28 @@ struct Known {
 
 /// The bytes that all sessions of an edge keep.
 #[derive(Default)]
-pub(super) struct Budget(AtomicUsize);
+pub(super) struct Budget {
+    bytes: AtomicUsize,
+    /// Messages that were ever kept.
+    last: AtomicU64,
+    /// The sessions that keep any, by the number of the oldest. Changed under the lock of the session; who holds this one
+    /// takes none of those.
+    oldest: Mutex<BTreeMap<u64, Arc<Mutex<Told>>>>,
+}
 
 impl Budget {
     /// What broken connections may cost in all: some ten large answers, or all small ones of ten thousand sessions.
     const MAX_BYTES: usize = 64 << 20;
+
+    /// Forgets the oldest messages of all sessions until there is room.
+    fn make_room(&self) {
+        while self.bytes.load(Ordering::Relaxed) > Self::MAX_BYTES {
+            let oldest = lock(&self.oldest).first_key_value().map(|(_, told)| told.clone());
+            let Some(told) = oldest else { return };
+            let forgotten = lock(&told).change(&told, self, |told| told.forget_oldest(self));
+            drop(forgotten);
+        }
+    }
 }
 
 impl History {
@@ -49,7 +76,7 @@ impl History {
     /// Empty; the first stream has the number after `base`.
     pub(super) fn new(base: u64, budget: Arc<Budget>) -> Self {
         let told = Told { lines: BTreeMap::new(), messages: VecDeque::new(), bytes: 0, next: base + 1, closed: false };
-        Self { told: Mutex::new(told), budget }
+        Self { told: Arc::new(Mutex::new(told)), budget }
     }
 
     /// Takes in the stream that `make` makes of its number.
@@ -76,36 +103,31 @@ impl History {
         Some(known.line.clone())
     }
 
-    /// Keeps a message, and forgets the oldest where there is no room.
-    pub(super) fn record(&self, line: u64, place: u64, message: Bytes) {
-        let mut forgotten = Vec::new();
-        let mut told = lock(&self.told);
-        if told.closed {
+    /// Keeps a message, and forgets the oldest where there is no room. One for which there never is costs no other its
+    /// place.
+    pub(super) fn record(&self, line: u64, place: u64, text: Bytes) {
+        if text.len() > Self::MAX_BYTES {
             return;
         }
-        told.bytes += message.len();
-        self.budget.0.fetch_add(message.len(), Ordering::Relaxed);
-        told.messages.push_back((line, place, message));
-        if let Some(known) = told.lines.get_mut(&line) {
-            known.kept += 1;
-        }
-        while told.messages.len() > Self::MAX_MESSAGES
-            || told.bytes > Self::MAX_BYTES
-            || self.budget.0.load(Ordering::Relaxed) > Budget::MAX_BYTES
-        {
-            let Some((line, _, message)) = told.messages.pop_front() else { break };
-            told.bytes -= message.len();
-            self.budget.0.fetch_sub(message.len(), Ordering::Relaxed);
-            forgotten.extend(told.forget(line, 1));
-        }
-        drop(told);
+        let mut forgotten = Vec::new();
+        lock(&self.told).change(&self.told, &self.budget, |told| {
+            if told.closed {
+                return;
+            }
+            told.keep(line, place, text, &self.budget);
+            while told.messages.len() > Self::MAX_MESSAGES || told.bytes > Self::MAX_BYTES {
+                forgotten.extend(told.forget_oldest(&self.budget));
+            }
+        });
+        drop(forgotten);
+        self.budget.make_room();
     }
 
     /// What was said on a stream after a place.
     pub(super) fn after(&self, line: u64, place: u64) -> VecDeque<(u64, Bytes)> {
         let told = lock(&self.told);
-        let later = told.messages.iter().filter(|(of, at, _)| *of == line && *at > place);
-        later.map(|(_, at, message)| (*at, message.clone())).collect()
+        let later = told.messages.iter().filter(|message| message.line == line && message.place > place);
+        later.map(|message| (message.place, message.text.clone())).collect()
     }
 
     /// A stream has said its last; it is known for as long as a message of it is kept.
@@ -116,17 +138,48 @@ impl History {
 
     /// Forgets everything, and keeps nothing more.
     pub(super) fn close(&self) {
-        let (lines, messages) = {
-            let mut told = lock(&self.told);
+        let forgotten = lock(&self.told).change(&self.told, &self.budget, |told| {
             told.closed = true;
-            self.budget.0.fetch_sub(std::mem::take(&mut told.bytes), Ordering::Relaxed);
-            (std::mem::take(&mut told.lines), std::mem::take(&mut told.messages))
-        };
-        drop((lines, messages));
+            self.budget.bytes.fetch_sub(mem::take(&mut told.bytes), Ordering::Relaxed);
+            (mem::take(&mut told.lines), mem::take(&mut told.messages))
+        });
+        drop(forgotten);
     }
 }
 
 impl Told {
+    /// Makes a change of what `here` holds, after which the session stands where its oldest message is.
+    fn change<T>(&mut self, here: &Arc<Mutex<Told>>, budget: &Budget, change: impl FnOnce(&mut Self) -> T) -> T {
+        let number = |told: &Self| told.messages.front().map(|oldest| oldest.number);
+        let before = number(self);
+        let changed = change(self);
+        let after = number(self);
+        if before != after {
+            let mut oldest = lock(&budget.oldest);
+            before.map(|before| oldest.remove(&before));
+            after.map(|after| oldest.insert(after, here.clone()));
+        }
+        changed
+    }
+
+    fn keep(&mut self, line: u64, place: u64, text: Bytes, budget: &Budget) {
+        self.bytes += text.len();
+        budget.bytes.fetch_add(text.len(), Ordering::Relaxed);
+        let number = budget.last.fetch_add(1, Ordering::Relaxed);
+        self.messages.push_back(Message { line, place, text, number });
+        if let Some(known) = self.lines.get_mut(&line) {
+            known.kept += 1;
+        }
+    }
+
+    /// Keeps the oldest message no longer; what went with it is to be dropped without the lock.
+    fn forget_oldest(&mut self, budget: &Budget) -> Option<(Bytes, Option<Known>)> {
+        let Message { line, text, .. } = self.messages.pop_front()?;
+        self.bytes -= text.len();
+        budget.bytes.fetch_sub(text.len(), Ordering::Relaxed);
+        Some((text, self.forget(line, 1)))
+    }
+
     /// So many messages of a stream are kept no longer. Takes it out if nothing more can be said or asked of it.
     fn forget(&mut self, line: u64, messages: usize) -> Option<Known> {
         let known = self.lines.get_mut(&line)?;
@@ -175,8 +228,9 @@ mod tests {
         history.record(2, 1, vec![b'x'; History::MAX_BYTES - 1].into());
         assert_eq!((history.after(1, 0).len(), history.after(2, 0).len()), (1, 1));
         history.record(2, 2, vec![b'x'; History::MAX_BYTES + 1].into());
-        assert!(history.after(2, 0).is_empty(), "what is larger than all room is not kept");
-        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+        let kept = (history.after(1, 0).len(), history.after(2, 1).len());
+        assert_eq!(kept, (1, 0), "what is larger than all room is not kept, and takes none");
+        assert_eq!(budget.bytes.load(Ordering::Relaxed), History::MAX_BYTES);
     }
 
     fn session() -> Arc<Entry> {
@@ -286,9 +340,15 @@ mod tests {
         let large = Bytes::from(vec![b'x'; History::MAX_BYTES]);
         let histories: Vec<_> = (0..20).map(|_| History::new(0, budget.clone())).collect();
         histories.iter().for_each(|history| history.record(1, 1, large.clone()));
-        let kept = histories.iter().filter(|history| !history.after(1, 0).is_empty()).count();
-        assert_eq!(kept, Budget::MAX_BYTES / History::MAX_BYTES);
+        let kept = || histories.iter().map(|history| history.after(1, 0).len()).collect::<Vec<_>>();
+        let fit = Budget::MAX_BYTES / History::MAX_BYTES;
+        assert_eq!(kept(), [vec![0; 20 - fit], vec![1; fit]].concat(), "the oldest go first, of whichever session");
+        histories[0].record(1, 2, Bytes::from_static(b"x"));
+        histories[0].record(1, 3, Bytes::from_static(b"x"));
+        assert_eq!(kept(), [vec![2], vec![0; 20 - fit], vec![1; fit - 1]].concat(), "whoever speaks is heard");
+        let session = lock(&budget.oldest).values().filter(|told| Arc::ptr_eq(told, &histories[0].told)).count();
+        assert_eq!(session, 1);
         drop(histories);
-        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+        assert_eq!((budget.bytes.load(Ordering::Relaxed), lock(&budget.oldest).len()), (0, 0));
     }
 }
