@@ -209,7 +209,7 @@ where
     async fn list(&mut self) -> Result<Option<Instant>, Stopped> {
         // Taken before the lists: a change told from here on may not be in them.
         self.listed_at = Instant::now();
-        let span = tracing::info_span!("list", endpoint = %self.endpoint);
+        let span = tracing::warn_span!("list", server = %self.endpoint);
         let fetched = fetch(self.service.clone(), &self.terms, self.last.as_deref()).instrument(span);
         let result = fetched.await.map(Arc::new);
         let stale = result.as_ref().map(|listing| !listing.stale.is_empty());

@@ -76,7 +76,9 @@ fn entry<'a>(config: &'a Config, id: &str) -> Result<(String, &'a OAuth), Failur
             (Connection::Http { url, .. } | Connection::Sse { url, .. }, Some(settings)) => {
                 Ok((url.to_string(), settings))
             }
-            (_, None) => Err(Failure::usage(format!("{id}: write `\"auth\": \"oauth\"` into its entry, then sign in"))),
+            (_, None) => Err(Failure::usage(format!(
+                "nobody signs in at {id}, because its entry has no `\"auth\": \"oauth\"`: write that first"
+            ))),
         },
         None => {
             let ids: Vec<_> = config.servers.iter().filter(known).map(|server| server.id().as_str()).collect();

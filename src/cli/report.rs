@@ -45,8 +45,10 @@ impl fmt::Display for Row {
             }
         }
         match error {
-            // Of a server that was told to stop, what was wrong with it is no news.
-            Some(error) if status != "stopped" => write!(f, " {}", plain(error)),
+            // Of a server that was told to stop, what was wrong with it is no news; nor of one that has its tools.
+            Some(error) if status != "stopped" && (status != "connected" || tools.is_none()) => {
+                write!(f, " {}", plain(error))
+            }
             _ => Ok(()),
         }
     }
@@ -63,7 +65,11 @@ impl Report {
     /// The rows to print: servers whose fate became known, or whose status changed since.
     pub(super) fn news(&mut self, rows: Vec<Row>) -> Vec<Row> {
         self.printed.retain(|id, _| rows.iter().any(|row| row.id == *id));
-        let mut news = rows;
+        // One that is replaced finishes its calls beside its successor, which is the one that serves.
+        let (stopped, mut news): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.status == "stopped");
+        let alone = |row: &Row| !news.iter().any(|other| other.id == row.id);
+        let stopped: Vec<_> = stopped.into_iter().filter(alone).collect();
+        news.extend(stopped);
         news.retain(|row| row.is_known() && self.printed.get(&row.id) != Some(&row.status));
         for row in &news {
             self.printed.insert(row.id.clone(), row.status.clone());
@@ -102,6 +108,8 @@ mod tests {
         assert!(ids(&[("a", "connecting"), ("b", "error")]).is_empty());
         assert_eq!(ids(&[("a", "connected")]), ["a"]);
         assert_eq!(ids(&[("a", "connected"), ("b", "error")]), ["b"], "a server that left and came back");
+        assert!(ids(&[("a", "stopped"), ("a", "connected"), ("b", "error")]).is_empty(), "one that finishes its calls");
+        assert_eq!(ids(&[("a", "stopped"), ("b", "error")]), ["a"]);
     }
 
     #[test]

@@ -7,11 +7,14 @@ Examples:
   tower-mcp-gateway token --name ci --stdin < token.txt   the entry of a token that exists
   tower-mcp-gateway token --json | jq .entry
 
-Exit codes: 0 made, 2 the token on stdin is none.";
+Exit codes: 0 made, 2 the token on stdin or the name is none.";
 
 /// Prints a bearer token for a client and the entry of `auth.tokens` that lets it in; of a token that is read from stdin
 /// only the entry.
 pub(super) fn run(name: &str, from_stdin: bool, json: bool) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("--name must not be empty: write who the client is".into());
+    }
     let secret = if from_stdin { read()? } else { Token::generate().map_err(|error| error.to_string())? };
     let token =
         Token::new(name, &secret).map_err(|invalid| format!("{invalid}: leave --stdin out to get a new one"))?;

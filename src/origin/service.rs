@@ -60,7 +60,11 @@ where
 
 /// The answer to a request that is not let in.
 pub(crate) fn refusal<ResBody: From<Bytes>>(forbidden: Forbidden) -> Response<ResBody> {
-    let problem = Problem::new(forbidden.status().as_u16(), "origin", forbidden.to_string());
+    let reason = match forbidden {
+        Forbidden::Origin => "origin",
+        Forbidden::Host | Forbidden::HostCount => "host",
+    };
+    let problem = Problem::new(forbidden.status().as_u16(), reason, forbidden.to_string());
     let mut response = Response::new(write::error(None, &problem.to_json()).into());
     *response.status_mut() = problem.status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

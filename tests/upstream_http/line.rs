@@ -204,18 +204,18 @@ async fn what_is_said_outside_of_calls_is_for_the_client_whose_session_it_is() {
     let request = peer.next().await;
     request.result("{}").await;
     drop(reply.await.unwrap().unwrap());
+    // Nobody passes it on yet, so the server need not wait.
+    stream.event(ELICIT).await;
+    let refused = peer.next().await;
+    assert_eq!(refused.json()["error"]["code"], -32603);
+    refused.accept().await;
+
     stream.event(LOG).await;
     let told = || std::future::poll_fn(|cx| client.poll_told(cx));
     match told().await {
         Event::Note(note) => assert_eq!(note.params.as_str(), r#"{"level":"info","data":"x"}"#),
         other => panic!("{other:?}"),
     }
-
-    // Nobody passes it on, so the server need not wait.
-    stream.event(ELICIT).await;
-    let refused = peer.next().await;
-    assert_eq!(refused.json()["error"]["code"], -32603);
-    refused.accept().await;
     let mut listening = Box::pin(told());
     assert!(futures_util::poll!(&mut listening).is_pending());
     stream.event(ELICIT).await;

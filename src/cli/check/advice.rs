@@ -19,6 +19,10 @@ pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
         "the server wants credentials, or others: write them in `headers`, such as \"Authorization\": \"Bearer ${TOKEN}\"; or \"auth\": \"oauth\" and `tower-mcp-gateway login`"
     } else if has("404") || has("405") {
         "the server is there, but not at this path: correct it in `url` (often /mcp; /sse with \"type\": \"sse\")"
+    } else if has("HTTP status 3") {
+        "the server is somewhere else by now: write the address that it redirects to in `url`"
+    } else if has("HTTP status 429") {
+        "the server has enough of requests for now: it is tried again by itself; ask its operator for more"
     } else if has("HTTP status 5") {
         "the server itself is in trouble: read its log"
     } else if has("certificate") || has("TLS") {
@@ -87,6 +91,8 @@ mod tests {
             (told(&status(401), &web), "Authorization"),
             (told(&status(404), &web), "path"),
             (told(&status(503), &web), "read its log"),
+            (told(&status(302), &web), "redirects"),
+            (told(&status(429), &web), "has enough of requests"),
             (told(&Protocol("no JSON".into()), &web), "no MCP"),
             (told(&absent, &child), "which npx"),
             (told(&NotStarted(Duration::from_secs(1)), &child), "startTimeout"),

@@ -136,7 +136,10 @@ impl Target {
                 "it wants credentials: give them with --header 'Authorization: Bearer …'"
             }
             error if error.contains("401") || error.contains("403") => "it refuses these credentials",
-            error if error.contains("refused") => "does a gateway run there?",
+            error if error.contains("connection was refused") => "does a gateway run there?",
+            error if error.contains("TLS") => {
+                "its certificate is not accepted: is the host name right, and http:// or https://?"
+            }
             _ => "is this the address of a gateway, with its path (/mcp)?",
         };
         format!("{url}: {error}\n{remedy}")

@@ -10,7 +10,7 @@ use super::{
     error::Failure,
     print,
 };
-use crate::config::Config;
+use crate::{auth::AuthLayer, config::Config};
 use clap::Args;
 use std::{
     fmt::Write as _,
@@ -175,8 +175,16 @@ fn hints(way: &Way, place: &Place, others: &[String], common: &Common) -> String
         let _ = writeln!(said, "it connects to {url}: `tower-mcp-gateway` must run");
     }
     let _ = writeln!(said, "restart {} if it runs", place.client.name());
-    let served = super::file(common).ok().and_then(|file| Config::from_file(file).ok());
-    let served = served.map(|config| config.servers).unwrap_or_default();
+    let config = super::file(common).ok().and_then(|file| Config::from_file(file).ok());
+    let asks = config.as_ref().is_some_and(|config| config.auth.as_ref().is_some_and(AuthLayer::is_required));
+    if asks && matches!(way, Way::Url { headers, .. } if headers.is_empty()) {
+        let _ = writeln!(
+            said,
+            "this gateway lets in only whom it knows: add --header 'Authorization: Bearer …' (`tower-mcp-gateway token` \
+             makes a token)"
+        );
+    }
+    let served = config.map(|config| config.servers).unwrap_or_default();
     let twice: Vec<_> =
         served.iter().map(|server| server.id().as_str()).filter(|id| others.iter().any(|other| other == id)).collect();
     if !twice.is_empty() {

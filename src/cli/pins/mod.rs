@@ -50,9 +50,11 @@ pub(super) fn run(command: Command, config: &Path, json: bool) -> Result<ExitCod
         Some(What::Accept { server, tool }) => {
             let accepted = file.update(|pins| pins.accept(&server, tool.as_deref())).map_err(failed)?;
             if accepted.is_empty() {
-                let what = tool.map_or("no tool".to_owned(), |tool| format!("the tool {tool:?}"));
-                let reason =
-                    format!("{what} of {server:?} has changed: `tower-mcp-gateway pins` lists those that have");
+                let what = match tool {
+                    Some(tool) => format!("the tool {tool:?} of {server:?} is not among those that have changed"),
+                    None => format!("no tool of {server:?} has changed"),
+                };
+                let reason = format!("{what}: `tower-mcp-gateway pins` lists them, with the names of their servers");
                 return Err(Failure::failed(plain(&reason)));
             }
             let lines = accepted.iter().map(|tool| format!("accepted {} of {}\n", plain(tool), plain(&server)));

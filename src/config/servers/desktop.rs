@@ -97,7 +97,8 @@ fn guess(reader: &mut Reader<'_>, entry: &Object<'_>, url: Option<&Field<'_>>) -
         }
         return Some(Kind::Stdio);
     };
-    let url = reader.string(url)?;
+    // Whatever is wrong with it, the rest of the entry is read as well.
+    let url = reader.string(url).unwrap_or_default();
     let path = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     Some(if path.ends_with("/sse") { Kind::Sse } else { Kind::Http })
 }

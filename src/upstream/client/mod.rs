@@ -168,8 +168,9 @@ impl Client {
         match connector.clone().oneshot(inner.url.clone()).await {
             Ok(stream) => Ok(Box::new(Connection::new(stream))),
             Err(error) => {
-                failed(fault::describe(&*error).to_owned());
-                Err(Connect(error).into())
+                let why = fault::describe(&*error);
+                tracing::debug!(error = %crate::error::causes(&*error), "no connection: {why}");
+                Err(Connect(failed(why.to_owned()).into()).into())
             }
         }
     }

@@ -25,6 +25,11 @@ pub(super) async fn refused(
     if !(code.is_client_error() || code.is_server_error()) {
         return Err(status(code));
     }
+    // In a handshake it is about the gateway's credentials, whatever the body says of it: who reads of it must know that.
+    let opens = [Method::DISCOVER, Method::INITIALIZE].contains(method);
+    if opens && matches!(code, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return Err(status(code));
+    }
     let error = match client.collect(response.into_body()).await {
         // The id may be missing, null, or a word in its place: it is this request's response anyway.
         Ok(body) => match Message::parse(body) {

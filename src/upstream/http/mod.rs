@@ -43,7 +43,7 @@ use super::{
     hop::{Hop, InSession, OfClient, Outbound, Transport},
 };
 use crate::{
-    BoxError, Call, Method, Reply,
+    BoxError, Call, EndpointId, Method, Reply,
     json::write,
     registry::Server,
     reply::{Note, Outcome},
@@ -95,6 +95,8 @@ pub struct Http(Arc<Endpoint>);
 /// What all calls to the server share.
 #[derive(Debug)]
 struct Endpoint {
+    /// Which server, for the log.
+    id: EndpointId,
     client: Client,
     url: Uri,
     /// What every POST begins with.
@@ -112,6 +114,7 @@ impl Http {
     pub fn new(server: &Server, url: &Uri, headers: &HeaderMap) -> Self {
         let client = Client::new(server, url, headers);
         Self(Arc::new(Endpoint {
+            id: server.id().clone(),
             opening: Endpoint::opening(&client, url),
             client,
             url: url.clone(),

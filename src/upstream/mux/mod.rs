@@ -79,7 +79,7 @@ use super::{
     quiet::{Order, Quiet},
 };
 use crate::{
-    BoxError, Method, Reply,
+    BoxError, EndpointId, Method, Reply,
     json::{Id, object::Edit, write},
     meta,
     metrics::{Count, Metrics},
@@ -145,6 +145,8 @@ struct State {
     callers: Callers,
     lost: Lost,
     silence: Silence,
+    /// Whose channel it is, for the log.
+    server: Option<EndpointId>,
     /// That a question was refused is told once on each connection: a server may ask in a loop.
     told: bool,
     relays: Relays,
@@ -161,6 +163,13 @@ impl Mux {
         let mux = Self::default();
         mux.lock().metrics = metrics;
         mux
+    }
+
+    /// Named in the log as the channel of this server.
+    #[must_use]
+    pub fn of(self, server: &EndpointId) -> Self {
+        self.lock().server = Some(server.clone());
+        self
     }
 
     /// For a channel on which a server says nothing beside messages, unlike a program's stdout.

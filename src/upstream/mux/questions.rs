@@ -1,6 +1,6 @@
 use super::{Mux, State, waiter::Waiter};
 use crate::{
-    Method,
+    EndpointId, Method,
     json::{Id, Json, Params, write},
     metrics::Count,
     reply::{Answer, Ask, Note},
@@ -97,15 +97,18 @@ impl Mux {
                 _ => {
                     state.push_outgoing(ask::nobody(&id));
                     state.metrics.count(Count::Question);
-                    refused = Some(mem::replace(&mut state.told, true));
+                    refused = Some((mem::replace(&mut state.told, true), state.server.clone()));
                 }
             }
         }
         drop(state);
         // Whoever writes the log may be slow, and every call needs the lock.
         match refused {
-            Some(false) => tracing::warn!(question = %method, "{UNATTRIBUTABLE}; further ones are only counted"),
-            Some(true) => tracing::trace!(question = %method, "{UNATTRIBUTABLE}"),
+            Some((false, server)) => {
+                let server = server.as_ref().map(EndpointId::as_str);
+                tracing::warn!(server, question = %method, "{UNATTRIBUTABLE}; further ones are only counted");
+            }
+            Some((true, _)) => tracing::trace!(question = %method, "{UNATTRIBUTABLE}"),
             None => {}
         }
         waker_of_call.into_iter().for_each(Waiter::wake);

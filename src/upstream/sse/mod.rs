@@ -87,7 +87,7 @@ impl Sse {
         let channel = Arc::new(Channel {
             client: Client::new(server, url, headers),
             // Each message is a POST of its own, which may overtake another.
-            mux: Mux::counting(server.settings().metrics.clone()).pure().unordered(),
+            mux: Mux::counting(server.settings().metrics.clone()).of(server.id()).pure().unordered(),
             state: watch::Sender::default(),
             demand: Notify::new(),
             connect_timeout: server.settings().connect_timeout,

@@ -102,7 +102,7 @@ impl Stdio {
         let metrics = server.settings().metrics.clone();
         let counters = Arc::new(Counters::new(server.calls().clone(), metrics.clone()));
         let (mux, released) =
-            (Mux::counting(metrics).impatient(server.settings().hung_after), CancellationToken::new());
+            (Mux::counting(metrics).of(server.id()).impatient(server.settings().hung_after), CancellationToken::new());
         let driver = Driver {
             id: server.id().clone(),
             recipe,

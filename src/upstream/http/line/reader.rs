@@ -221,7 +221,8 @@ impl Reader {
     }
 
     fn refused(&self, id: &Id, method: &Method) -> Bytes {
-        tracing::warn!(question = %method, "a question on the stream of a session belongs to no call for certain");
+        let server = &self.endpoint.id;
+        tracing::warn!(%server, question = %method, "a question on the stream of a session belongs to no call for certain");
         ask::nobody(id)
     }
 }
