@@ -49,6 +49,17 @@ async fn it_listens_everywhere_where_that_was_waived_or_clients_are_known() {
         headers.push(("authorization", format!("Bearer {secret}")));
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(Raw::post(gateway.address, "/mcp", &headers, &message).await.status, 200, "{name}");
+        if stranger == 401 {
+            let url = format!("http://127.0.0.1:{}/mcp", gateway.address.port());
+            let ask = |headers: &[&str]| {
+                let mut command = command(&folder("auth-asking"));
+                command.args(["tools", "--url", &url]).args(headers);
+                tokio::task::spawn_blocking(move || command.output().unwrap())
+            };
+            ends(&ask(&[]).await.unwrap(), 1, &[], &["401", "it wants credentials: give them with --header"]);
+            let wrong = ask(&["-H", "Authorization: Bearer no-token-of-this-gateway-at-all"]).await.unwrap();
+            ends(&wrong, 1, &[], &["401", "it refuses these credentials"]);
+        }
         // Probes of an orchestrator have no token.
         assert_eq!(Raw::get(gateway.address, "/healthz", &[]).await.status, 200);
         for path in ["/", "/sse", "/messages?sessionId=x"] {

@@ -139,7 +139,7 @@ fn a_command_line_that_is_not_understood_is_an_object_for_programs() {
 
 #[test]
 fn what_serve_refuses_is_no_good_configuration_for_check_either() {
-    let folder = folder("open");
+    let folder = folder("open-check");
     std::fs::write(folder.join("tower-mcp-gateway.json"), r#"{ "host": "0.0.0.0", "mcpServers": {} }"#).unwrap();
     ends(&command(&folder).arg("check").output().unwrap(), 2, &[], &["0.0.0.0 can be reached from other machines"]);
     let output = command(&folder).args(["pins", "--config", "nowhere.json"]).output().unwrap();
