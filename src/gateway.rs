@@ -5,7 +5,7 @@ use crate::{
     config::{Config, Limits},
     edge::{Body, Edge, EdgeLayer},
     identity::Identity,
-    limit::{Limit, LimitLayer},
+    limit::{Limit, LimitLayer, Open},
     metrics::{Metrics, Tally, TallyLayer},
     origin::{Origin, OriginLayer},
     policy::{Quota, QuotaLayer},
@@ -29,6 +29,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::{
     Layer, Service,
+    filter::{Filter, FilterLayer},
     load_shed::{LoadShed, LoadShedLayer},
 };
 
@@ -36,7 +37,7 @@ use tower::{
 pub type Stack = Origin<Auth<Edge<Tally<Quota<Calls>>>>>;
 
 /// What is behind the edge.
-type Calls = Catalog<Subscribe<LoadShed<Limit<Timeout<Route>>>>>;
+type Calls = Catalog<Subscribe<Filter<LoadShed<Limit<Timeout<Route>>>, Open>>>;
 
 /// The documented gateway as one service: the usual [`Stack`] over a [`Registry`].
 ///
@@ -69,6 +70,7 @@ pub struct Gateway {
 struct Control {
     registry: Registry,
     calls: Limit<Timeout<Route>>,
+    open: Open,
     listening: CancellationToken,
     cut: CancellationToken,
     drain_timeout: Duration,
@@ -152,6 +154,7 @@ impl Gateway {
     /// and was settled with its [`Builder`](crate::registry::Builder).
     pub fn with_limits(registry: Registry, origin: OriginLayer, silence: Duration, limits: &Limits) -> Self {
         let (listening, cut) = (CancellationToken::new(), CancellationToken::new());
+        let open = Open::new();
         let tables = registry.tables();
         let metrics = registry.settings().metrics.clone();
         let timeout = TimeoutLayer::new(silence, limits.max_total).ask_timeout(limits.ask_timeout).cut(cut.clone());
@@ -178,11 +181,12 @@ impl Gateway {
             .layer(QuotaLayer::new())
             .layer(CatalogLayer::new(tables))
             .layer(subscribe)
+            .layer(FilterLayer::new(open.clone()))
             .layer(LoadShedLayer::new())
             .service(calls.clone());
         let drain_timeout = limits.drain_timeout;
         let stack = origin.metrics(metrics).layer(AuthLayer::none().layer(edge));
-        let control = Control { registry, calls, listening, cut, drain_timeout, config: None };
+        let control = Control { registry, calls, open, listening, cut, drain_timeout, config: None };
         Self { stack, control: Arc::new(control) }
     }
 
@@ -243,6 +247,7 @@ impl Gateway {
     /// are left get an error and children that are left are killed. A second after that it returns, also if a client never
     /// read its answer or a child ignores every signal but SIGKILL.
     pub async fn drain(&self) {
+        self.control.open.close();
         self.control.listening.cancel();
         let calls = async {
             self.control.calls.drain().await;

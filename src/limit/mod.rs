@@ -7,6 +7,7 @@
 
 pub mod future;
 mod layer;
+mod open;
 mod service;
 
-pub use self::{layer::LimitLayer, service::Limit};
+pub use self::{layer::LimitLayer, open::Open, service::Limit};

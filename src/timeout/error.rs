@@ -36,7 +36,7 @@ pub enum Limit {
     Ask,
 }
 
-/// The call was still running when the time that a gateway gives its calls at the end was over.
+/// The call was still running when the time that a gateway gives its calls at the end was over, or came when the end had begun.
 #[derive(Debug, thiserror::Error)]
 #[error("the gateway is shutting down")]
-pub struct Stopping(pub(super) ());
+pub struct Stopping(pub(crate) ());

@@ -46,6 +46,8 @@ async fn running_calls_finish_new_ones_are_refused_and_listeners_are_told() {
     let refused = gateway.clone().oneshot(call()).await.unwrap();
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
+    let told: Value = serde_json::from_str(&text(refused).await).unwrap();
+    assert_eq!(told["error"]["data"]["reason"], "shutting_down", "nobody wants to be woken for a gateway that is full");
     assert!(!drained.is_finished());
     assert_eq!(fleet.peer("a").in_flight(), 1);
     fleet.peer("a").set(Mode::Up);
