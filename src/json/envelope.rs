@@ -1,7 +1,7 @@
 use super::{
     Fault, Id, Json, Malformed, Members, Params,
     object::{self, Raw},
-    params::Places,
+    params::{Amiss, Places},
     scan::Scanner,
 };
 use crate::Method;
@@ -54,7 +54,8 @@ impl Message {
     /// # Errors
     ///
     /// [`Malformed`], with the request's id where it could be read: not JSON, a batch, a member that stands twice,
-    /// an id that is no string or integer, both a result and an error.
+    /// an id that is no string or integer, both a result and an error, and in the parameters of a request a member that may be
+    /// taken for [another](Fault::Alike).
     pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
         let mut parts = Parts::default();
         let walked = object::visit_members(&bytes, |scanner, key| parts.take(scanner, &bytes, &key.name));
@@ -80,7 +81,7 @@ pub(super) struct Parts<'a> {
     params: Option<Raw<'a>>,
     /// Where the members of the parameters stand, and what is wrong with them.
     places: Places,
-    amiss: Option<Malformed>,
+    amiss: Amiss,
     pub(super) result: Option<(Raw<'a>, Members)>,
     pub(super) error: Option<Raw<'a>>,
 }
@@ -112,7 +113,7 @@ impl<'a> Parts<'a> {
                 return Ok(());
             }
             _ => {
-                self.amiss = Some(Malformed::shape("\"params\" must be an object"));
+                self.amiss.always = Some(Malformed::shape("\"params\" must be an object"));
                 scanner.value()?
             }
         };
@@ -148,17 +149,18 @@ impl<'a> Parts<'a> {
         match (self.method, self.result, self.error) {
             (Some(method), None, None) => {
                 let method = Method::from_raw(method)?;
-                if let Some(amiss) = self.amiss {
+                if let Some(amiss) = self.amiss.always {
                     return Err(amiss);
                 }
                 let params = match self.params {
                     Some(raw) => Params::scanned(bytes.slice_ref(raw.as_bytes()), self.places),
                     None => Params::empty(),
                 };
-                Ok(match id.transpose()? {
-                    Some(id) => Message::Request { id, method, params },
-                    None => Message::Notification { method, params },
-                })
+                match (id.transpose()?, self.amiss.asking) {
+                    (Some(_), Some(amiss)) => Err(amiss),
+                    (Some(id), None) => Ok(Message::Request { id, method, params }),
+                    (None, _) => Ok(Message::Notification { method, params }),
+                }
             }
             (None, Some((result, members)), None) => {
                 let id = id.unwrap_or_else(|| Err(Malformed::shape("a result without an id")))?;
@@ -280,6 +282,40 @@ mod tests {
         }
         assert!(parse(r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#).unwrap_err().is_json());
         assert!(!parse(r#"{"jsonrpc":"2.0","id":1,"method":"a""#).unwrap_err().is_json());
+    }
+
+    #[test]
+    fn a_member_that_may_be_taken_for_another_is_refused_in_a_request_and_nowhere_else() {
+        let message =
+            |id: &str, params: &str| parse(&format!(r#"{{"jsonrpc":"2.0","method":"m","params":{params}{id}}}"#));
+        for (params, member) in [
+            (r#"{"name":"read_file","Name":"delete_file"}"#, "Name"),
+            (r#"{"NAME":"delete_file","name":"read_file"}"#, "NAME"),
+            (r#"{"uri":"a","Uri":"b"}"#, "Uri"),
+            (r#"{"name":"a","argument\u017f":{}}"#, "argument\u{17f}"),
+            (r#"{"name":"a","name\u0000":"b"}"#, "name\\0"),
+            (r#"{"name":"a","_Meta":{}}"#, "_Meta"),
+            (r#"{"name":"a","_meta":{"progresstoken":1}}"#, "progresstoken"),
+            (r#"{"name":"a","_meta":{"IO.modelcontextprotocol/logLevel":1}}"#, "IO.modelcontextprotocol/logLevel"),
+            (r#"{"name":"a","RequestState":"s"}"#, "RequestState"),
+            (r#"{"ref":{"type":"ref/prompt","name":"a"},"Ref":{}}"#, "Ref"),
+            (r#"{"ref":{"type":"ref/prompt","name":"a","Name":"b"}}"#, "Name"),
+            (r#"{"ref":{"Type":"ref/resource","type":"ref/prompt"}}"#, "Type"),
+        ] {
+            let error = message(r#","id":5"#, params).unwrap_err();
+            assert!(matches!(error.fault(), Fault::Alike { .. }), "{params}: {error}");
+            assert!(error.to_string().contains(&format!("\"{member}\"")), "{params}: {error}");
+            assert!(error.is_json() && error.asks() && error.id().and_then(Id::as_u64) == Some(5), "{params}");
+            assert!(message("", params).is_ok(), "nothing is decided by a notification: {params}");
+        }
+        for params in [
+            r#"{"name":"a","arguments":{"Name":1,"NAME":2,"URI":3,"name\u0000":4,"_Meta":{"Name":5}}}"#,
+            r#"{"name":"a","names":1,"title":"Name","_meta":{"traceparent":"x","Name":1,"name":2}}"#,
+            r#"{"ref":{"type":"ref/prompt","name":"a","title":"A"},"argument":{"Name":"x"}}"#,
+            r#"{"ref":["Name"]}"#,
+        ] {
+            assert!(message(r#","id":5"#, params).is_ok(), "{params}");
+        }
     }
 
     #[test]

@@ -39,6 +39,14 @@ pub enum Fault {
     Type(serde_json::Error),
     /// A member that stands twice: two readers could disagree about which one counts.
     Duplicate(Box<str>),
+    /// A member that a reader which is lax about spelling takes for one that is known: it differs from it in the case of its
+    /// letters alone, or by a NUL behind it.
+    Alike {
+        /// As it is spelled.
+        member: Box<str>,
+        /// What it may be taken for.
+        known: &'static str,
+    },
     /// JSON, but no JSON-RPC 2.0 message; says why.
     Shape(&'static str),
 }
@@ -82,7 +90,7 @@ impl Malformed {
         match &self.0.fault {
             Fault::Utf8 { .. } | Fault::TooDeep { .. } | Fault::Text { .. } => false,
             Fault::Type(error) => error.is_data(),
-            Fault::Duplicate(_) | Fault::Shape(_) => true,
+            Fault::Duplicate(_) | Fault::Alike { .. } | Fault::Shape(_) => true,
         }
     }
 }
@@ -103,6 +111,7 @@ impl fmt::Display for Malformed {
             Fault::Text { offset, expected } => write!(f, "expected {expected} at byte {offset}"),
             Fault::Type(error) => write!(f, "{error}"),
             Fault::Duplicate(key) => write!(f, "the member {key:?} stands twice"),
+            Fault::Alike { member, known } => write!(f, "the member {member:?} may be taken for {known:?}"),
             Fault::Shape(reason) => f.write_str(reason),
         }
     }

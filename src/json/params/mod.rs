@@ -1,5 +1,6 @@
 //! The parameters of a call, whose members are found once and spliced.
 
+mod alike;
 mod edit;
 mod places;
 #[cfg(feature = "legacy")]
@@ -11,6 +12,7 @@ use crate::meta;
 use bytes::Bytes;
 use places::Member;
 
+pub(super) use alike::Amiss;
 pub(super) use places::Places;
 #[cfg(feature = "legacy")]
 pub(crate) use preset::Preset;
@@ -52,9 +54,9 @@ impl Params {
         if scanner.peek() != Some(b'{') {
             return Err(Malformed::shape("not an object"));
         }
-        let (mut places, mut twice) = (Places::default(), None);
-        let object = places.scan(&mut scanner, &mut twice)?;
-        twice.map_or_else(|| Ok(Self::scanned(raw.slice_ref(object), places)), Err)
+        let (mut places, mut amiss) = (Places::default(), Amiss::default());
+        let object = places.scan(&mut scanner, &mut amiss)?;
+        amiss.always.map_or_else(|| Ok(Self::scanned(raw.slice_ref(object), places)), Err)
     }
 
     /// Those of a text in which places were found.

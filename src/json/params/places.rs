@@ -1,3 +1,4 @@
+use super::alike::{self, Amiss};
 use crate::{
     json::{Malformed, object::Seen, scan::Scanner},
     meta,
@@ -58,12 +59,12 @@ pub(in crate::json) struct Places {
 }
 
 impl Places {
-    /// Takes the object that comes next, and notes where its members stand. What stands `twice` is told apart from what is no
+    /// Takes the object that comes next, and notes where its members stand. What is `amiss` is told apart from what is no
     /// JSON: the text behind it is read, and so is the id of its request.
     pub(in crate::json) fn scan<'a>(
         &mut self,
         scanner: &mut Scanner<'a>,
-        twice: &mut Option<Malformed>,
+        amiss: &mut Amiss,
     ) -> Result<&'a [u8], Malformed> {
         let (mut seen, base) = (Seen::default(), scanner.at());
         if scanner.text().len() > u32::MAX as usize {
@@ -71,7 +72,8 @@ impl Places {
         }
         scanner.members(|scanner, key| {
             let value = match &*key.name {
-                b"_meta" => self.meta(scanner, base, twice)?,
+                b"_meta" => self.meta(scanner, base, amiss)?,
+                b"ref" => reference(scanner, base, amiss)?,
                 _ => span(scanner, base)?,
             };
             let member = Member { key: (key.at - base) as u32, value };
@@ -84,30 +86,27 @@ impl Places {
                 b"cursor" => {
                     self.has_cursor = &scanner.text()[base..][value.start as usize..value.end as usize] != b"null"
                 }
-                _ => {}
+                b"arguments" | b"ref" => {}
+                other => amiss.look(other, &alike::MEMBERS),
             }
-            note(&mut seen, key.name, twice);
+            note(&mut seen, key.name, amiss);
             Ok(())
         })?;
         Ok(&scanner.text()[base..scanner.at()])
     }
 
-    fn meta(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        base: usize,
-        twice: &mut Option<Malformed>,
-    ) -> Result<Span, Malformed> {
+    fn meta(&mut self, scanner: &mut Scanner<'_>, base: usize, amiss: &mut Amiss) -> Result<Span, Malformed> {
         if scanner.peek() != Some(b'{') {
             return span(scanner, base);
         }
         let (start, mut seen) = (scanner.at(), Seen::default());
         scanner.members(|scanner, key| {
             let value = span(scanner, base)?;
-            if let Some(known) = index(&key.name) {
-                self.known[known] = Member { key: (key.at - base) as u32, value };
+            match index(&key.name) {
+                Some(known) => self.known[known] = Member { key: (key.at - base) as u32, value },
+                None => amiss.look(&key.name, &KNOWN),
             }
-            note(&mut seen, key.name, twice);
+            note(&mut seen, key.name, amiss);
             Ok(())
         })?;
         Ok(Span { start: (start - base) as u32, end: (scanner.at() - base) as u32 })
@@ -139,10 +138,26 @@ pub(super) fn each<T>(make: impl FnMut(usize) -> T) -> [T; KNOWN.len()] {
 }
 
 /// Takes note of a member; of those that stand twice the first is told.
-fn note<'a>(seen: &mut Seen<'a>, key: Cow<'a, [u8]>, twice: &mut Option<Malformed>) {
+fn note<'a>(seen: &mut Seen<'a>, key: Cow<'a, [u8]>, amiss: &mut Amiss) {
     if let Err(duplicate) = seen.note(key) {
-        twice.get_or_insert(duplicate);
+        amiss.always.get_or_insert(duplicate);
     }
+}
+
+/// The `ref` of a completion, whose members say which server is asked. What stands in it twice, its reader finds.
+#[inline(never)]
+fn reference(scanner: &mut Scanner<'_>, base: usize, amiss: &mut Amiss) -> Result<Span, Malformed> {
+    if scanner.peek() != Some(b'{') {
+        return span(scanner, base);
+    }
+    let start = scanner.at();
+    scanner.members(|scanner, key| {
+        if !alike::OF_REF.iter().any(|known| known.as_bytes() == &*key.name) {
+            amiss.look(&key.name, &alike::OF_REF);
+        }
+        scanner.value().map(drop)
+    })?;
+    Ok(Span { start: (start - base) as u32, end: (scanner.at() - base) as u32 })
 }
 
 /// Skips the value that comes next.

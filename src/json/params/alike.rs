@@ -1,0 +1,84 @@
+//! Members that are not known by their spelling, and that some readers take for one that is.
+//!
+//! What a gateway decides by `name` is of no use where the server reads `Name` in its place: Go's `encoding/json` matches keys
+//! without regard to case and takes the last one, .NET and Java can be told to, and some parsers of C stop at a NUL.
+
+use crate::json::{Fault, Malformed, object};
+
+/// The members of parameters by which a gateway decides, or that it binds to somebody.
+pub(super) const MEMBERS: [&str; 7] = ["_meta", "name", "uri", "arguments", "ref", "requestState", "inputResponses"];
+
+/// What a `ref` is read by.
+pub(super) const OF_REF: [&str; 3] = ["type", "name", "uri"];
+
+/// Letters beyond ASCII that one of ASCII is equal to where case does not count: by Unicode's simple folding, and for `i` by
+/// the upper or lower case that Java compares.
+const FOLDED: [(u8, &str); 4] = [(b's', "\u{17f}"), (b'k', "\u{212a}"), (b'i', "\u{130}"), (b'i', "\u{131}")];
+
+/// What is wrong with parameters that are JSON; the first of each kind.
+#[derive(Debug, Default)]
+pub(in crate::json) struct Amiss {
+    /// In any message: a member that stands twice, or parameters that are no object.
+    pub(in crate::json) always: Option<Malformed>,
+    /// In a request, by which something is decided: a member that may be taken for another.
+    pub(in crate::json) asking: Option<Malformed>,
+}
+
+impl Amiss {
+    /// Takes note of a member that is none of `known`. Nearly all differ from each in the first letter.
+    #[inline(never)]
+    pub(super) fn look(&mut self, key: &[u8], known: &[&'static str]) {
+        if let Some(known) = known.iter().find(|known| is_taken_for(known, key)) {
+            self.asking.get_or_insert_with(|| alike(object::text(key), known));
+        }
+    }
+}
+
+#[cold]
+fn alike(key: &str, known: &'static str) -> Malformed {
+    // One NUL tells as much as a million of them.
+    let shown = key.len().min(key.trim_end_matches('\0').len() + 1);
+    Malformed::new(Fault::Alike { member: key[..shown].into(), known })
+}
+
+fn is_taken_for(known: &str, key: &[u8]) -> bool {
+    let behind = known.bytes().try_fold(key, behind);
+    behind.is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+}
+
+/// What stands behind a letter, in whatever case it is.
+#[inline]
+fn behind(text: &[u8], letter: u8) -> Option<&[u8]> {
+    let (first, rest) = text.split_first()?;
+    if first.eq_ignore_ascii_case(&letter) {
+        return Some(rest);
+    }
+    let folded = FOLDED.iter().filter(|(of, _)| !first.is_ascii() && of.eq_ignore_ascii_case(&letter));
+    folded.into_iter().find_map(|(_, form)| text.strip_prefix(form.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_taken_for_a_known_one_by_case_by_folding_and_with_nuls_behind_it() {
+        for key in ["Name", "NAME", "naMe", "name\0", "nAme\0\0", "name"] {
+            assert!(is_taken_for("name", key.as_bytes()), "{key:?}");
+        }
+        for key in ["nam", "names", "\0name", "na\0me", "name ", "", "\u{17f}ame", "nom"] {
+            assert!(!is_taken_for("name", key.as_bytes()), "{key:?}");
+        }
+        assert!(is_taken_for("arguments", "argument\u{17f}".as_bytes()));
+        assert!(is_taken_for("progressToken", "progre\u{17f}\u{17f}To\u{212a}en\0".as_bytes()));
+        assert!(is_taken_for("uri", "ur\u{131}".as_bytes()) && is_taken_for("uri", "UR\u{130}".as_bytes()));
+        assert!(!is_taken_for("uri", "ur\u{17f}".as_bytes()));
+    }
+
+    #[test]
+    fn what_is_told_of_a_key_does_not_grow_with_its_nuls() {
+        let mut amiss = Amiss::default();
+        amiss.look(format!("Name{}", "\0".repeat(1000)).as_bytes(), &MEMBERS);
+        assert_eq!(amiss.asking.unwrap().to_string(), r#"the member "Name\0" may be taken for "name""#);
+    }
+}
