@@ -59,6 +59,11 @@ impl Glob {
         (!self.0.contains(['*', '?'])).then_some(&self.0)
     }
 
+    /// Whether one of `patterns` is this name, to the letter.
+    pub(crate) fn any_is(patterns: &[Self], name: &str) -> bool {
+        patterns.iter().any(|pattern| pattern.exact() == Some(name))
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,7 +2,7 @@ use super::quota::{Account, Accounts};
 use crate::{
     Glob,
     auth::Principal,
-    catalog::Merge,
+    catalog::{Item, Merge},
     rate,
     route::{Pool, Table, Tables, View},
 };
@@ -11,7 +11,8 @@ use std::{fmt, sync::Arc};
 /// What its principals see and may call, and how much each of them may do; clones are the same policy.
 ///
 /// Patterns of tools are over the name that the server uses, or that name behind the server's, as in `files__read_*`. Prompts,
-/// resources and templates go with their server.
+/// resources and templates go with their server. Where tools are denied, none that its server does not list is called, unless
+/// [`tools`](Self::tools) has its name to the letter: it may be another name of a denied one.
 ///
 /// ```
 /// use tower_mcp_gateway::{Glob, policy::Policy};
@@ -51,6 +52,18 @@ impl Rules {
     pub(crate) fn admits(&self, server: &str, tool: &str, qualified: &str) -> bool {
         let any = |patterns: &[Glob]| patterns.iter().any(|one| one.matches(tool) || one.matches(qualified));
         self.shows(server) && self.tools.as_deref().is_none_or(any) && !any(&self.deny)
+    }
+
+    /// Whether a tool may be asked of a server that does not list it. Where some are denied, such a name may be another one of
+    /// theirs, so it has to be among `tools` to the letter. No pattern is held against a name that is too long to be a tool's.
+    pub(crate) fn reaches(&self, server: &str, tool: &str, qualified: &str) -> bool {
+        if self.tools.is_none() && self.deny.is_empty() {
+            return self.shows(server);
+        }
+        let is_named = |patterns: &[Glob]| Glob::any_is(patterns, tool) || Glob::any_is(patterns, qualified);
+        tool.len() <= Item::MAX_NAME
+            && (self.deny.is_empty() || self.tools.as_deref().is_some_and(is_named))
+            && self.admits(server, tool, qualified)
     }
 }
 
@@ -137,5 +150,27 @@ impl Policy {
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.rules.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_tools_are_denied_only_names_that_are_there_to_the_letter_reach_unlisted_ones() {
+        let globs = |patterns: &[&str]| patterns.iter().map(|pattern| Glob::new(*pattern)).collect::<Vec<_>>();
+        let reaches = |policy: &Policy, tool: &str| policy.rules.reaches("inner", tool, &format!("inner__{tool}"));
+        let denied = Policy::new("denied").deny(globs(&["delete_*"]));
+        let named = denied.clone().tools(globs(&["*", "unlisted", "inner__hers"]));
+        for name in ["delete_file", "files__delete_file", "inner__files__delete_file", "other"] {
+            assert!(!reaches(&denied, name) && !reaches(&named, name), "{name}");
+        }
+        assert!(reaches(&named, "unlisted") && reaches(&named, "hers") && !reaches(&denied, "unlisted"));
+        assert!(!reaches(&named.deny(globs(&["inner__unlisted"])), "unlisted"), "`deny` wins");
+        assert!(reaches(&Policy::new("all"), "other"));
+        assert!(!reaches(&Policy::new("readers").tools(globs(&["read_*"])), "files__read_file"));
+        let (any, long) = (Policy::new("any").tools(globs(&["*"])), "_".repeat(Item::MAX_NAME));
+        assert!(reaches(&any, &long) && !reaches(&any, &(long + "_")));
     }
 }

@@ -114,7 +114,7 @@ impl<S> Backend<S> {
     /// Whether an item that it does not list may be asked of it under this name.
     pub(super) fn may_have(&self, kind: Kind, name: &str) -> bool {
         let bound = || match &self.bound {
-            Some(rules) => rules.admits(self.server.as_str(), name, &self.qualified(name)),
+            Some(rules) => rules.reaches(self.server.as_str(), name, &self.qualified(name)),
             None => true,
         };
         kind != Kind::Tools || self.toolset.reaches(name) && bound()

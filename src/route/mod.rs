@@ -40,7 +40,9 @@
 //! 3. the only one that *could* have it: that has declared the capability (`tools`, `prompts`, `resources`), or of which
 //!    nothing is known because it was never listed. A server that declared no tools has none.
 //!
-//! A name that the operator took away ([`Toolset`](crate::toolset::Toolset)) is not forwarded.
+//! A name that the operator took away ([`Toolset`](crate::toolset::Toolset)) is not forwarded, and where any is taken away no
+//! other one is, unless it is [allowed to the letter](crate::toolset#names-the-server-does-not-list): the server may know one
+//! tool by several names.
 //!
 //! Otherwise it waits until every server had its chance at start, is then refused with 503 as long as a server has never
 //! been listed, and with −32602 after that.

@@ -28,11 +28,18 @@
 //!
 //! A tool that is denied, not allowed or hidden does not exist: it is not listed, and a call of it goes nowhere, by
 //! whatever name. Of a renamed one the same holds for its old name.
+//!
+//! # Names the server does not list
+//!
+//! A server may answer to more names than it lists: a gateway answers to each of its tools under its own name, behind that of its
+//! server, and in a shorter form. No pattern over one of them says anything of the others. So where tools are taken away one by
+//! one (a denied, a hidden or a changed one), the server is asked for nothing that it does not list, unless `allow` has that name
+//! to the letter.
 
 mod settings;
 
 pub use self::settings::ToolSettings;
-use crate::Glob;
+use crate::{Glob, catalog::Item};
 use std::{collections::HashSet, time::Duration};
 
 /// Which tools of a server there are, and how they may be called; see the [module](self).
@@ -90,9 +97,23 @@ impl Toolset {
     }
 
     /// Whether a call of a tool that nobody lists may go to the server under this name: not if the operator took the
-    /// name away, be it from all clients or by a renaming.
+    /// name away, be it from all clients or by a renaming, nor where it may be another name of a tool that was taken away.
+    ///
+    /// No pattern is held against a name that is too long to be a tool's.
     pub(crate) fn reaches(&self, name: &str) -> bool {
-        self.is_empty() || self.of(name).is_some_and(|settings| settings.rename.is_none())
+        if self.is_empty() {
+            return true;
+        }
+        let may_be_another = self.takes_away() && !self.allow.as_deref().is_some_and(|allow| Glob::any_is(allow, name));
+        name.len() <= Item::MAX_NAME
+            && !may_be_another
+            && self.of(name).is_some_and(|settings| settings.rename.is_none())
+    }
+
+    /// Whether there are tools that do not exist while all others do.
+    fn takes_away(&self) -> bool {
+        let hides = |(_, settings): &(Glob, ToolSettings)| settings.hidden == Some(true);
+        !self.deny.is_empty() || !self.withheld.is_empty() || self.tools.iter().any(hides)
     }
 
     /// The longest of its timeouts.
@@ -156,6 +177,33 @@ mod tests {
         let exists = ["read_file", "read_secret", "write_file"].map(|name| tools.of(name).is_some());
         assert_eq!(exists, [true, false, false]);
         assert!(Toolset::default().allow([]).of("any").is_none());
+    }
+
+    #[test]
+    fn where_tools_are_taken_away_only_names_that_are_allowed_to_the_letter_reach_unlisted_ones() {
+        let hidden = ToolSettings { hidden: Some(true), ..ToolSettings::default() };
+        let shown = ToolSettings { hidden: Some(false), ..ToolSettings::default() };
+        let any = Toolset::default().allow([Glob::new("*"), Glob::new("unlisted")]);
+        for tools in [
+            any.clone().deny([Glob::new("delete_*")]),
+            any.clone().tool(Glob::new("delete_*"), hidden),
+            any.clone().without(HashSet::from(["delete_file".into()])),
+        ] {
+            assert!(tools.reaches("unlisted"));
+            // As a gateway behind this one may call what is taken away, in front of the server's name or in short.
+            for name in ["delete_file", "files__delete_file", "inner__files__delete_file", "dele-0f3a", "other"] {
+                assert!(!tools.reaches(name), "{name}: {tools:?}");
+            }
+            assert!(!Toolset { allow: None, ..tools }.reaches("unlisted"));
+        }
+        let denied = any.clone().deny([Glob::new("unlisted")]);
+        assert!(!denied.reaches("unlisted"), "`deny` wins");
+        for tools in [any.clone(), Toolset::default().tool(Glob::new("delete_*"), shown)] {
+            assert!(tools.reaches("files__delete_file"));
+        }
+        assert!(!Toolset::default().allow([Glob::new("read_*")]).reaches("files__read_file"));
+        let long = "_".repeat(Item::MAX_NAME);
+        assert!(any.reaches(&long) && !any.reaches(&(long + "_")));
     }
 
     #[test]

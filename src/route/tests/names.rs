@@ -1,4 +1,5 @@
 use super::*;
+use crate::toolset::Toolset;
 
 fn done() -> Outcome {
     Outcome::Result(Json::from_static("{}"))
@@ -82,6 +83,31 @@ async fn an_only_server_gets_what_it_does_not_list() {
         assert_eq!(asked.params.as_str(), sent);
         assert!(asked.providers.is_none(), "any endpoint may have it");
     }
+}
+
+#[tokio::test]
+async fn a_tool_that_is_taken_away_is_reached_by_no_name_that_its_server_does_not_list() {
+    let glob = |text: &str| crate::Glob::new(text);
+    let toolset = Toolset::default().allow([glob("*"), glob("unlisted")]).deny([glob("delete_*")]);
+    let inner = || {
+        let (part, hand) = server("inner", tools(r#"[{"name":"read_file"},{"name":"delete_file"}]"#));
+        (route(&[part.tools(Arc::new(toolset.clone()))]), hand)
+    };
+    let (to_nobody, hand) = inner();
+    drop(hand);
+    for name in ["delete_file", "inner__delete_file", "files__delete_file", "inner__files__delete_file"] {
+        let refusal = refused(&to_nobody, call(Method::TOOLS_CALL, &format!(r#"{{"name":"{name}"}}"#))).await;
+        assert_eq!(refusal.code, -32602, "{name}");
+    }
+    let (route, mut at_inner) = inner();
+    for (name, sent) in [("read_file", "read_file"), ("unlisted", "unlisted"), ("inner__unlisted", "unlisted")] {
+        let asked = call(Method::TOOLS_CALL, &format!(r#"{{"name":"{name}"}}"#));
+        let (asked, _) = exchange(&route, asked, &mut at_inner, done()).await;
+        assert_eq!(asked.params.name().unwrap(), sent);
+    }
+    let prompt = call(Method::PROMPTS_GET, r#"{"name":"files__summary"}"#);
+    let (asked, _) = exchange(&route, prompt, &mut at_inner, done()).await;
+    assert_eq!(asked.params.name().unwrap(), "files__summary", "rules are of tools");
 }
 
 #[tokio::test]
