@@ -18,7 +18,8 @@ pub fn run(data: &[u8]) {
     check(&params.with_uri(""), value.as_ref(), |value| {
         value.insert("uri".into(), "".into());
     });
-    check(&params.edit(&[Edit::Remove("cursor"), Edit::Set("x", b"[1e2]")]), value.as_ref(), |value| {
+    let edited = params.edit(&[Edit::Remove("cursor"), Edit::Set("x", b"[1e2]")]).expect("no deeper than it was");
+    check(&edited, value.as_ref(), |value| {
         value.remove("cursor");
         value.insert("x".into(), serde_json::json!([1e2]));
     });

@@ -55,7 +55,7 @@ impl Terms {
     /// Parameters of a call of the gateway's own, with the `_meta` every modern request has.
     pub(crate) fn params(&self, edits: &[Edit<'_>]) -> Params {
         let version = format!("\"{}\"", Revision::LATEST_MODERN);
-        Params::empty().edit(edits).edit_meta(&[
+        Params::empty().edit_shallow(edits).edit_meta(&[
             Edit::Set(meta::PROTOCOL_VERSION, version.as_bytes()),
             Edit::Set(meta::CLIENT_INFO, self.client_info.as_bytes()),
             Edit::Set(meta::CLIENT_CAPABILITIES, b"{}"),

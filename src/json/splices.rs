@@ -94,7 +94,7 @@ fn stepped(params: &Params, step: &Step) -> Params {
             told
         }
         Step::Meta(edits) => params.edit_meta(&as_edits(&written(edits))),
-        Step::Members(edits) => params.edit(&as_edits(&written(edits))),
+        Step::Members(edits) => params.edit(&as_edits(&written(edits))).unwrap(),
     }
 }
 

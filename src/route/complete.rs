@@ -59,7 +59,7 @@ fn renamed<S>(target: &Target<S>, mut call: Call) -> Call {
         let mut quoted = Vec::new();
         write::string(&mut quoted, name);
         if let Ok(edited) = object::edit(reference.as_bytes(), &[Edit::Set("name", &quoted)]) {
-            call.params = call.params.edit(&[Edit::Set("ref", &edited)]);
+            call.params = call.params.edit_shallow(&[Edit::Set("ref", &edited)]);
         }
     }
     call

@@ -103,7 +103,7 @@ fn identified(params: Params) -> Result<Params, Problem> {
         return Ok(params);
     }
     let id = format!("\"{}\"", mint()?);
-    Ok(params.edit(&[Edit::Set("elicitationId", id.as_bytes())]))
+    Ok(params.edit_shallow(&[Edit::Set("elicitationId", id.as_bytes())]))
 }
 
 /// −32021 with the capability that is missing, in the words of 2026-07-28.

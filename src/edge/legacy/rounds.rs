@@ -99,10 +99,15 @@ impl<S: Inner> Stream for Rounds<S> {
                         this.step = Step::Waiting(Box::pin(answered(pending)));
                     }
                 }
-                Step::Waiting(answered) => match ready!(answered.as_mut().poll(cx)) {
-                    Ok(edits) => this.step = Step::Calling(Running::start(&this.inner, this.again(edits))),
-                    Err(end) => return this.end(end.map(Event::Done)),
-                },
+                Step::Waiting(answered) => {
+                    let answered = ready!(answered.as_mut().poll(cx));
+                    // The future is finished: whoever polls these events once more must not come back to it.
+                    this.step = Step::Over;
+                    match answered.and_then(|edits| this.again(edits)) {
+                        Ok(call) => this.step = Step::Calling(Running::start(&this.inner, call)),
+                        Err(end) => return this.end(end.map(Event::Done)),
+                    }
+                }
             }
         }
     }
@@ -141,9 +146,9 @@ impl<S: Inner> Rounds<S> {
         Ok(Step::Asking(asks, Pending { answers, state: inquiry.state, made: self.made }))
     }
 
-    /// The call of the next round.
+    /// The call of the next round. The answers stand deeper in it than in the messages they came in, so they may stand too deep.
     #[cold]
-    fn again(&self, (responses, state): Edits) -> Call {
+    fn again(&self, (responses, state): Edits) -> Result<Call, Ended> {
         let responses = match &responses[..] {
             b"{}" => Edit::Remove("inputResponses"),
             all => Edit::Set("inputResponses", all),
@@ -153,8 +158,11 @@ impl<S: Inner> Rounds<S> {
             None => Edit::Remove("requestState"),
         };
         let mut call = self.call.clone();
-        call.params = call.params.edit(&[responses, state]);
-        call
+        call.params = call.params.edit(&[responses, state]).map_err(|malformed| {
+            let message = format!("invalid params: what the client answered cannot be passed on: {malformed}");
+            Err(Problem::rpc(200, -32602, message).into())
+        })?;
+        Ok(call)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     json::{
-        Json,
+        Json, Malformed,
         object::{self, Edit},
         write,
     },
@@ -28,6 +28,11 @@ impl Params {
 
     /// The parameters with `_meta` edited; a `_meta` that ends up empty is taken out, one that is missing or no object
     /// is made anew.
+    ///
+    /// # Panics
+    ///
+    /// If the value of a member that is not [reserved](crate::meta) is no JSON, or is nested so deep that the parameters would be
+    /// deeper than [`MAX_DEPTH`](crate::json::MAX_DEPTH).
     #[must_use]
     pub fn edit_meta(&self, edits: &[Edit<'_>]) -> Self {
         let meta = self.places.meta.value.range();
@@ -44,16 +49,35 @@ impl Params {
         let new = object::edit(&old, edits).expect("checked when the value was made");
         match (self.places.meta.value.is_some(), &new[..]) {
             (false, b"{}") => self.clone(),
-            (true, b"{}") => self.edit(&[Edit::Remove(meta::META)]),
-            (_, value) => self.edit(&[Edit::Set(meta::META, value)]),
+            (true, b"{}") => self.edit_shallow(&[Edit::Remove(meta::META)]),
+            (_, value) => self.edit_shallow(&[Edit::Set(meta::META, value)]),
         }
     }
 
     /// The parameters with top-level members edited.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::json::{MAX_DEPTH, Params, object::Edit};
+    ///
+    /// let params = Params::empty().edit(&[Edit::Set("cursor", b"\"2\"")])?;
+    /// assert_eq!(params.as_str(), r#"{"cursor":"2"}"#);
+    /// let deepest = ["[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)].concat();
+    /// assert!(params.edit(&[Edit::Set("cursor", deepest.as_bytes())]).is_err());
+    /// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if the parameters would be nested deeper than [`MAX_DEPTH`](crate::json::MAX_DEPTH), as a value may be that
+    /// stood less deep where it came from; also if a value is no JSON, or a member that is not there is set twice.
+    pub fn edit(&self, edits: &[Edit<'_>]) -> Result<Self, Malformed> {
+        Self::parse(Json::trusted(object::edit(&self.raw, edits)?))
+    }
+
+    /// [`edit`](Self::edit) with values of the gateway's own, or that stood at least as deep where they came from.
     #[must_use]
-    pub fn edit(&self, edits: &[Edit<'_>]) -> Self {
-        let raw = object::edit(&self.raw, edits).expect("checked when the value was made");
-        Self::parse(Json::trusted(raw)).expect("an edited object is one")
+    pub(crate) fn edit_shallow(&self, edits: &[Edit<'_>]) -> Self {
+        self.edit(edits).expect("nothing stands deeper than in the message it came in")
     }
 
     /// Edits of known members alone, of a `_meta` that is an object.
@@ -134,7 +158,7 @@ impl Params {
         if self.places.told.value.is_some() {
             self.raw = self.places.set(&self.raw, |places| &mut places.told, token.as_bytes());
         } else {
-            *self = self.edit(&[Edit::Set(meta::PROGRESS_TOKEN, token.as_bytes())]);
+            *self = self.edit_shallow(&[Edit::Set(meta::PROGRESS_TOKEN, token.as_bytes())]);
         }
     }
 
@@ -147,7 +171,7 @@ impl Params {
     fn with_value(&self, place: fn(&mut Places) -> &mut Member, key: &str, value: &[u8]) -> Self {
         let mut places = self.places;
         if !place(&mut places).value.is_some() {
-            return self.edit(&[Edit::Set(key, value)]);
+            return self.edit_shallow(&[Edit::Set(key, value)]);
         }
         let raw = places.set(&self.raw, place, value);
         Self { raw, places }

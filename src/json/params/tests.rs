@@ -1,7 +1,7 @@
 use super::*;
-use crate::json::object::Edit;
 #[cfg(feature = "legacy")]
 use crate::json::splices::object_of;
+use crate::json::{Fault, MAX_DEPTH, object::Edit};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -51,11 +51,26 @@ fn assert_places(params: &Params) {
 
 const META_KEYS: [&str; 5] = [meta::PROTOCOL_VERSION, meta::CLIENT_INFO, meta::LOG_LEVEL, meta::PROGRESS_TOKEN, "a"];
 
+/// Arrays in each other, as many as `depth`.
+fn nested(depth: usize) -> String {
+    ["[".repeat(depth), "]".repeat(depth)].concat()
+}
+
+#[test]
+fn an_edit_that_would_be_too_deep_is_refused() {
+    let edited = |depth| params(r#"{"name":"a"}"#).edit(&[Edit::Set("x", nested(depth).as_bytes())]);
+    assert_eq!(edited(MAX_DEPTH - 1).unwrap().member("x").unwrap().as_str(), nested(MAX_DEPTH - 1));
+    assert!(matches!(edited(MAX_DEPTH).unwrap_err().fault(), Fault::TooDeep { .. }));
+    let twice = [Edit::Set("x", b"1"), Edit::Set("x", b"2")];
+    assert!(matches!(Params::empty().edit(&twice).unwrap_err().fault(), Fault::Duplicate(_)));
+    assert!(Params::empty().edit(&[Edit::Set("x", b"]")]).is_err());
+}
+
 #[test]
 fn a_member_that_stands_twice_is_refused_also_in_meta() {
     for text in [r#"{"a":1,"a":2}"#, r#"{"_meta":{"a":1,"\u0061":2}}"#, r#"{"_meta":{},"_meta":{}}"#] {
         let refused = Params::parse(Json::parse(text).unwrap()).unwrap_err();
-        assert!(matches!(refused.fault(), crate::json::Fault::Duplicate(_)), "{text}");
+        assert!(matches!(refused.fault(), Fault::Duplicate(_)), "{text}");
     }
     assert!(Params::parse(Json::from_static("[]")).is_err());
 }

@@ -117,7 +117,7 @@ impl Arrival {
         let filter = listen(&asked);
         let call = client.with(|asked| {
             asked.method = Method::LISTEN;
-            asked.params = asked.params.edit(&[Edit::Set("notifications", &filter)]);
+            asked.params = asked.params.edit_shallow(&[Edit::Set("notifications", &filter)]);
         });
         while let Some(stream) = opened(service.clone(), call.clone(), &asked).await {
             if let Some(stream) = stream {

@@ -131,7 +131,7 @@ impl<T: Transport> PerClient<T> {
             if let Some(reply) = self.common.claim(&call).await {
                 return Ok(reply);
             }
-            call.params = call.params.edit(&[Edit::Remove(INPUT_RESPONSES), Edit::Remove(REQUEST_STATE)]);
+            call.params = call.params.edit_shallow(&[Edit::Remove(INPUT_RESPONSES), Edit::Remove(REQUEST_STATE)]);
         }
         let own = self.shared.own(&call, &self.common).ok_or_else(|| Crowded::from(Overloaded::new()))?;
         let failed = match Era::clone(&own).oneshot(call.clone()).await {

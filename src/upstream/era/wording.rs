@@ -70,7 +70,7 @@ pub(super) fn plan(call: &Call, agreed: &Agreed, client_info: &Json, alone: bool
         worded.extensions.insert(OfClient { alone, hears });
     }
     if call.session.is_none() && gate::may_require_input(method) && call.params.is_retry() {
-        worded.params = worded.params.edit(&[Edit::Remove(INPUT_RESPONSES), Edit::Remove(REQUEST_STATE)]);
+        worded.params = worded.params.edit_shallow(&[Edit::Remove(INPUT_RESPONSES), Edit::Remove(REQUEST_STATE)]);
         return Plan::Retry(worded);
     }
     Plan::Send(worded)

@@ -98,7 +98,7 @@ impl Endpoint {
         let mut params = Params::empty();
         if let Some(meta) = call.params.meta() {
             let meta = [Edit::Set(meta::META, meta.as_bytes())];
-            params = params.edit(&meta).edit_meta(&[Edit::Remove(meta::PROGRESS_TOKEN)]);
+            params = params.edit_shallow(&meta).edit_meta(&[Edit::Remove(meta::PROGRESS_TOKEN)]);
         }
         let named = |page: &Json| {
             #[derive(serde::Deserialize)]
@@ -121,7 +121,7 @@ impl Endpoint {
             let Some(cursor) = page.member("nextCursor").filter(|cursor| cursor.as_str() != "null") else {
                 return false;
             };
-            params = params.edit(&[Edit::Set("cursor", cursor.as_bytes())]);
+            params = params.edit_shallow(&[Edit::Set("cursor", cursor.as_bytes())]);
         }
         false
     }

@@ -161,6 +161,31 @@ async fn an_error_of_the_client_cancels_a_form_and_fails_everything_else() {
 }
 
 #[tokio::test]
+async fn an_answer_that_would_stand_too_deep_in_the_next_call_ends_this_one() {
+    let (edge, mut behind) = edge();
+    let session = open_with(&edge, &mut behind, "2025-11-25", able()).await;
+    let deep = |depth| (0..depth).fold(json!([]), |inner, _| json!([inner]));
+    for (depth, fits) in [(124, true), (125, false)] {
+        let asks = required(json!({"k": elicit()}), None);
+        let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), asks).await;
+        let mut body = Reading::of(response);
+        let id = said(&mut body).await.unwrap()["id"].clone();
+        let content = json!({"action": "accept", "content": deep(depth)});
+        assert_eq!(ask(&edge, answer(&session, &id, content)).await.status(), 202);
+        if fits {
+            let (_, respond) = again(&mut behind, &mut body).await;
+            respond.send_response(result(json!({})).into());
+            assert_eq!(said(&mut body).await.unwrap()["result"], json!({}));
+        } else {
+            let error = &said(&mut body).await.unwrap()["error"];
+            assert_eq!(error["code"], -32602, "{error}");
+            assert!(error["message"].as_str().unwrap().contains("nested deeper than 128 levels"), "{error}");
+        }
+        assert_eq!(said(&mut body).await, None);
+    }
+}
+
+#[tokio::test]
 async fn what_a_client_has_not_declared_it_is_not_asked() {
     let (edge, mut behind) = edge();
     let page = json!({"method": "elicitation/create", "params": {"mode": "url", "url": "https://x", "message": "m"}});

@@ -161,5 +161,5 @@ struct Answer<'a> {
 
 /// The parameters of a question as they are asked today: an elicitation has no id any more.
 fn params(ask: &Ask) -> String {
-    ask.params.edit(&[Edit::Remove("elicitationId")]).as_str().to_owned()
+    ask.params.edit_shallow(&[Edit::Remove("elicitationId")]).as_str().to_owned()
 }

@@ -86,7 +86,7 @@ fn digest(call: &Call) -> String {
 }
 
 fn bare(params: &Params) -> Params {
-    params.edit(&[Edit::Remove(REQUEST_STATE), Edit::Remove(INPUT_RESPONSES), Edit::Remove(meta::META)])
+    params.edit_shallow(&[Edit::Remove(REQUEST_STATE), Edit::Remove(INPUT_RESPONSES), Edit::Remove(meta::META)])
 }
 
 fn now() -> u64 {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn carries(call: &Call, token: &str) -> Call {
-        let params = call.params.edit(&[Edit::Set(REQUEST_STATE, format!("\"{token}\"").as_bytes())]);
+        let params = call.params.edit_shallow(&[Edit::Set(REQUEST_STATE, format!("\"{token}\"").as_bytes())]);
         call.clone().with(|asked| asked.params = params)
     }
 

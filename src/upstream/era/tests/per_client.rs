@@ -155,7 +155,7 @@ async fn calls_without_a_session_are_alone_where_they_can_be_asked() {
         let answers = json!({key: {"for": name}}).to_string();
         let edits = [Edit::Set("inputResponses", answers.as_bytes()), Edit::Set("requestState", state.as_bytes())];
         let call = calls(None, FORM);
-        let retry = call.with(|asked| asked.params = asked.params.edit(&edits));
+        let retry = call.with(|asked| asked.params = asked.params.edit_shallow(&edits));
         assert_eq!(outcome(&mut scene.events(retry).await).await, json!({"for": name}));
     }
     assert_eq!(scene.calls(), [0, 1, 1], "an answer makes no other call");

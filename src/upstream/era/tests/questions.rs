@@ -80,7 +80,7 @@ fn retry(result: &Value, answers: &Value) -> Call {
     let first = modern(BOTH);
     let (answers, state) = (answers.to_string(), result["requestState"].to_string());
     let edits = [Edit::Set("inputResponses", answers.as_bytes()), Edit::Set("requestState", state.as_bytes())];
-    first.with(|asked| asked.params = asked.params.edit(&edits))
+    first.with(|asked| asked.params = asked.params.edit_shallow(&edits))
 }
 
 fn ask(server: &UnboundedSender<Sent>, method: Method, params: &'static str) -> Answered {
