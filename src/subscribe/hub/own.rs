@@ -31,7 +31,7 @@ pub(super) fn kept(client: &Call) -> Option<Call> {
         return None;
     }
     let params = Params::empty();
-    let params = meta.map_or_else(|| params.clone(), |meta| params.edit(&[Edit::Set(meta::META, meta)]));
+    let params = meta.map_or_else(|| params.clone(), |meta| params.edit_shallow(&[Edit::Set(meta::META, meta)]));
     Some(client.clone().with(|asked| asked.params = params))
 }
 
