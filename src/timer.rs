@@ -37,12 +37,18 @@ impl Timer {
 
     /// Ready once it has rung.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_known = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if is_known && !self.sleep.is_elapsed() {
+        if self.sleep.is_elapsed() {
+            return Poll::Ready(());
+        }
+        if self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             return Poll::Pending;
         }
-        // A task that has used up its turn is told to come again before the runtime hears of the timer.
+        // A task that has used up its turn is told to come again before the runtime hears of the timer, however late it is: one
+        // that uses up each turn before it asks would never be told the time.
         let is_heard = coop::has_budget_remaining();
+        if !is_heard && Instant::now() >= self.deadline() {
+            return Poll::Ready(());
+        }
         let rung = self.sleep.as_mut().poll(cx);
         self.waker = (rung.is_pending() && is_heard).then(|| cx.waker().clone());
         rung
@@ -84,5 +90,29 @@ mod tests {
             timer.poll(cx)
         });
         tokio::time::timeout(Duration::from_secs(2), rings).await.expect("the runtime was told of it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_for_a_task_that_uses_up_each_turn_before_it_asks() {
+        for is_set_before in [false, true] {
+            let mut timer = Timer::new(Instant::now() + Duration::from_secs(1));
+            if is_set_before {
+                assert_pending!(task::spawn(()).enter(|cx, _| timer.poll(cx)));
+            }
+            let mut asked = async || {
+                let mut is_used_up = false;
+                poll_fn(|cx| {
+                    while !is_used_up && coop::has_budget_remaining() {
+                        ready!(coop::poll_proceed(cx)).made_progress();
+                    }
+                    is_used_up = true;
+                    Poll::Ready(timer.poll(cx))
+                })
+                .await
+            };
+            assert_pending!(asked().await);
+            tokio::time::advance(Duration::from_secs(2)).await;
+            assert_ready!(asked().await);
+        }
     }
 }
