@@ -13,7 +13,7 @@
 //! for silence is marked with a [`Lapse`], so that health can tell a server that hangs from a client that left.
 //!
 //! A question of the server to a person ([`Event::Ask`](crate::reply::Event::Ask)) stops both clocks until it is answered
-//! or refused, for a time of its own.
+//! or refused, for a time of its own; of a call that asks without end, only the first 256.
 //!
 //! `subscriptions/listen` is quiet by nature and never times out.
 

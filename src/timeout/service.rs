@@ -17,7 +17,8 @@ use tower::{Layer, Service};
 /// for an endpoint) happens within the same deadline.
 ///
 /// An answer counts if it is there when the call is looked at, even if that is late: a busy gateway does not throw away
-/// what a server did in time. Silence is measured between whole events, so a server that sends one byte at a time, or
+/// what a server did in time. Where dozens of events are there before it, the longest total counts as well, because there may
+/// be no end to them. Silence is measured between whole events, so a server that sends one byte at a time, or
 /// comments to keep a connection open, is silent.
 ///
 /// # Errors

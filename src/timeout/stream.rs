@@ -10,14 +10,18 @@ use std::{
     task::{Context, Poll},
 };
 
+/// After so many events the clock is looked at though there are more: who is never at a loss for an event must not get beyond
+/// the longest total, and a look costs little beside so many.
+const UNTIMED: u32 = 64;
+
 pin_project! {
     /// The events of a reply under its deadlines.
     #[derive(Debug)]
     pub(super) struct TimeoutStream {
         events: Events,
-        // Whether an event came since the clock was last looked at. The silence begins when there is nothing more to read,
-        // so events that came together cost one look.
-        heard: bool,
+        // Events since the clock was last looked at. The silence begins when there is nothing more to read, so events that came
+        // together cost one look.
+        heard: u32,
         #[pin]
         watch: Watch,
     }
@@ -25,7 +29,7 @@ pin_project! {
 
 impl TimeoutStream {
     pub(super) fn new(events: Events, terms: Terms) -> Self {
-        Self { events, heard: false, watch: Watch::new(terms) }
+        Self { events, heard: 0, watch: Watch::new(terms) }
     }
 }
 
@@ -37,13 +41,21 @@ impl Stream for TimeoutStream {
         let mut polled = Pin::new(this.events).poll_next(cx);
         match &mut polled {
             Poll::Ready(event) => {
-                *this.heard = true;
+                *this.heard += 1;
                 if let Some(Ok(Event::Ask(ask))) = event {
-                    ask.hold(this.watch.asked());
+                    ask.hold(this.watch.as_mut().asked());
+                }
+                // The end counts, however late it is.
+                let goes_on = matches!(event, Some(Ok(Event::Note(_) | Event::Ask(_) | Event::Part(_))));
+                if goes_on && *this.heard >= UNTIMED {
+                    *this.heard = 0;
+                    if let Poll::Ready(error) = this.watch.poll_heard(cx) {
+                        polled = Poll::Ready(Some(Err(error)));
+                    }
                 }
             }
             Poll::Pending => {
-                if std::mem::take(this.heard) {
+                if std::mem::take(this.heard) > 0 {
                     this.watch.as_mut().heard();
                 }
                 if let Poll::Ready(error) = this.watch.poll_over(cx) {

@@ -21,6 +21,11 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Durations too large to add are no deadline anyone waits for.
 const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
+/// Questions of one call that stop its clocks. A person is asked a few; a server that asked again whenever it was refused would
+/// stop them for ever.
+const MAX_STOPS: u32 = 256;
+
 /// How long a call may take.
 #[derive(Clone, Debug)]
 pub(super) struct Bounds {
@@ -39,6 +44,8 @@ pub(super) struct Terms {
     heard: Instant,
     /// Since when a question has been open.
     asked: Option<Instant>,
+    /// How many questions were asked.
+    stops: u32,
     /// `None` until the first question.
     questions: Option<Questions>,
     lapse: Lapse,
@@ -47,7 +54,7 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) fn new(bounds: Arc<Bounds>, lapse: Lapse) -> Self {
         let now = Instant::now();
-        Self { bounds, started: now, heard: now, asked: None, questions: None, lapse }
+        Self { bounds, started: now, heard: now, asked: None, stops: 0, questions: None, lapse }
     }
 
     /// The next deadline, and what it stands for.
@@ -87,6 +94,18 @@ impl Terms {
         Poll::Pending
     }
 
+    /// Sets the clocks going again once the last question is answered.
+    fn poll_answered(&mut self, timer: &mut Option<Timer>, cx: &mut Context<'_>) {
+        if let (Some(asked), Some(questions)) = (self.asked, &self.questions)
+            && questions.are_answered(cx.waker())
+        {
+            self.answered(asked, Instant::now());
+            if let Some(timer) = timer {
+                timer.reset(self.next().0);
+            }
+        }
+    }
+
     /// The last question was answered: the clocks go on from where they stood.
     fn answered(&mut self, asked: Instant, now: Instant) {
         self.started += now.duration_since(asked);
@@ -119,9 +138,29 @@ impl Watch {
         self.project().terms.heard = Instant::now();
     }
 
-    /// Stops the clocks until the question is answered or refused, which drops the guard.
+    /// As [`heard`](Self::heard), and ready with the reason when the call must end all the same. This asks the clock itself: a
+    /// stream in which there is always more leaves the runtime no turn in which a timer would ring.
+    pub(super) fn poll_heard(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BoxError> {
+        let this = self.project();
+        let now = Instant::now();
+        this.terms.heard = now;
+        if this.terms.bounds.cut.as_ref().is_some_and(CancellationToken::is_cancelled) {
+            return Poll::Ready(Stopping(()).into());
+        }
+        this.terms.poll_answered(this.timer, cx);
+        match this.terms.next() {
+            (deadline, elapsed) if now >= deadline => Poll::Ready(elapsed.into()),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Stops the clocks until the question is answered or refused, which drops the guard; not for one of too many.
     pub(super) fn asked(self: Pin<&mut Self>) -> Question {
         let mut this = self.project();
+        if this.terms.stops == MAX_STOPS {
+            return Questions::default().ask();
+        }
+        this.terms.stops += 1;
         this.terms.asked.get_or_insert_with(Instant::now);
         if let Some(timer) = &mut this.timer {
             timer.reset(this.terms.next().0);
@@ -135,14 +174,7 @@ impl Watch {
         if this.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(Stopping(()).into());
         }
-        if let (Some(asked), Some(questions)) = (this.terms.asked, &this.terms.questions)
-            && questions.are_answered(cx.waker())
-        {
-            this.terms.answered(asked, Instant::now());
-            if let Some(timer) = &mut this.timer {
-                timer.reset(this.terms.next().0);
-            }
-        }
+        this.terms.poll_answered(this.timer, cx);
         let (deadline, _) = this.terms.next();
         let timer = match &mut this.timer {
             Some(timer) => timer,

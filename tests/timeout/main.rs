@@ -3,11 +3,16 @@
 #[path = "../support/calls.rs"]
 mod calls;
 
-use calls::{Item, call, done, note, single, streaming};
-use futures_util::StreamExt;
-use std::{task::Poll, time::Duration};
+use calls::{Item, call, done, note, part, single, streaming};
+use futures_util::{FutureExt, StreamExt, stream};
+use std::{
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 use tokio::{
     sync::mpsc::UnboundedSender,
+    task::coop,
     time::{Instant, advance},
 };
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
@@ -321,4 +326,99 @@ async fn a_call_that_has_just_begun_is_told_of_a_cut_a_moment_later() {
     let began = Instant::now();
     assert!(find::<Stopping>(&*reply.await.unwrap_err()).is_some());
     assert!(began.elapsed() <= Duration::from_millis(60), "{:?}", began.elapsed());
+}
+
+/// A reply in which there is always another of `what`.
+fn endless(what: fn() -> Item) -> Reply {
+    Reply::stream(stream::repeat_with(what))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_ends_a_reply_in_which_there_is_always_more() {
+    let question = || Ok(Ask::new(Method::ROOTS_LIST, Params::empty()).0.into());
+    for what in [note, part, question] {
+        let (mut service, mut handle) = limited(IDLE, TOTAL);
+        assert_ready_ok!(service.poll_ready());
+        let mut reply = task::spawn(service.call(call()));
+        let (seen, respond) = handle.next_request().await.unwrap();
+        respond.send_response(endless(what));
+        let mut reply = assert_ready_ok!(reply.poll()).into_events();
+        let mut timely = reply.by_ref().take(10_000);
+        while let Some(event) = timely.next().now_or_never() {
+            let Some(event) = event else { break };
+            drop(event.expect("it is not late"));
+        }
+        advance(TOTAL).await;
+        // Whoever reads on at one go leaves the runtime no turn in which a timer would ring.
+        let mut late = reply.by_ref().take(1_000);
+        let error = loop {
+            match late.next().now_or_never().expect("there is always more").expect("it ends soon") {
+                Ok(event) => drop(event),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(elapsed(&error), "no answer within 100000 ms");
+        assert!(!seen.lapse.as_ref().unwrap().is_set(), "it was not silent");
+        assert!(reply.next().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_ends_a_reply_in_which_there_is_always_more() {
+    let cut = CancellationToken::new();
+    let (mut service, mut handle) = mock::spawn_layer(TimeoutLayer::new(IDLE, TOTAL).cut(cut.clone()));
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(call()));
+    handle.next_request().await.unwrap().1.send_response(endless(note));
+    let mut events = assert_ready_ok!(reply.poll()).into_events();
+    assert!(events.next().await.unwrap().is_ok());
+    cut.cancel();
+    let ends = events.take(1_000).collect::<Vec<_>>().await;
+    let error = ends.into_iter().find_map(Result::err).expect("it ends soon");
+    assert!(find::<Stopping>(&*error).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_behind_many_events_counts_though_it_is_late() {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(call()));
+    let (_, respond) = handle.next_request().await.unwrap();
+    let (events, streamed) = streaming();
+    (0..63).for_each(|_| events.send(note()).unwrap());
+    events.send(done()).unwrap();
+    respond.send_response(streamed);
+    advance(TOTAL * 2).await;
+    let ends = assert_ready_ok!(reply.poll()).into_events().collect::<Vec<_>>().await;
+    assert!(matches!(ends.last(), Some(Ok(Event::Done(_)))), "{:?}", ends.last());
+}
+
+/// A stream that says nothing, and uses up its task's turn each time that it is asked.
+fn busy(guard: Arc<()>) -> Reply {
+    Reply::stream(stream::poll_fn(move |cx| {
+        let _held = &guard;
+        while coop::has_budget_remaining() {
+            ready!(coop::poll_proceed(cx)).made_progress();
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends_a_call_whose_reading_uses_up_each_turn_of_its_task() {
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(call()));
+    let (_, respond) = handle.next_request().await.unwrap();
+    let guard = Arc::new(());
+    respond.send_response(busy(guard.clone()));
+    let mut reply = assert_ready_ok!(reply.poll()).into_events();
+    let reading = tokio::spawn(async move { reply.next().await });
+    for _ in 0..4 {
+        advance(IDLE / 3).await;
+    }
+    assert!(reading.is_finished());
+    assert_eq!(elapsed(&reading.await.unwrap().unwrap().unwrap_err()), "no answer within 30000 ms");
+    assert_eq!(Arc::strong_count(&guard), 1, "the inner reply is dropped: that cancels the call");
 }
