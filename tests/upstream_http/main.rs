@@ -5,6 +5,7 @@ mod answers;
 mod calls;
 mod cancel;
 mod failures;
+mod flood;
 mod line;
 mod listen;
 mod mirror;

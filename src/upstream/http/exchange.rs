@@ -32,6 +32,10 @@ const MAX_RESUMES: u32 = 10;
 const RESUME_AFTER: Duration = Duration::from_secs(1);
 const LONGEST_RESUME: Duration = Duration::from_secs(30);
 
+/// Messages without an event that are read at one go. A server can write such (progress of a call that nobody made) faster than
+/// they are read; so whoever polls gets its turn at deadlines and at its client.
+const AT_ONE_GO: usize = 32;
+
 /// One request and the messages that answer it, from before it is written to the outcome.
 pub(super) struct Exchange {
     endpoint: Arc<Endpoint>,
@@ -55,6 +59,7 @@ pub(super) struct Exchange {
 
 impl Reading for Exchange {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, BoxError>>> {
+        let mut idle = 0;
         loop {
             // Answers go out while the server is silent, which it is until it has them.
             if let Some(questions) = &mut self.questions {
@@ -88,10 +93,15 @@ impl Reading for Exchange {
                 }
                 Ok(Some(Arrival::Message(message))) => {
                     self.resumes = 0;
-                    match self.take(message) {
-                        None => continue,
-                        event => return Poll::Ready(event),
+                    if let Some(event) = self.take(message) {
+                        return Poll::Ready(Some(event));
                     }
+                    idle += 1;
+                    if idle == AT_ONE_GO {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    continue;
                 }
                 Ok(None) if !messages.is_stream() => {
                     self.cancels = false;

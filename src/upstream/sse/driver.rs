@@ -12,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{task::coop, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// A stream that held for this long was a good one, and the waits between attempts begin anew.
@@ -120,6 +120,8 @@ impl Driver {
         let mut state = channel.state.subscribe();
         let reading = async {
             while let Ok(Some(event)) = events.next().await {
+                // Of what has arrived no event is waited for: a server that floods must leave the thread to others now and then.
+                coop::consume_budget().await;
                 if event.is_message() && !event.data.is_empty() {
                     let _ = channel.mux.deliver(event.data).inspect_err(|error| {
                         channel.client.count(Count::Garbage);

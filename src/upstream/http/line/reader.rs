@@ -104,6 +104,8 @@ impl Reader {
                             message = messages.next() => message,
                         };
                         let Ok(Some(message)) = message else { break };
+                        // Of what has arrived no message is waited for: a server that floods must leave the thread to others.
+                        tokio::task::coop::consume_budget().await;
                         self.backoff.reset();
                         // Results come with the requests they answer, and so do their parts.
                         if let Arrival::Message(message) = message {
