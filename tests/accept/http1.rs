@@ -4,11 +4,18 @@ use super::rest_of;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Poll, ready},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Notify, mpsc},
+    task::coop,
 };
 use tower::service_fn;
 use tower_mcp_gateway::cli::accept::{Accept, Incoming};
@@ -214,4 +221,33 @@ async fn who_goes_away_drops_what_it_waited_for() {
     stream.write_all(super::GET).await.unwrap();
     drop(stream);
     gone.await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_client_may_leave_an_answer_that_uses_up_each_turn_of_its_task() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (called, mut calls) = mpsc::unbounded_channel::<Arc<()>>();
+    let service = service_fn(move |_: Request<Incoming>| {
+        let held = Arc::new(());
+        called.send(held.clone()).unwrap();
+        poll_fn(move |cx| {
+            let _held = &held;
+            while coop::has_budget_remaining() {
+                ready!(coop::poll_proceed(cx)).made_progress();
+            }
+            cx.waker().wake_by_ref();
+            Poll::<Result<Response<Full<Bytes>>, Infallible>>::Pending
+        })
+    });
+    tokio::spawn(Accept::new(listener).serve(service, std::future::pending()));
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let held = calls.recv().await.unwrap();
+    drop(stream);
+    let dropped = async {
+        while Arc::strong_count(&held) > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(8), dropped).await.expect("the answer is dropped");
 }

@@ -9,13 +9,15 @@ use super::{
 };
 use bytes::Buf;
 use std::{
+    future::{Future, poll_fn},
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    task::coop,
     time::Instant,
 };
 
@@ -163,9 +165,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin, D: Buf> Wire<T, D> {
     }
 
     /// Reads ahead, to learn when the client goes away; an error then. What it sends meanwhile is its next request.
+    ///
+    /// Also where the answer has used up the task's turn: one that always does would never let the client go. What is read is
+    /// bounded by itself.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         while self.input.len() < MAX_BUFFER {
-            if ready!(self.input.poll_fill(&mut self.stream, cx))? == 0 {
+            let filled = pin!(coop::unconstrained(poll_fn(|cx| self.input.poll_fill(&mut self.stream, cx)))).poll(cx);
+            if ready!(filled)? == 0 {
                 return Poll::Ready(Err(Ended::Gone));
             }
         }
