@@ -6,7 +6,7 @@ use crate::{
     upstream::{
         Hop,
         error::{SessionLost, Status},
-        http::Endpoint,
+        http::{Endpoint, MAX_UNREAD},
     },
 };
 use futures_util::stream;
@@ -93,8 +93,10 @@ impl Listener {
             heard = self.notes.recv() => heard,
             _ = self.phase.wait_for(|phase| *phase == Phase::Lost) => return Err(SessionLost.into()),
         };
+        // No more at a time than may wait, or a server that writes faster than this reads would never let it go.
         let mut next = Some(heard);
-        while let Some(heard) = next {
+        for _ in 0..MAX_UNREAD {
+            let Some(heard) = next else { break };
             match heard {
                 Ok((session, note)) if self.concerns(session, &note) => self.push(note),
                 Ok(_) => {}
@@ -124,5 +126,29 @@ impl Listener {
         if !self.due.iter().any(same) {
             self.due.push_back(note);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{json::Json, upstream::http::Line};
+    use tokio::sync::broadcast;
+
+    #[tokio::test]
+    async fn of_a_server_that_never_pauses_no_more_is_heard_at_a_time_than_may_wait() {
+        let shared = Line::default().shared.clone();
+        shared.users.send_modify(|users| *users += 1);
+        let (listening, open) = (Listening::new(&shared), Use(shared.clone()));
+        let (sender, notes) = broadcast::channel(4 * MAX_UNREAD);
+        let (phase, due, hop) = (shared.phase.subscribe(), VecDeque::new(), Arc::new(Hop::new(None, 1)));
+        let mut listener = Listener { notes, session: 1, own: false, phase, due, _held: (listening, open, hop) };
+        for at in 0..4 * MAX_UNREAD {
+            let params = Json::parse(format!("{{\"uri\":\"file:///{at}\"}}")).unwrap();
+            let note = Note::new(Method::RESOURCES_UPDATED, Params::parse(params).unwrap());
+            sender.send((1, note)).unwrap();
+        }
+        listener.hear().await.unwrap();
+        assert_eq!(listener.due.len(), MAX_UNREAD);
     }
 }
