@@ -6,7 +6,7 @@ use tower_mcp_gateway::json::{Json, MAX_BATCH, Message, documents, elements, wri
 
 pub fn run(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
-    let _ = documents(&bytes);
+    documents(&bytes).filter_map(Result::ok).for_each(|document| assert_json(&document));
     if let Ok(Some(elements)) = elements(&bytes, MAX_BATCH) {
         assert!(elements.len() <= MAX_BATCH);
         elements.iter().for_each(|element| assert_json(element));

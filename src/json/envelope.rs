@@ -219,27 +219,6 @@ pub fn elements(bytes: &Bytes, max: usize) -> Result<Option<Vec<Bytes>>, Malform
     Ok(Some(elements))
 }
 
-/// The JSON documents of a text that holds several, separated by white space; some servers answer so in place of an
-/// event stream.
-///
-/// ```
-/// use tower_mcp_gateway::json::documents;
-///
-/// assert_eq!(documents(&"{\"a\":1}\n{\"b\":2}\n".into())?, ["{\"a\":1}", "{\"b\":2}"]);
-/// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
-/// ```
-///
-/// # Errors
-///
-/// [`Malformed`] where a document is not JSON.
-pub fn documents(bytes: &Bytes) -> Result<Vec<Bytes>, Malformed> {
-    let (mut scanner, mut documents) = (Scanner::new(bytes), Vec::new());
-    while scanner.peek().is_some() {
-        documents.push(bytes.slice_ref(scanner.value()?));
-    }
-    Ok(documents)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,12 +329,10 @@ mod tests {
     }
 
     #[test]
-    fn batches_and_runs_of_documents_are_split_without_copying() {
+    fn batches_are_split_without_copying() {
         let body = Bytes::from_static(b" [ {\"a\":1} , 2 ]");
         assert_eq!(elements(&body, MAX_BATCH).unwrap().unwrap(), ["{\"a\":1}", "2"]);
         assert_eq!(elements(&Bytes::from_static(b"{}"), MAX_BATCH).unwrap(), None);
-        assert_eq!(documents(&Bytes::from_static(b"{\"a\":1}\n{\"b\":2}\n")).unwrap(), ["{\"a\":1}", "{\"b\":2}"]);
-        assert!(documents(&Bytes::from_static(b"{} oops")).is_err());
         let array = |n: usize| elements(&Bytes::from(format!("[{}1]", "1,".repeat(n - 1))), MAX_BATCH);
         assert_eq!(array(MAX_BATCH).unwrap().unwrap().len(), MAX_BATCH);
         assert!(array(MAX_BATCH + 1).unwrap_err().is_json());

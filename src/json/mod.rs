@@ -27,6 +27,7 @@ pub mod object;
 mod opening;
 mod params;
 mod scan;
+mod several;
 #[cfg(test)]
 pub(crate) mod splices;
 mod string;
@@ -34,11 +35,12 @@ mod walk;
 pub mod write;
 
 pub use self::{
-    envelope::{MAX_BATCH, Message, documents, elements},
+    envelope::{MAX_BATCH, Message, elements},
     error::{Fault, Malformed},
     id::Id,
     members::Members,
     params::Params,
+    several::{Documents, documents},
     walk::Walk,
 };
 

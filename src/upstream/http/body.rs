@@ -34,8 +34,8 @@ pub(super) enum Arrival {
 #[derive(Debug)]
 pub(super) struct Messages {
     source: Source,
-    /// What a batch held beyond its first message.
-    more: VecDeque<Message>,
+    /// What is left of a text that held more than one message.
+    more: Several,
     /// Where the stream can be resumed.
     pub(super) last_event_id: Option<HeaderValue>,
     /// When the server wants to be asked again.
@@ -65,7 +65,7 @@ impl Messages {
             }
             _ => return Err(Protocol("the answer is neither JSON nor an event stream".into()).into()),
         };
-        Ok(Self { source, more: VecDeque::new(), last_event_id: None, retry: None })
+        Ok(Self { source, more: Several::default(), last_event_id: None, retry: None })
     }
 
     /// Nothing more is wanted: where the end of the response comes soon, its connection is used again.
@@ -84,7 +84,7 @@ impl Messages {
     /// Whether all that has come was taken, as far as is known.
     pub(super) fn is_drained(&self) -> bool {
         match &self.source {
-            Source::Events(events) => self.more.is_empty() && events.is_drained(),
+            Source::Events(events) => self.more.is_over() && events.is_drained(),
             Source::Documents(_) => false,
         }
     }
@@ -97,7 +97,7 @@ impl Messages {
     /// As [`next`](Self::next).
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Arrival>, BoxError>> {
         loop {
-            if let Some(message) = self.more.pop_front() {
+            if let Some(message) = self.more.next().map_err(|fault| broken(&fault))? {
                 return Poll::Ready(Ok(Some(Arrival::Message(message))));
             }
             let text = match &mut self.source {
@@ -132,7 +132,7 @@ impl Messages {
             };
             match Message::parse(text.clone()) {
                 Ok(message) => return Poll::Ready(Ok(Some(Arrival::Message(message)))),
-                Err(fault) => self.more = several(&text).map_err(|_| broken(&fault))?,
+                Err(fault) => self.more = Several::begin(&text).map_err(|_| broken(&fault))?,
             }
         }
     }
@@ -143,28 +143,78 @@ pub(super) fn broken(fault: &Malformed) -> Protocol {
 }
 
 /// The messages of a text that is not one: documents one after another, batches of revision 2025-03-26 among them.
-#[cold]
-fn several(text: &Bytes) -> Result<VecDeque<Message>, Malformed> {
-    let mut messages = VecDeque::new();
-    for document in json::documents(text)? {
-        match json::elements(&document, json::MAX_BATCH)? {
-            Some(batch) => messages.extend(batch.into_iter().map(Message::parse).collect::<Result<Vec<_>, _>>()?),
-            None => messages.push_back(Message::parse(document)?),
+///
+/// They are parsed as they are taken, a batch at once, so that the text is all that a large one costs.
+#[derive(Debug, Default)]
+struct Several {
+    documents: json::Documents,
+    /// What the last document held that was a batch.
+    batch: VecDeque<Message>,
+}
+
+impl Several {
+    /// Fails if it does not begin with a message.
+    #[cold]
+    fn begin(text: &Bytes) -> Result<Self, Malformed> {
+        let mut several = Self { documents: json::documents(text), batch: VecDeque::new() };
+        if let Some(first) = several.next()? {
+            several.batch.push_front(first);
+        }
+        Ok(several)
+    }
+
+    fn is_over(&self) -> bool {
+        self.batch.is_empty() && self.documents.is_over()
+    }
+
+    fn next(&mut self) -> Result<Option<Message>, Malformed> {
+        loop {
+            if let Some(message) = self.batch.pop_front() {
+                return Ok(Some(message));
+            }
+            let Some(document) = self.documents.next().transpose()? else { return Ok(None) };
+            match json::elements(&document, json::MAX_BATCH)? {
+                Some(batch) => self.batch = batch.into_iter().map(Message::parse).collect::<Result<_, _>>()?,
+                None => return Message::parse(document).map(Some),
+            }
         }
     }
-    Ok(messages)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NOTE: &str = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#;
+
+    fn count(text: &str) -> Result<usize, Malformed> {
+        let (mut several, mut count) = (Several::begin(&Bytes::copy_from_slice(text.as_bytes()))?, 0);
+        while several.next()?.is_some() {
+            count += 1;
+        }
+        assert!(several.is_over());
+        Ok(count)
+    }
+
     #[test]
     fn a_batch_among_documents_is_taken_apart() {
-        let note = r#"{"jsonrpc":"2.0","method":"notifications/message"}"#;
-        let text = format!("{note}\n[{note},{note}]\n");
-        assert_eq!(several(&text.into()).unwrap().len(), 3);
-        assert_eq!(several(&Bytes::new()).unwrap().len(), 0);
-        assert!(several(&Bytes::from_static(b"{} x")).is_err());
+        assert_eq!(count(&format!("{NOTE}\n[{NOTE},{NOTE}]\n")).unwrap(), 3);
+        assert_eq!(count(&format!("[{NOTE},{NOTE}] [] {NOTE}")).unwrap(), 3);
+        assert_eq!(count("").unwrap(), 0);
+        assert!(count("{} x").is_err() && count(&format!("{NOTE} x")).is_err());
+    }
+
+    #[test]
+    fn of_however_many_documents_one_is_held_at_a_time() {
+        let many = 4 * json::MAX_BATCH;
+        let text = Bytes::from(format!("{NOTE}\n").repeat(many));
+        let mut several = Several::begin(&text).unwrap();
+        for _ in 0..many {
+            assert!(several.next().unwrap().is_some() && several.batch.is_empty());
+        }
+        assert!(several.is_over());
+        // One that is no message is the end, whatever comes behind it.
+        assert!(Several::begin(&Bytes::from(format!("{} x", "1 ".repeat(many)))).is_err());
+        assert!(Several::begin(&format!("[{}{NOTE}]", format!("{NOTE},").repeat(json::MAX_BATCH)).into()).is_err());
     }
 }
