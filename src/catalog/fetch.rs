@@ -5,7 +5,7 @@ use super::{
 use crate::{
     BoxError, Call, Method, Reply, Revision,
     identity::Identity,
-    json::{Json, Params, elements, object::Edit},
+    json::{Json, Params, object::Edit},
     meta,
     reply::Outcome,
 };
@@ -225,13 +225,13 @@ where
     /// Takes the items of one page; `false` once there are as many as are taken.
     fn take(&self, kind: Kind, result: &Json, taken: &mut Taken) -> Result<bool, BoxError> {
         let array = result.member(kind.member()).ok_or(NoList { method: kind.method() })?;
-        for item in elements(array.as_bytes(), usize::MAX)?.ok_or(NoList { method: kind.method() })? {
+        for item in array.elements().ok_or(NoList { method: kind.method() })? {
             if taken.list.items.len() + taken.left_out == self.terms.max_items {
                 let items = self.terms.max_items;
                 tracing::warn!(method = %kind.method(), items, "the list has more items than are taken");
                 return Ok(false);
             }
-            match Item::read(kind, Json::trusted(item)) {
+            match Item::read(kind, item) {
                 Ok(item) => taken.list.items.push(item),
                 Err(fault) => {
                     taken.left_out += 1;

@@ -1,11 +1,5 @@
 use super::headers;
-use crate::{
-    Method, Revision,
-    identity::Identity,
-    json::{Json, elements},
-    pin::Change,
-    route::Mirror,
-};
+use crate::{Method, Revision, identity::Identity, json::Json, pin::Change, route::Mirror};
 
 /// The four lists of a server.
 ///
@@ -265,9 +259,8 @@ impl Listing {
     /// The listing with this array as one of its lists; elements without a usable name are left out.
     #[must_use]
     pub fn with(mut self, kind: Kind, array: Json) -> Self {
-        let items = elements(array.as_bytes(), usize::MAX).ok().flatten().unwrap_or_default();
-        self.lists[kind as usize].items =
-            items.into_iter().filter_map(|item| Item::new(kind, Json::trusted(item))).collect();
+        let items = array.elements().into_iter().flatten();
+        self.lists[kind as usize].items = items.filter_map(|item| Item::new(kind, item)).collect();
         self
     }
 

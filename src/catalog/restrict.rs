@@ -1,7 +1,7 @@
 use super::{Kind, Merge, Part, Rendered, render};
 use crate::{
     json::{
-        Json, elements,
+        Json,
         object::{self, Edit},
     },
     policy::Rules,
@@ -62,10 +62,10 @@ fn shown<S>((view, table): (&Table<S>, &Table<S>), kind: Kind, list: &Json) -> J
     let same = |own: Option<&Target<S>>, all: Option<&Target<S>>| {
         own.is_some() && own.map(Target::server) == all.map(Target::server)
     };
-    let all = list.member(kind.member()).and_then(|all| elements(all.as_bytes(), usize::MAX).ok().flatten());
+    let all = list.member(kind.member()).and_then(|all| all.elements());
     let mut array = b"[".to_vec();
-    for item in all.unwrap_or_default() {
-        let key: Option<String> = Json::trusted(item.clone()).member(kind.key()).and_then(|key| key.read().ok());
+    for item in all.into_iter().flatten() {
+        let key: Option<String> = item.member(kind.key()).and_then(|key| key.read().ok());
         let exists = key.is_some_and(|key| match kind {
             Kind::Tools => view.tool(&key).is_some(),
             Kind::Prompts => view.prompt(&key).is_some(),
@@ -80,7 +80,7 @@ fn shown<S>((view, table): (&Table<S>, &Table<S>), kind: Kind, list: &Json) -> J
             if array.len() > 1 {
                 array.push(b',');
             }
-            array.extend_from_slice(&item);
+            array.extend_from_slice(item.as_bytes());
         }
     }
     array.push(b']');

@@ -2,7 +2,7 @@ use super::hub::Hub;
 use crate::{
     Method,
     json::{
-        Json, Params, elements,
+        Json, Params,
         object::{self, push_member},
         write,
     },
@@ -51,9 +51,9 @@ impl Wishes {
 
 /// The URIs among the elements of an array.
 fn read(uris: &Json) -> Vec<String> {
-    let uris = elements(uris.as_bytes(), usize::MAX).ok().flatten().unwrap_or_default();
-    let uris = uris.into_iter().filter(|uri| uri.len() <= MAX_URI).take(Hub::MAX_URIS);
-    uris.filter_map(|uri| Json::trusted(uri).read().ok()).collect()
+    let uris = uris.elements().into_iter().flatten();
+    let uris = uris.filter(|uri| uri.as_bytes().len() <= MAX_URI).take(Hub::MAX_URIS);
+    uris.filter_map(|uri| uri.read().ok()).collect()
 }
 
 impl Lists {

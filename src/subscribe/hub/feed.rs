@@ -4,7 +4,7 @@ use super::{Hub, topics::Uris};
 use crate::{
     BoxError, Call, EndpointId, Method, Reply,
     catalog::Terms,
-    json::{Json, elements, object::Edit, write},
+    json::{Json, object::Edit, write},
     reply::{Event, Events, Outcome},
     upstream::Backoff,
 };
@@ -218,8 +218,8 @@ pub(super) fn listen(uris: &Uris) -> Vec<u8> {
 /// Which of the URIs an acknowledgement names.
 fn honoured(notifications: Option<Json>, asked: &Uris) -> Uris {
     let array = notifications.and_then(|notifications| notifications.member("resourceSubscriptions"));
-    let named = array.and_then(|array| elements(array.as_bytes(), usize::MAX).ok().flatten()).unwrap_or_default();
-    let read = named.into_iter().filter_map(|uri| Json::trusted(uri).read::<String>().ok());
+    let named = array.and_then(|array| array.elements()).into_iter().flatten();
+    let read = named.filter_map(|uri| uri.read::<String>().ok());
     read.filter_map(|uri| asked.get(&*uri).cloned()).collect()
 }
 
