@@ -11,8 +11,9 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
+use tokio::task::coop;
 
 /// The receiving end of one call: resolves with the first message, which decides what kind of reply it is.
 ///
@@ -139,8 +140,21 @@ impl Stream for Events {
     type Item = Result<Event, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // The channel may be read on another thread, by which there is always more: whoever takes it leaves its own to others.
+        let turn = ready!(coop::poll_proceed(cx));
+        let polled = self.poll_event(cx);
+        if polled.is_ready() {
+            turn.made_progress();
+        }
+        polled
+    }
+}
+
+impl Events {
+    #[inline]
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, BoxError>>> {
         self.answer(cx);
-        let this = &mut *self;
+        let this = self;
         let mut state = this.guard.mux.lock();
         let Some(slot) = state.slots.get_mut(&this.guard.id) else { return Poll::Ready(None) };
         if slot.questions.any_withdrawn() {
@@ -163,5 +177,29 @@ impl Stream for Events {
         drop(state);
         drop(old);
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{connected, deliver, progress, sent};
+    use crate::Method;
+    use futures_util::{FutureExt, StreamExt};
+
+    #[tokio::test]
+    async fn a_call_that_always_has_more_leaves_the_thread_to_others_and_loses_nothing() {
+        let mux = connected();
+        let ticket = sent(&mux, Method::TOOLS_CALL, r#"{"_meta":{"progressToken":"mine"}}"#);
+        let mut events = ticket.into_reply().into_events();
+        let mut taken = 0;
+        loop {
+            deliver(&mux, progress(1, taken));
+            let Some(event) = events.next().now_or_never() else { break };
+            event.unwrap().unwrap();
+            taken += 1;
+            assert!(taken < 1_000, "at one go");
+        }
+        tokio::task::yield_now().await;
+        assert!(events.next().now_or_never().is_some(), "what came last is still there");
     }
 }
