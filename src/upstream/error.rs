@@ -1,5 +1,7 @@
 //! How an exchange with a server fails. Messages carry no address, command, header or secret: they reach clients.
 
+use crate::{BoxError, json::Json, reply::Outcome};
+use http::StatusCode;
 use std::{borrow::Cow, fmt, time::Duration};
 
 /// No connection could be made, so the call was never sent.
@@ -60,6 +62,46 @@ pub struct Replaced;
 #[derive(Debug, thiserror::Error)]
 #[error("the server lost the session")]
 pub struct SessionLost;
+
+/// The server refused a message under a session (HTTP 400), and nothing in its answer is about that message: it may be the
+/// session that it does not know any more, which many servers say so.
+///
+/// [`Era`](super::era::Era) finds out which of the two it was. Where it was no session, the answer is passed on as it came:
+///
+/// ```
+/// use http::StatusCode;
+/// use tower_mcp_gateway::{error::find, json::Json, upstream::error::{SessionRefused, Status}};
+///
+/// let answer = Json::from_static(r#"{"code":-32000,"message":"Bad Request: No valid session ID provided"}"#);
+/// let refused = SessionRefused::new(StatusCode::BAD_REQUEST, Some(answer));
+/// assert_eq!(find::<Status>(&refused).unwrap().0, StatusCode::BAD_REQUEST);
+/// assert_eq!(refused.into_outcome()?.error_code(), Some(-32000));
+/// assert!(SessionRefused::new(StatusCode::BAD_REQUEST, None).into_outcome().is_err());
+/// # Ok::<(), tower_mcp_gateway::BoxError>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("the server refused the session")]
+pub struct SessionRefused {
+    #[source]
+    status: Status,
+    answer: Option<Json>,
+}
+
+impl SessionRefused {
+    /// A refusal with this status and the JSON-RPC error in it, if it holds one.
+    pub fn new(status: StatusCode, answer: Option<Json>) -> Self {
+        Self { status: Status(status), answer }
+    }
+
+    /// What the message is answered with where the session stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Status`] if the refusal holds no JSON-RPC error.
+    pub fn into_outcome(self) -> Result<Outcome, BoxError> {
+        self.answer.map(Outcome::Error).ok_or_else(|| self.status.into())
+    }
+}
 
 /// An HTTP status in place of an answer.
 ///

@@ -59,6 +59,12 @@ impl Hop {
     pub fn set_session_id(&self, id: HeaderValue) {
         let _ = self.session_id.set(id);
     }
+
+    /// The server does not know the session any more: who listens in it is told, and begins anew in the next one.
+    pub(super) fn lose(&self) {
+        #[cfg(feature = "http")]
+        self.line.close();
+    }
 }
 
 /// A call on its last hop, with what the hop agreed on: what a transport takes.

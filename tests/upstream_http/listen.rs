@@ -9,7 +9,7 @@ use tower_mcp_gateway::{
     reply::{Event, Events, Outcome},
     upstream::{
         OfClient,
-        error::{SessionLost, Status},
+        error::{SessionLost, SessionRefused, Status},
     },
 };
 
@@ -151,4 +151,19 @@ async fn a_modern_subscription_is_a_call_like_any_other() {
     assert_eq!(note(&mut events).await, Method::TOOLS_LIST_CHANGED);
     request.event(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled"}).to_string()).await;
     assert!(matches!(events.next().await, Some(Ok(Event::Done(Outcome::Result(_))))));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_again_may_have_been_of_a_lost_session() {
+    let mut peer = Peer::start().await;
+    // Kept, so that there is another reason for the end than that nobody uses the server.
+    let http = transport(&peer);
+    let reply = send(&http, &session(), listen());
+    let mut first = peer.next().await;
+    first.stream().await;
+    let mut events = reply.await.unwrap().unwrap().into_events();
+    let heard = tokio::spawn(async move { events.next().await.unwrap() });
+    drop(first);
+    peer.next().await.respond("400 Bad Request", "", "").await;
+    find::<SessionRefused>(&heard.await.unwrap().unwrap_err());
 }

@@ -10,6 +10,7 @@ mod line;
 mod listen;
 mod mirror;
 mod questions;
+mod refused;
 mod resume;
 mod together;
 #[path = "../support/wire.rs"]

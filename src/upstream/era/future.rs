@@ -1,7 +1,7 @@
 //! The future of [`Era`](super::Era).
 
 use super::{
-    sent::{Sent, repeat},
+    sent::{Sent, again, anew},
     service::Conversation,
 };
 use crate::{BoxError, Reply, upstream::Transport};
@@ -59,9 +59,9 @@ impl<T: Transport> Future for ResponseFuture<T> {
                     let result = ready!(future.poll(cx));
                     let sent = sent.take().expect("polled after completion");
                     match result {
-                        Ok(reply) if sent.is_other_revision(&reply) => repeat(sent),
+                        Ok(reply) if sent.is_other_revision(&reply) => anew(sent),
                         Ok(reply) => return Poll::Ready(Ok(sent.unworded(reply))),
-                        Err(error) if Conversation::<T>::is_outdated(&*error) => repeat(sent),
+                        Err(error) if Conversation::<T>::is_turned_away(&*error) => again(sent, error),
                         Err(error) => return Poll::Ready(Err(error)),
                     }
                 }

@@ -10,7 +10,15 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How long a session is not begun anew for a refusal after one that was and got the same: its server refuses what it will
+/// refuse again, and each new session would take from the others what the old one holds.
+pub(super) const IN_VAIN_FOR: Duration = Duration::from_secs(30);
 
 type Handshake = Shared<BoxFuture<'static, Result<Arc<Agreed>, HandshakeFailed>>>;
 
@@ -23,13 +31,16 @@ pub(super) struct Lane {
     /// The `clientInfo` and `capabilities` it is opened with.
     client_info: Json,
     declaration: Arc<str>,
+    /// When a new session was last refused as the one before it was.
+    in_vain: Mutex<Option<Instant>>,
 }
 
 impl Usable for Lane {}
 
 impl Lane {
     pub(super) fn new(client_info: Json, declaration: Arc<str>) -> Self {
-        Self { agreed: ArcSwapOption::empty(), running: Mutex::new(None), client_info, declaration }
+        let (running, in_vain) = (Mutex::default(), Mutex::default());
+        Self { agreed: ArcSwapOption::empty(), running, client_info, declaration, in_vain }
     }
 
     /// What was agreed on for connection `epoch`.
@@ -80,10 +91,26 @@ impl Lane {
     /// Forgets what proved to be outdated, unless something newer stands there already; whether it did.
     pub(super) fn forget(&self, outdated: &Arc<Agreed>) -> bool {
         let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let stands = self.agreed.load().as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed, outdated));
+        let stands = self.is_present(outdated);
         if stands {
             self.agreed.store(None);
         }
         stands
+    }
+
+    /// Whether `agreed` is what calls are sent under.
+    pub(super) fn is_present(&self, agreed: &Arc<Agreed>) -> bool {
+        self.agreed.load().as_ref().is_some_and(|present| Arc::ptr_eq(present, agreed))
+    }
+
+    /// A new session was refused as the one before it was.
+    pub(super) fn renewed_in_vain(&self) {
+        *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether it is too early to try a new session again.
+    pub(super) fn is_in_vain(&self) -> bool {
+        let in_vain = *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        in_vain.is_some_and(|since| since.elapsed() < IN_VAIN_FOR)
     }
 }

@@ -8,7 +8,10 @@ use crate::{
     json::{Json, Params, object::Edit},
     meta,
     reply::{Event, Note, Outcome},
-    upstream::{Outbound, Transport, error::Status},
+    upstream::{
+        Outbound, Transport,
+        error::{SessionRefused, Status},
+    },
 };
 use futures_util::{StreamExt, stream};
 use std::{collections::HashSet, sync::Arc};
@@ -44,11 +47,16 @@ pub(super) async fn legacy<T: Transport>(
                 reply.into_events().flat_map(move |event| stream::iter(heard(event, &honoured, subscribed.uris())));
             Ok(Reply::stream(first.chain(rest)))
         }
-        Err(error) if find::<Status>(&*error).is_some_and(|Status(status)| status.is_client_error()) => {
-            Ok(Reply::stream(stream::iter([Ok(acknowledgement(&[], &[]))]).chain(stream::pending())))
-        }
+        // Which of the two it was is yet to be seen.
+        Err(error) if find::<SessionRefused>(&*error).is_some() => Err(error),
+        Err(error) if find::<Status>(&*error).is_some_and(|Status(status)| status.is_client_error()) => Ok(silence()),
         Err(error) => Err(error),
     }
+}
+
+/// What a listener hears of a server that has no channel for what it says outside of calls.
+pub(super) fn silence() -> Reply {
+    Reply::stream(stream::iter([Ok(acknowledgement(&[], &[]))]).chain(stream::pending()))
 }
 
 /// What an event means to a listener that was promised `honoured` and `uris`.

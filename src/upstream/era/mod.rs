@@ -41,6 +41,9 @@
 //!
 //! A call refused because its connection was [replaced](super::error::Replaced) or its session
 //! [lost](super::error::SessionLost) was not executed: it is sent again after one new handshake, at most three times in all.
+//! Where the [refusal](super::error::SessionRefused) may be of the call as well, a `ping` in the session shows which it is: a
+//! session that takes it stands, and the refusal is the answer to the call. A server that refuses the next session as it did
+//! the last gets no other for 30 seconds, and calls get its own words meanwhile.
 //!
 //! # Questions
 //!

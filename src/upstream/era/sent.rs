@@ -1,7 +1,11 @@
-use super::{agreed::Agreed, lane::Lane, service::Conversation};
+use super::{
+    agreed::Agreed,
+    lane::Lane,
+    service::{Conversation, Tries},
+};
 use crate::{BoxError, Call, Reply, upstream::Transport};
 use futures_util::{FutureExt, future::BoxFuture};
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 /// A call at the transport, with what it was sent under.
 pub(super) struct Sent<T> {
@@ -22,8 +26,21 @@ impl<T> Sent<T> {
     }
 }
 
-/// Sends a call again that was turned away once.
-pub(super) fn repeat<T: Transport>(sent: Sent<T>) -> BoxFuture<'static, Result<Reply, BoxError>> {
+/// Sends a call again, after another handshake.
+pub(super) fn anew<T: Transport>(sent: Sent<T>) -> BoxFuture<'static, Result<Reply, BoxError>> {
     sent.conversation.begin_anew(&sent.lane, &sent.agreed);
-    sent.conversation.drive(sent.call, 1).boxed()
+    sent.conversation.drive(sent.call, Tries::once()).boxed()
+}
+
+/// Sends a call again that was turned away once, unless that is what it comes to.
+pub(super) fn again<T: Transport>(sent: Sent<T>, error: BoxError) -> BoxFuture<'static, Result<Reply, BoxError>> {
+    let turned = async move {
+        let Sent { conversation, call, lane, agreed } = &sent;
+        let mut tries = Tries::once();
+        match conversation.turned_away(error, call, lane, agreed, &mut tries).await {
+            ControlFlow::Continue(()) => sent.conversation.drive(sent.call, tries).await,
+            ControlFlow::Break(ended) => ended.map(|reply| sent.unworded(reply)),
+        }
+    };
+    turned.boxed()
 }

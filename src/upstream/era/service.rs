@@ -14,33 +14,27 @@ use super::{
 };
 use crate::{
     BoxError, Call, Method, Reply, Revision,
-    error::{Problem, find},
+    error::Problem,
     json::Json,
-    metrics::Count,
     registry::{Connection, Server, Sessions},
     reply::Outcome,
-    upstream::{
-        InSession, Outbound, Settings, Transport,
-        error::{Replaced, SessionLost},
-    },
+    upstream::{InSession, Outbound, Settings, Transport},
 };
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
 use std::{
-    error::Error,
     fmt,
+    ops::ControlFlow,
     sync::Arc,
     task::{Context, Poll},
 };
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
+mod again;
 mod agree;
 
-pub(super) use self::agree::unwelcome;
-
-/// How often a call is sent at most, counting those that a lost session or a replaced connection turned away.
-const MAX_ATTEMPTS: usize = 3;
+pub(super) use self::{again::Tries, agree::unwelcome};
 
 /// A server of either era behind one transport, as a service of calls.
 ///
@@ -245,7 +239,7 @@ impl<T: Transport> Era<T> {
         // The place that was reserved is given back: the handshake needs places of its own, and calls that wait for it
         // must not hold them all.
         self.transport = conversation.transport.clone();
-        ResponseFuture::driven(conversation.drive(call, 0).boxed())
+        ResponseFuture::driven(conversation.drive(call, Tries::default()).boxed())
     }
 }
 
@@ -259,16 +253,6 @@ impl<T> fmt::Debug for Era<T> {
 struct Again;
 
 impl<T> Conversation<T> {
-    /// Whether the call was turned away, unexecuted, because what was agreed on does not hold any more.
-    pub(super) fn is_outdated(error: &(dyn Error + 'static)) -> bool {
-        find::<Replaced>(error).is_some() || find::<SessionLost>(error).is_some()
-    }
-
-    pub(super) fn begin_anew(&self, lane: &Lane, agreed: &Arc<Agreed>) {
-        self.settings.metrics.count(Count::Session);
-        lane.forget(agreed);
-    }
-
     /// Whether a modern server turned the call away, unexecuted, because it does not speak that revision any more.
     pub(super) fn is_other_revision(reply: &Reply, agreed: &Agreed) -> bool {
         let code = reply.as_single().and_then(Outcome::error_code);
@@ -313,10 +297,10 @@ impl<T> Conversation<T> {
 }
 
 impl<T: Transport> Conversation<T> {
-    /// Handshake if need be, then the call; again while it is turned away. `attempts` have been made before.
-    pub(super) async fn drive(self: Arc<Self>, call: Call, mut attempts: usize) -> Result<Reply, BoxError> {
+    /// Handshake if need be, then the call; again while it is turned away. `tries` have been made before.
+    pub(super) async fn drive(self: Arc<Self>, call: Call, mut tries: Tries) -> Result<Reply, BoxError> {
         loop {
-            attempts += 1;
+            tries.made += 1;
             let (lane, agreed) = self.agree(&call).await?;
             let shared = Arc::ptr_eq(&lane, &self.common) && !self.dedicated;
             if shared && call.extensions.get::<InSession>().is_some() {
@@ -340,14 +324,18 @@ impl<T: Transport> Conversation<T> {
                     self.transport.clone().oneshot(outbound).await
                 }
             };
-            match sent {
-                Ok(reply) if attempts == 1 && Self::is_other_revision(&reply, &agreed) => {
+            let ended = match sent {
+                Ok(reply) if tries.made == 1 && Self::is_other_revision(&reply, &agreed) => {
                     lane.forget(&agreed);
+                    continue;
                 }
-                Err(error) if attempts < MAX_ATTEMPTS && Self::is_outdated(&*error) => self.begin_anew(&lane, &agreed),
-                Err(error) => return Err(error),
-                Ok(reply) => return Ok(self.unworded(reply, &call, &lane, &agreed)),
-            }
+                Ok(reply) => Ok(reply),
+                Err(error) => match self.turned_away(error, &call, &lane, &agreed, &mut tries).await {
+                    ControlFlow::Continue(()) => continue,
+                    ControlFlow::Break(ended) => ended,
+                },
+            };
+            return ended.map(|reply| self.unworded(reply, &call, &lane, &agreed));
         }
     }
 

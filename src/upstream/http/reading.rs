@@ -1,4 +1,4 @@
-use crate::{BoxError, Reply, error::Unfinished, reply::Event};
+use crate::{BoxError, Reply, error::Unfinished, reply::Event, upstream::error::SessionRefused};
 use futures_util::Stream;
 use std::{
     future::Future,
@@ -52,7 +52,12 @@ impl<R: Reading> Stream for Rest<R> {
         let this = self.get_mut();
         match this.first.take() {
             Some(first) => Poll::Ready(Some(Ok(first))),
-            None => this.reading.poll_event(cx),
+            None => this.reading.poll_event(cx).map(|event| event.map(settled)),
         }
     }
+}
+
+/// Of a call that has told its client something the refusal is the outcome: it cannot be made again, whatever was refused.
+fn settled(event: Result<Event, BoxError>) -> Result<Event, BoxError> {
+    event.or_else(|error| error.downcast::<SessionRefused>()?.into_outcome().map(Event::Done))
 }

@@ -5,6 +5,7 @@ mod logging;
 mod mock;
 mod per_client;
 mod questions;
+mod refused;
 mod resources;
 mod sessions;
 mod wording;

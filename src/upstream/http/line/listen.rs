@@ -5,7 +5,7 @@ use crate::{
     reply::{Event, Note},
     upstream::{
         Hop,
-        error::{SessionLost, Status},
+        error::{SessionLost, SessionRefused, Status},
         http::{Endpoint, MAX_UNREAD},
     },
 };
@@ -23,7 +23,8 @@ use tokio::sync::{
 ///
 /// # Errors
 ///
-/// [`Status`] if the server has no stream for it, [`SessionLost`] if it does not know the session any more.
+/// [`Status`] if the server has no stream for it, [`SessionLost`] if it does not know the session any more,
+/// [`SessionRefused`] if it may be either.
 ///
 /// Of resources it tells only what is said in the session of `hop`, where they were subscribed to; if `own`, that is all it
 /// tells.
@@ -39,7 +40,7 @@ pub(in crate::upstream::http) async fn listen(
     line.ready().await;
     match line.phase() {
         Phase::Absent => return Err(Status(StatusCode::METHOD_NOT_ALLOWED).into()),
-        Phase::Lost => return Err(SessionLost.into()),
+        phase @ (Phase::Lost | Phase::Refused) => return Err(gone(phase)),
         Phase::Closed => line.shared.lock().missed = true,
         Phase::Open => {}
     }
@@ -49,6 +50,14 @@ pub(in crate::upstream::http) async fn listen(
     Ok(Reply::stream(stream::unfold(listener, |mut listener| async move {
         Some((listener.next().await.map(Event::from), listener))
     })))
+}
+
+/// Why a stream will not come again: a listener that was told so asks anew, and finds out which it was.
+fn gone(phase: Phase) -> BoxError {
+    match phase {
+        Phase::Refused => SessionRefused::new(StatusCode::BAD_REQUEST, None).into(),
+        _ => SessionLost.into(),
+    }
 }
 
 struct Listener {
@@ -91,7 +100,9 @@ impl Listener {
     async fn hear(&mut self) -> Result<(), BoxError> {
         let heard = tokio::select! {
             heard = self.notes.recv() => heard,
-            _ = self.phase.wait_for(|phase| *phase == Phase::Lost) => return Err(SessionLost.into()),
+            phase = self.phase.wait_for(|phase| matches!(phase, Phase::Lost | Phase::Refused)) => {
+                return Err(gone(phase.map_or(Phase::Lost, |phase| *phase)));
+            }
         };
         // No more at a time than may wait, or a server that writes faster than this reads would never let it go.
         let mut next = Some(heard);

@@ -76,6 +76,8 @@ enum Phase {
     Open,
     /// The server has no such stream; the revision allows that.
     Absent,
+    /// It was refused in a way that may be about the session.
+    Refused,
     /// The session is gone.
     Lost,
 }
@@ -105,7 +107,7 @@ impl Default for Line {
 
 impl Line {
     /// The session will not be used again.
-    pub(super) fn close(&self) {
+    pub(in crate::upstream) fn close(&self) {
         self.stop.cancel();
         self.shared.phase.send_replace(Phase::Lost);
     }

@@ -136,6 +136,8 @@ impl Reader {
             Ok((status, _)) if status.is_server_error() => return Found::Later,
             // It may be the event that is not known any more.
             Ok(_) if self.last_event_id.is_some() => return Found::Later,
+            // It may be the session: not all servers that do not know one say 404.
+            Ok((StatusCode::BAD_REQUEST, _)) => return Found::Never(Phase::Refused),
             Ok(_) => None,
         };
         let Some(messages) = messages.filter(Messages::is_stream) else { return Found::Never(Phase::Absent) };

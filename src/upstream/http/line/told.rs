@@ -6,7 +6,7 @@ use crate::{
     reply::Event,
     upstream::{
         Hop, OfClient,
-        error::SessionLost,
+        error::{SessionLost, SessionRefused},
         http::{
             Endpoint,
             exchange::Exchange,
@@ -102,7 +102,7 @@ impl Told {
             self.ear.over();
             // Who listens begins anew in the session that comes after this one.
             self.hop.line.close();
-        } else if never_sent(&**error) {
+        } else if never_sent(&**error) || crate::error::find::<SessionRefused>(&**error).is_some() {
             self.ear.over();
         }
     }
