@@ -10,6 +10,9 @@ pub(crate) const MAX_ANNOTATIONS: usize = 64;
 /// The longest way to such an argument, all names together in bytes: each keeps its own, and a server may give all of
 /// them one that begins with a name as long as a message.
 pub(crate) const MAX_PATH: usize = 1 << 10;
+/// The longest name that a tool gives such a header, in bytes: all headers of a request together have 8 KiB at many servers,
+/// and names are kept for as long as the tool is listed.
+pub(crate) const MAX_HEADER: usize = 256;
 
 /// The `Mcp-Param-*` headers of a client's call, in its [`extensions`](crate::Call): the only ones of a client's headers
 /// that go on to a server, and only to a modern one (2026-07-28, "streamable-http: Custom Headers").

@@ -1,7 +1,7 @@
 //! The `x-mcp-header` annotations of a tool's schema (2026-07-28, "server/tools: x-mcp-header").
 
 use crate::{
-    param_headers::{MAX_ANNOTATIONS, MAX_PATH},
+    param_headers::{MAX_ANNOTATIONS, MAX_HEADER, MAX_PATH},
     route::Mirror,
 };
 use http::HeaderName;
@@ -91,6 +91,9 @@ impl<'a> Reading<'a> {
             return Err("an x-mcp-header stands on an argument whose path is longer than 1 KiB");
         }
         let name = annotation.as_str().ok_or("an x-mcp-header is no string")?;
+        if name.len() > MAX_HEADER {
+            return Err("an x-mcp-header is longer than 256 bytes");
+        }
         let header = match name.is_empty() || !name.bytes().all(is_token) {
             true => None,
             // Names of headers are lower case here, so that two which differ in case are one.
@@ -160,6 +163,14 @@ mod tests {
         assert_eq!(mirrors(&large(65, 1)).unwrap_err(), "an x-mcp-header stands on more than 64 arguments");
         assert_eq!(mirrors(&large(1, 1023)).unwrap().len(), 1);
         assert!(mirrors(&large(1, 1024)).is_err());
+    }
+
+    #[test]
+    fn a_header_has_a_name_of_bounded_length() {
+        let named = |length: usize| json!({"type": "string", "x-mcp-header": "a".repeat(length)});
+        let on = |length: usize| mirrors(&json!({"properties": {"a": named(length)}})).map(|found| found.len());
+        assert_eq!(on(256), Ok(1));
+        assert_eq!(on(257), Err("an x-mcp-header is longer than 256 bytes"));
     }
 
     #[test]

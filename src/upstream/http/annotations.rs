@@ -3,8 +3,9 @@
 use super::header;
 use crate::{
     Call,
+    catalog::Item,
     json::Json,
-    param_headers::{MAX_ANNOTATIONS, MAX_PATH},
+    param_headers::{MAX_ANNOTATIONS, MAX_HEADER, MAX_PATH},
 };
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName};
@@ -13,8 +14,11 @@ use serde_json::{Map, Value, value::RawValue};
 use std::{collections::HashMap, sync::Arc};
 
 const KEY: &str = "x-mcp-header";
-/// Tools with such arguments that are remembered; calls of further ones go without, and are refused by the server.
+/// Tools with such arguments that are remembered: those that were listed last, because nothing says that one is gone but that
+/// lists do without it. Calls of others go without headers, are refused by the server, and have it listed again.
 const MAX_TOOLS: usize = 4096;
+/// What is remembered of them in all: hundreds of times what tools usually have, and a hundred of the largest ones.
+const MAX_BYTES: usize = 8 << 20;
 /// How deep an argument may lie.
 const MAX_DEPTH: usize = 16;
 /// The characters of a tool's name that the log shows: models take no longer ones.
@@ -22,7 +26,22 @@ const SHOWN: usize = 64;
 
 /// What the lists of a server say about its tools.
 #[derive(Debug, Default)]
-pub(super) struct Annotations(ArcSwap<HashMap<Box<str>, Arc<[Param]>>>);
+pub(super) struct Annotations(ArcSwap<Known>);
+
+/// Tools by name.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    tools: HashMap<Box<str>, Tool>,
+    /// How many were listed so far.
+    listed: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Tool {
+    params: Arc<[Param]>,
+    /// The place of its latest listing among all.
+    listed: u64,
+}
 
 /// An argument that is repeated in a header.
 #[derive(Debug)]
@@ -35,7 +54,7 @@ impl Annotations {
     /// Learns from a page of `tools/list`. Gives the page without the tools whose annotations are no good, if there are
     /// such: no client can call those rightly, and the others are none the worse for it.
     pub(super) fn learn(&self, page: &Json) -> Option<Json> {
-        let nothing_known = self.0.load().is_empty();
+        let nothing_known = self.0.load().tools.is_empty();
         if nothing_known && memmem::find(page.as_bytes(), KEY.as_bytes()).is_none() {
             return None;
         }
@@ -63,18 +82,13 @@ impl Annotations {
 
     fn remember(&self, learnt: &[(String, Arc<[Param]>)]) {
         let known = self.0.load();
-        if learnt.iter().all(|(name, params)| params.is_empty() && !known.contains_key(name.as_str())) {
+        if learnt.iter().all(|(name, params)| params.is_empty() && !known.tools.contains_key(name.as_str())) {
             return;
         }
         self.0.rcu(|known| {
-            let mut known = HashMap::clone(known);
-            for (name, params) in learnt {
-                if params.is_empty() {
-                    known.remove(name.as_str());
-                } else if known.len() < MAX_TOOLS || known.contains_key(name.as_str()) {
-                    known.insert(name.as_str().into(), params.clone());
-                }
-            }
+            let mut known = Known::clone(known);
+            learnt.iter().for_each(|(name, params)| known.learn(name, params));
+            known.forget();
             known
         });
     }
@@ -83,10 +97,10 @@ impl Annotations {
     pub(super) fn headers(&self, call: &Call) -> Option<HeaderMap> {
         let known = self.0.load();
         // Hardly any server has such tools, and arguments are read for no other.
-        if known.is_empty() {
+        if known.tools.is_empty() {
             return None;
         }
-        let params = call.params.name().and_then(|name| known.get(&*name))?;
+        let Tool { params, .. } = call.params.name().and_then(|name| known.tools.get(&*name))?;
         let arguments = call.params.member("arguments").and_then(|arguments| arguments.read::<Value>().ok())?;
         let mut headers = HeaderMap::new();
         for Param { header, path } in params.iter() {
@@ -104,17 +118,50 @@ impl Annotations {
     }
 }
 
+impl Known {
+    fn learn(&mut self, name: &str, params: &Arc<[Param]>) {
+        if params.is_empty() {
+            self.tools.remove(name);
+            return;
+        }
+        self.listed += 1;
+        self.tools.insert(name.into(), Tool { params: params.clone(), listed: self.listed });
+    }
+
+    /// Forgets what is beyond the bounds. Two lists that are read at once remind of what is in either.
+    fn forget(&mut self) {
+        let mut latest: Vec<_> =
+            self.tools.iter().map(|(name, tool)| (tool.listed, tool.bytes() + name.len())).collect();
+        if latest.len() <= MAX_TOOLS && latest.iter().map(|(_, bytes)| bytes).sum::<usize>() <= MAX_BYTES {
+            return;
+        }
+        latest.sort_unstable_by(|a, b| b.cmp(a));
+        let mut room = MAX_BYTES;
+        let fits = |(_, bytes): &&(u64, usize)| room.checked_sub(*bytes).map(|rest| room = rest).is_some();
+        let since = latest.iter().take(MAX_TOOLS).take_while(fits).last().map_or(u64::MAX, |(listed, _)| *listed);
+        self.tools.retain(|_, tool| tool.listed >= since);
+    }
+}
+
+impl Tool {
+    /// The text that is kept.
+    fn bytes(&self) -> usize {
+        let of = |param: &Param| param.header.as_str().len() + param.path.iter().map(String::len).sum::<usize>();
+        self.params.iter().map(of).sum()
+    }
+}
+
 /// Adds what one tool's schema says of its arguments, which may be nothing.
 fn read_one(tool: &str, learnt: &mut Vec<(String, Arc<[Param]>)>) -> Result<(), String> {
     #[derive(serde::Deserialize)]
-    struct Tool {
+    struct Listed {
         name: String,
         #[serde(default, rename = "inputSchema")]
         schema: Value,
     }
     let annotated = memmem::find(tool.as_bytes(), KEY.as_bytes()).is_some();
     // What cannot be read is for others to find fault with.
-    let Ok(Tool { name, schema }) = serde_json::from_str(tool) else { return Ok(()) };
+    let Ok(Listed { name, schema }) = serde_json::from_str(tool) else { return Ok(()) };
     let mut params = Vec::new();
     let read = if annotated { collect(&schema, &mut Vec::new(), &mut params) } else { Ok(()) };
     if read.is_err() {
@@ -122,7 +169,10 @@ fn read_one(tool: &str, learnt: &mut Vec<(String, Arc<[Param]>)>) -> Result<(), 
     }
     let shown = || name.chars().take(SHOWN).collect::<String>();
     let read = read.map_err(|why| format!("{:?} has an {KEY} that {why}", shown()));
-    learnt.push((name, params.into()));
+    // No client is shown a tool with a longer name.
+    if name.len() <= Item::MAX_NAME {
+        learnt.push((name, params.into()));
+    }
     read
 }
 
@@ -162,6 +212,9 @@ fn annotation(property: &Value, path: &[String], found: &mut Vec<Param>) -> Resu
         return Err("is at a property whose path is too long");
     }
     let name = name.as_str().filter(|name| !name.is_empty()).ok_or("is no name")?;
+    if name.len() > MAX_HEADER {
+        return Err("is longer than 256 bytes");
+    }
     let header = HeaderName::from_bytes(format!("mcp-param-{name}").as_bytes()).map_err(|_| "is no header name")?;
     if found.iter().any(|param| param.header == header) {
         return Err("another property has as well");
@@ -228,6 +281,64 @@ mod tests {
         };
         assert!(learnt(64, 1) && learnt(1, 1023));
         assert!(!learnt(65, 1) && !learnt(1, 1024));
+    }
+
+    /// A tool with one argument, behind a name of this length, in a header whose name has that one.
+    fn annotated(name: &str, argument: usize, header: usize) -> Value {
+        let argument = ("a".repeat(argument), json!({"type": "string", "x-mcp-header": "h".repeat(header)}));
+        json!({"name": name, "inputSchema": {"properties": Map::from_iter([argument])}})
+    }
+
+    fn knows(annotations: &Annotations, name: &str) -> bool {
+        annotations.0.load().tools.contains_key(name)
+    }
+
+    #[test]
+    fn the_tools_that_were_listed_last_are_remembered() {
+        let annotations = Annotations::default();
+        let list = |names: std::ops::Range<usize>| {
+            let tools = names.map(|n| annotated(&n.to_string(), 1, 1)).collect();
+            assert!(annotations.learn(&page(tools)).is_none());
+        };
+        list(0..MAX_TOOLS);
+        list(0..1);
+        for come in (MAX_TOOLS..2 * MAX_TOOLS - 1).step_by(1000) {
+            list(come..come + 1);
+            assert!(knows(&annotations, &come.to_string()), "tools that come later are learnt");
+            assert_eq!(annotations.0.load().tools.len(), MAX_TOOLS);
+        }
+        assert!(knows(&annotations, "0"), "it was listed again");
+        assert!(!knows(&annotations, "1"), "nobody has listed it for the longest time");
+        list(0..MAX_TOOLS + 7);
+        assert_eq!(annotations.0.load().tools.len(), MAX_TOOLS);
+    }
+
+    #[test]
+    fn what_is_remembered_of_tools_is_bounded_in_bytes() {
+        let annotations = Annotations::default();
+        let argument = |n: usize| (n.to_string(), json!({"type": "string", "x-mcp-header": format!("{n:0256}")}));
+        let arguments: Map<_, _> = (0..MAX_ANNOTATIONS).map(argument).collect();
+        let schema = json!({"properties": {"a".repeat(MAX_PATH - 2): {"properties": arguments}}});
+        for n in 0..150 {
+            annotations.learn(&page(json!([{"name": n.to_string(), "inputSchema": schema}])));
+            assert!(knows(&annotations, &n.to_string()));
+        }
+        let known = annotations.0.load();
+        let bytes: usize = known.tools.iter().map(|(name, tool)| name.len() + tool.bytes()).sum();
+        assert!((MAX_BYTES / 2..=MAX_BYTES).contains(&bytes), "{bytes}");
+        assert!(!knows(&annotations, "0"));
+    }
+
+    #[test]
+    fn names_are_remembered_up_to_a_length() {
+        let learn = |name: usize, header: usize| {
+            let (annotations, name) = (Annotations::default(), "n".repeat(name));
+            let is_whole = annotations.learn(&page(json!([annotated(&name, 1, header)]))).is_none();
+            (is_whole, knows(&annotations, &name))
+        };
+        assert_eq!(learn(Item::MAX_NAME, MAX_HEADER), (true, true));
+        assert_eq!(learn(Item::MAX_NAME + 1, MAX_HEADER), (true, false));
+        assert_eq!(learn(1, MAX_HEADER + 1), (false, false));
     }
 
     #[test]
