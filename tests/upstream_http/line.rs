@@ -225,3 +225,16 @@ async fn what_is_said_outside_of_calls_is_for_the_client_whose_session_it_is() {
     assert_eq!(answer.json()["result"]["action"], "accept");
     answer.accept().await;
 }
+
+#[tokio::test]
+async fn a_call_that_told_its_client_something_is_not_made_again_for_a_refusal() {
+    let (mut scene, request, reply) = Scene::new(true).await;
+    scene.stream.event(ELICIT).await;
+    let (_ask, mut events) = asked(reply).await;
+    let refusal = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request"}}"#;
+    request.respond("400 Bad Request", "content-type: application/json\r\n", refusal).await;
+    match events.next().await {
+        Some(Ok(Event::Done(outcome))) => assert_eq!(outcome.error_code(), Some(-32000)),
+        other => panic!("no outcome: {other:?}"),
+    }
+}

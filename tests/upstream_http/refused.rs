@@ -133,9 +133,12 @@ async fn the_first_health_check_after_a_restart_opens_a_new_session() {
         let probe = tokio::spawn(Probe::new(era.clone(), board.endpoint(&id), Duration::from_millis(50)).run());
         board.subscribe().wait_for(|verdicts| verdicts.is_well("a")).await.unwrap();
         server.restart();
-        while server.greeted.load(SeqCst) < 2 {
-            tokio::task::yield_now().await;
-        }
+        let greeted = async {
+            while server.greeted.load(SeqCst) < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(8), greeted).await.expect("another handshake");
         let reply = era.oneshot(tool()).await.unwrap();
         assert!(reply.as_single().unwrap().result().is_some(), "{form:?}");
         assert_eq!(server.refused(), ["ping"], "{form:?}");
