@@ -40,7 +40,7 @@ pub struct Documents {
 
 impl Documents {
     /// Whether there are no more.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", test))]
     pub(crate) fn is_over(&self) -> bool {
         self.text.is_empty()
     }
