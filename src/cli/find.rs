@@ -25,8 +25,18 @@ pub(super) fn file(env: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Ab
 /// What tells a configuration from every other one of the machine, wherever it is named from: of equal names in two of them
 /// neither servers nor gateways are the same.
 pub(super) fn name_of(config: &Path) -> String {
-    let config = fs::canonicalize(config).unwrap_or_else(|_| config.to_owned());
-    let digest = Sha256::digest(config.as_os_str().as_encoded_bytes());
+    digest(&fs::canonicalize(config).unwrap_or_else(|_| config.to_owned()))
+}
+
+/// The same, wherever a file that is a link leads to: one that is led elsewhere and read again is still that gateway's.
+pub(super) fn place_of(config: &Path) -> String {
+    let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    digest(&folder.join(config.file_name().unwrap_or_default()))
+}
+
+fn digest(path: &Path) -> String {
+    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
     digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -244,7 +244,7 @@ fn again() -> std::process::Command {
 fn configure(serve: &Serve, file: &Path) -> Result<Config, String> {
     let mut config = Config::from_file(file).map_err(|error| unusable(&error, file))?;
     config.watchdog = Some(watchdog());
-    config.place = Some(find::name_of(file).into());
+    config.place = Some(find::place_of(file).into());
     config.host = serve.host().unwrap_or(config.host);
     config.port = serve.port().unwrap_or(config.port);
     config.admin.host = serve.admin_host().unwrap_or(config.admin.host);

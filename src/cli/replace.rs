@@ -22,12 +22,12 @@ pub(super) fn target(named: &Path) -> PathBuf {
 }
 
 /// Puts a file in the place of another at once, so that nobody ever reads half of it and a full disk costs nothing.
-pub(super) fn replace(file: &Path, text: &str, mode: Permissions) -> io::Result<()> {
+pub(super) fn replace(file: &Path, text: &[u8], mode: Permissions) -> io::Result<()> {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.draft", std::process::id()));
     let draft = file.with_file_name(name);
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut written| {
-        written.write_all(text.as_bytes())?;
+        written.write_all(text)?;
         written.set_permissions(mode)?;
         written.sync_all()
     });

@@ -57,8 +57,18 @@ impl Message {
     /// an id that is no string or integer, both a result and an error, and in the parameters of a request a member that may be
     /// taken for [another](Fault::Alike).
     pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
+        Self::read(bytes, true)
+    }
+
+    /// As [`parse`](Self::parse), of a message by which nothing is decided: what a server asks may have any members.
+    pub(crate) fn of_server(bytes: Bytes) -> Result<Self, Malformed> {
+        Self::read(bytes, false)
+    }
+
+    fn read(bytes: Bytes, decides: bool) -> Result<Self, Malformed> {
         let mut parts = Parts::default();
         let walked = object::visit_members(&bytes, |scanner, key| parts.take(scanner, &bytes, &key.name));
+        parts.amiss.asking.take_if(|_| !decides);
         let id = parts.id;
         let asks = parts.method.is_some() && parts.result.is_none() && parts.error.is_none();
         walked.and_then(|()| parts.finish(&bytes)).map_err(|error| {
@@ -286,6 +296,8 @@ mod tests {
             assert!(error.to_string().contains(&format!("\"{member}\"")), "{params}: {error}");
             assert!(error.is_json() && error.asks() && error.id().and_then(Id::as_u64) == Some(5), "{params}");
             assert!(message("", params).is_ok(), "nothing is decided by a notification: {params}");
+            let asked = format!(r#"{{"jsonrpc":"2.0","method":"m","params":{params},"id":5}}"#);
+            assert!(Message::of_server(asked.into()).is_ok(), "nor by a question of a server: {params}");
         }
         for params in [
             r#"{"name":"a","arguments":{"Name":1,"NAME":2,"URI":3,"name\u0000":4,"_Meta":{"Name":5}}}"#,

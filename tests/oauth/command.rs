@@ -54,7 +54,7 @@ async fn a_server_that_cannot_be_signed_in_at_is_said_with_what_to_do() {
     let config = state.join("mcp.json");
     std::fs::write(&config, r#"{"mcpServers": {"open": {"url": "http://127.0.0.1:9/mcp"}}}"#).unwrap();
     for (id, reason) in [
-        ("open", "open: write `\"auth\": \"oauth\"` into its entry, then sign in\n"),
+        ("open", "nobody signs in at open, because its entry has no `\"auth\": \"oauth\"`: write that first\n"),
         ("typo", "there is no server \"typo\"; none of the configuration has `\"auth\": \"oauth\"`\n"),
     ] {
         let output = command(&state, &config, &["login", id]).output().await.unwrap();

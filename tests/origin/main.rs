@@ -120,8 +120,11 @@ async fn without_the_check_everything_passes() {
 
 #[tokio::test]
 async fn the_check_is_made_for_every_method_and_says_why_it_refuses() {
-    for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS, Method::HEAD] {
-        let mut evil = request("/mcp", &[("host", "evil.example")]);
+    let (host, page) = ([("host", "evil.example")], [("host", "localhost"), ("origin", "http://evil.example")]);
+    let methods = [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS, Method::HEAD];
+    let all = methods.into_iter().flat_map(|method| [(method.clone(), &host[..], "host"), (method, &page, "origin")]);
+    for (method, headers, reason) in all {
+        let mut evil = request("/mcp", headers);
         *evil.method_mut() = method;
         let service = OriginLayer::localhost().layer(service_fn(|_: Request<()>| async {
             panic!("called");
@@ -132,7 +135,7 @@ async fn the_check_is_made_for_every_method_and_says_why_it_refuses() {
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["error"]["data"]["reason"], "origin");
+        assert_eq!(body["error"]["data"]["reason"], reason);
     }
 }
 

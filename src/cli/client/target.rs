@@ -12,6 +12,7 @@ use crate::{
 };
 use clap::Args;
 use std::{
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
@@ -59,7 +60,7 @@ impl Target {
         let config = match config {
             Ok(file) => {
                 let mut config = Config::from_file(&file).map_err(|error| Failure::usage(error.to_string()))?;
-                config.place = Some(find::name_of(&file).into());
+                config.place = Some(find::place_of(&file).into());
                 // What a gateway would withhold is withheld here as well.
                 pins::recall(&mut config, &file);
                 config
@@ -95,7 +96,16 @@ impl Target {
             return Ok(Some(client));
         }
         let locked = entry.error.as_deref().is_some_and(|error| error.contains("401") || error.contains("403"));
+        let other = entry.listing.as_ref().is_some_and(|listing| listing.identity.is_some());
         client.close().await;
+        if other {
+            // Nobody can be told that stderr is closed.
+            let _ = writeln!(
+                io::stderr(),
+                "note: the gateway at {url} runs with another configuration; the servers of this one are started for this \
+                 command (--url asks that gateway)"
+            );
+        }
         if locked {
             return Err(Failure::failed(self.unreached(&url, &entry)));
         }
@@ -146,11 +156,13 @@ impl Target {
     }
 }
 
-/// Whether it is a gateway that runs with `config`; with any, where no file was found that could say more.
+/// Whether it is a gateway that runs with `config`. Where one of the two does not say which configuration that is, as a gateway
+/// in a program of one's own, it is known by its name.
 fn is_of(listing: &Listing, config: &Config) -> bool {
-    match &config.place {
-        Some(_) => listing.identity.as_ref().is_some_and(|identity| identity.configuration == config.place),
-        None => {
+    let its = listing.identity.as_ref().and_then(|identity| identity.configuration.as_ref());
+    match (its, &config.place) {
+        (Some(its), Some(own)) => its == own,
+        _ => {
             let name = listing.server_info.as_ref().and_then(|info| info.member("name")?.read().ok());
             name.is_some_and(|name: String| name == config.name)
         }

@@ -84,12 +84,12 @@ impl Kept {
         // The state of before an earlier entry is the one to go back to.
         let keep = self.text.is_some() && !(there.is_some() && backup.exists());
         if keep {
-            replace(&backup, before, self.mode()).map_err(|error| self.explain(&error))?;
+            replace(&backup, before.as_bytes(), self.mode()).map_err(|error| self.explain(&error))?;
         }
         if let Some(folder) = self.real.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(|error| self.explain(&error))?;
         }
-        replace(&self.real, &after, self.mode()).map_err(|error| self.explain(&error))?;
+        replace(&self.real, after.as_bytes(), self.mode()).map_err(|error| self.explain(&error))?;
         Ok(Changed::Written { backup: keep.then_some(backup) })
     }
 
@@ -123,7 +123,7 @@ impl Kept {
     }
 
     fn write(&self, text: &str) -> io::Result<Changed> {
-        replace(&self.real, text, self.mode())?;
+        replace(&self.real, text.as_bytes(), self.mode())?;
         Ok(Changed::Written { backup: None })
     }
 

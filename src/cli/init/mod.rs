@@ -88,7 +88,7 @@ pub(super) fn run(init: &Init, common: &Common) -> Result<ExitCode, Failure> {
     if let Some(backup) = keep(&file)? {
         told.push(format!("what {} was is in {}", file.display(), backup.display()));
     }
-    write(&file, &document.text())?;
+    write(&file, document.text())?;
     write(&file.with_file_name(SCHEMA), crate::config::SCHEMA)?;
     if common.json {
         let report = serde_json::json!({ "file": file, "servers": ids, "notes": told });
@@ -174,21 +174,28 @@ fn free(found: &Found, taken: &[String]) -> String {
 }
 
 /// Writes a file that only its owner may read: servers' entries hold keys.
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    let written = replace(&target(file), text, Permissions::from_mode(0o600));
+fn write(file: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let written = replace(&target(file), text.as_ref(), Permissions::from_mode(0o600));
     written.map_err(|error| Failure::failed(format!("{} cannot be written: {error}", file.display())))
 }
 
 /// Keeps what `--force` is about to replace; nothing else has it.
 fn keep(file: &Path) -> Result<Option<PathBuf>, Failure> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(ENDING);
-    let backup = file.with_file_name(name);
-    let explain = |error: io::Error| Failure::failed(format!("{} cannot be kept: {error}", file.display()));
-    match fs::read_to_string(file) {
-        Ok(text) => write(&backup, &text).map(|()| Some(backup)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(explain(error)),
+    let named = |number: usize| {
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(ENDING);
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        file.with_file_name(name)
+    };
+    let free = (1..).map(named).find(|backup| !backup.exists());
+    match (fs::read(file), free) {
+        (Ok(text), Some(backup)) => write(&backup, &text).map(|()| Some(backup)),
+        (Err(error), _) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Failure::failed(format!("{} cannot be kept: {error}", file.display())))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -109,7 +109,7 @@ impl Line {
         let (turn, former) = (state.turn, state.waker.take());
         drop(state);
         former.into_iter().for_each(Waker::wake);
-        Reader { entry: entry.clone(), line: self.clone(), turn, replay, primes: false, drains: false }
+        Reader { entry: entry.clone(), line: self.clone(), turn, replay, primes: false, drains: false, ended: false }
     }
 }
 
@@ -171,6 +171,8 @@ pub(super) struct Reader {
     /// An event without a message comes first, so that the client knows an id from the start.
     primes: bool,
     drains: bool,
+    /// Whether it has come to the end of what is said, after which the line may be another reader's.
+    ended: bool,
 }
 
 impl Reader {
@@ -196,6 +198,7 @@ impl Reader {
         }
         // Before the source goes: with it goes the place of the one listener, and then the line may be gone on with.
         self.line.end(&self.entry);
+        self.ended = true;
         drop(over);
         Poll::Ready(None)
     }
@@ -290,6 +293,9 @@ impl WriteEvents for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
         let goes_on = self.line.outlives && !self.drains;
         let abandoned = {
             let mut state = lock(&self.line.state);
@@ -307,7 +313,15 @@ impl Drop for Reader {
             && let Ok(runtime) = Handle::try_current()
         {
             let (entry, line) = (self.entry.clone(), self.line.clone());
-            let reader = Self { entry, line, turn: self.turn, replay: VecDeque::new(), primes: false, drains: true };
+            let reader = Self {
+                entry,
+                line,
+                turn: self.turn,
+                replay: VecDeque::new(),
+                primes: false,
+                drains: true,
+                ended: false,
+            };
             runtime.spawn(reader.drain());
         }
     }

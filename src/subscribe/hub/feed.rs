@@ -136,7 +136,8 @@ where
                     former = None;
                 },
                 // Of a URI that somebody wanted until just now the stream tells already.
-                () = self.changed.notified() => if let Some(stream) = &current {
+                // Not while another is on its way in its place, which may leave that URI out.
+                () = self.changed.notified() => if let Some(stream) = current.as_ref().filter(|_| opening.is_none()) {
                     self.hub.told(&self.endpoint, &stream.honoured);
                 },
                 () = sleep_until(not_before), if outdated && opening.is_none() => {}

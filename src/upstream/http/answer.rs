@@ -35,7 +35,7 @@ pub(super) async fn refused(
     }
     let error = match client.collect(response.into_body()).await {
         // The id may be missing, null, or a word in its place: it is this request's response anyway.
-        Ok(body) => match Message::parse(body) {
+        Ok(body) => match Message::of_server(body) {
             Ok(Message::Response { outcome: Err(error), .. }) => Some(error),
             _ => None,
         },

@@ -130,7 +130,7 @@ impl Messages {
                     event.data
                 }
             };
-            match Message::parse(text.clone()) {
+            match Message::of_server(text.clone()) {
                 Ok(message) => return Poll::Ready(Ok(Some(Arrival::Message(message)))),
                 Err(fault) => self.more = Several::begin(&text).map_err(|_| broken(&fault))?,
             }
@@ -174,8 +174,8 @@ impl Several {
             }
             let Some(document) = self.documents.next().transpose()? else { return Ok(None) };
             match json::elements(&document, json::MAX_BATCH)? {
-                Some(batch) => self.batch = batch.into_iter().map(Message::parse).collect::<Result<_, _>>()?,
-                None => return Message::parse(document).map(Some),
+                Some(batch) => self.batch = batch.into_iter().map(Message::of_server).collect::<Result<_, _>>()?,
+                None => return Message::of_server(document).map(Some),
             }
         }
     }

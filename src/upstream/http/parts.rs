@@ -126,7 +126,7 @@ impl Parts {
     fn end(&mut self) -> Result<Arrival, BoxError> {
         let tail = self.waiting.take(self.waiting.len());
         let message = Bytes::from([&self.head[..], b"{}", &tail].concat());
-        match Message::parse(message).map_err(|fault| broken(&fault))? {
+        match Message::of_server(message).map_err(|fault| broken(&fault))? {
             Message::Response { id, outcome: Ok(_) } => Ok(Arrival::End { id, members: self.walk.members() }),
             _ => Err(Protocol("the answer has another outcome beside its result".into()).into()),
         }

@@ -38,7 +38,7 @@ impl Mux {
 
     /// Hands on a message that arrived in one of `whole` bytes.
     fn deliver_one(&self, message: Bytes, whole: usize) -> Result<(), Malformed> {
-        match Message::parse(message.clone()) {
+        match Message::of_server(message.clone()) {
             Ok(Message::Response { id, outcome }) => self.settle(id.as_ref(), outcome.into()),
             Ok(Message::Notification { method, params }) => self.note(slot::kept(method, params, whole)),
             Ok(Message::Request { id, method, params }) => self.asked(id, method, params),

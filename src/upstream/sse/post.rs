@@ -87,7 +87,7 @@ impl Posted {
     /// [`SessionLost`] if the server does not know the stream the message belongs to, [`Status`] if it refused the
     /// message.
     pub(super) fn accepted(self, channel: &Channel) -> Result<Option<Outcome>, BoxError> {
-        let answer = match Message::parse(self.body) {
+        let answer = match Message::of_server(self.body) {
             Ok(Message::Response { outcome, .. }) => Some(Outcome::from(outcome)),
             _ => None,
         };

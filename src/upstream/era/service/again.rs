@@ -58,13 +58,16 @@ impl<T: Transport> Conversation<T> {
             Ok(refused) => refused,
             Err(error) => return ControlFlow::Break(Err(error)),
         };
-        if self.is_gone(call, lane, agreed, tries).await {
+        let stands = self.stands(call, lane, agreed, tries).await;
+        if stands == Some(false) {
             tries.renewed = true;
             self.begin_anew(lane, agreed);
             return ControlFlow::Continue(());
         }
-        ControlFlow::Break(match call.method {
-            Method::LISTEN => Ok(listen::silence()),
+        ControlFlow::Break(match (&call.method, stands) {
+            (&Method::LISTEN, Some(true)) => Ok(listen::silence()),
+            // Whoever listens tries again, which those that are told to wait do not.
+            (&Method::LISTEN, _) => Err(refused),
             _ => refused.into_outcome().map(Reply::single),
         })
     }
@@ -75,29 +78,36 @@ impl<T: Transport> Conversation<T> {
         lane.forget(agreed);
     }
 
-    /// Whether a refused call is to be sent in another session. What servers say does not tell whether it is the session or
-    /// the call that they refuse, so they are asked something in it that they cannot refuse otherwise: a new session for a
-    /// call that is no good would lose what the old one holds for all others.
-    async fn is_gone(&self, call: &Call, lane: &Lane, agreed: &Arc<Agreed>, tries: &Tries) -> bool {
+    /// Whether a refused call was refused in a session that stands; if not, it is to be sent in another. `None` where that is
+    /// not known, or another would not help. What servers say does not tell whether it is the session or the call that they
+    /// refuse, so they are asked something in it that they cannot refuse otherwise: a new session for a call that is no good
+    /// would lose what the old one holds for all others.
+    async fn stands(&self, call: &Call, lane: &Lane, agreed: &Arc<Agreed>, tries: &Tries) -> Option<bool> {
         // Whoever found out before has begun another.
         if !tries.renewed && !lane.is_present(agreed) {
-            return tries.made < MAX_ATTEMPTS;
+            return (tries.made < MAX_ATTEMPTS).then_some(false);
         }
         if tries.made >= MAX_ATTEMPTS || lane.is_in_vain() {
-            return false;
+            return None;
         }
-        let refused = call.method == Method::PING || self.refuses_ping(agreed).await;
-        if refused && tries.renewed {
+        let takes = match call.method {
+            Method::PING => false,
+            _ => self.takes_ping(agreed).await?,
+        };
+        if !takes && tries.renewed {
             lane.renewed_in_vain();
+            return None;
         }
-        refused && !tries.renewed
+        Some(takes)
     }
 
-    /// Whether not even a ping is taken under what was agreed on.
-    async fn refuses_ping(&self, agreed: &Arc<Agreed>) -> bool {
+    /// Whether a ping is taken under what was agreed on; `None` if nothing answers.
+    async fn takes_ping(&self, agreed: &Arc<Agreed>) -> Option<bool> {
         let ping = Outbound { call: Call::new(Method::PING, Params::empty()), hop: agreed.hop.clone() };
-        let answer = timeout(PATIENCE, self.transport.clone().oneshot(ping)).await;
-        answer.is_ok_and(|answer| answer.is_err_and(|error| Self::is_turned_away(&*error)))
+        match timeout(PATIENCE, self.transport.clone().oneshot(ping)).await.ok()? {
+            Ok(_) => Some(true),
+            Err(error) => Self::is_turned_away(&*error).then_some(false),
+        }
     }
 }
 

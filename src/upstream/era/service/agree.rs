@@ -16,6 +16,7 @@ use crate::{
         error::{Refused, Status, Unwelcome},
     },
 };
+use http::StatusCode;
 use std::{error::Error, sync::Arc};
 
 impl<T: Transport> Conversation<T> {
@@ -120,7 +121,10 @@ impl<T: Transport> Conversation<T> {
 /// The failure of a client's own handshake as what it is to that client, if the server is well enough to have answered it.
 pub(in crate::upstream::era) fn unwelcome(failed: &(dyn Error + 'static)) -> Option<Unwelcome> {
     let refused = find::<Refused>(failed).map(|refused| refused.0.clone());
-    let status = find::<Status>(failed).filter(|status| status.0.is_client_error());
+    // Of the gateway's credentials and of its haste no client knows anything.
+    let of_the_gateway =
+        [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+    let status = find::<Status>(failed).filter(|Status(code)| code.is_client_error() && !of_the_gateway.contains(code));
     refused.or_else(|| status.map(|status| status.to_string().into())).map(Unwelcome)
 }
 

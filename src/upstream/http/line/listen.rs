@@ -13,7 +13,10 @@ use futures_util::stream;
 use http::StatusCode;
 use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::{
-    broadcast::{Receiver, error::RecvError},
+    broadcast::{
+        Receiver,
+        error::{RecvError, TryRecvError},
+    },
     watch,
 };
 
@@ -105,9 +108,8 @@ impl Listener {
             }
         };
         // No more at a time than may wait, or a server that writes faster than this reads would never let it go.
-        let mut next = Some(heard);
-        for _ in 0..MAX_UNREAD {
-            let Some(heard) = next else { break };
+        let (mut next, mut taken) = (Some(heard), 0);
+        while let Some(heard) = next {
             match heard {
                 Ok((session, note)) if self.concerns(session, &note) => self.push(note),
                 Ok(_) => {}
@@ -116,12 +118,22 @@ impl Listener {
                 }
                 Err(RecvError::Closed) => return Err(SessionLost.into()),
             }
-            next = match self.notes.try_recv() {
-                Ok(note) => Some(Ok(note)),
-                Err(_) => None,
+            taken += 1;
+            next = match taken < MAX_UNREAD {
+                true => self.further(),
+                false => None,
             };
         }
         Ok(())
+    }
+
+    /// What has arrived beside, also that there was too much of it.
+    fn further(&mut self) -> Option<Result<(usize, Note), RecvError>> {
+        match self.notes.try_recv() {
+            Ok(note) => Some(Ok(note)),
+            Err(TryRecvError::Lagged(missed)) => Some(Err(RecvError::Lagged(missed))),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+        }
     }
 
     fn concerns(&self, session: usize, note: &Note) -> bool {
