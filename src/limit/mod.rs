@@ -1,4 +1,4 @@
-//! Calls in flight, counted to the last event.
+//! Calls in flight, counted to the last event; and [`Open`], which lets none in any more.
 //!
 //! # Differences from `tower::limit::ConcurrencyLimit`
 //!

@@ -174,6 +174,18 @@ fn a_link_stays_one_and_nobody_else_may_read_what_nobody_could() {
 }
 
 #[test]
+fn whoever_connects_to_a_gateway_that_knows_its_clients_is_told_of_the_token() {
+    let home = Home::new("connect-auth");
+    let token = "a-token-of-thirty-two-characters-or-more";
+    let config = json!({ "port": 4321, "auth": { "tokens": [{ "name": "ci", "token": token }] }, "mcpServers": {} });
+    fs::write(home.0.join("tower-mcp-gateway.json"), config.to_string()).unwrap();
+    ends(&home.run(&["connect", "cursor"]), 0, &["lets in only whom it knows", "tower-mcp-gateway token"], &[]);
+    let header = format!("Authorization: Bearer {token}");
+    let known = home.run(&["connect", "cursor", "--header", &header]);
+    assert!(!String::from_utf8_lossy(&known.stdout).contains("lets in only"));
+}
+
+#[test]
 fn a_link_to_a_file_that_does_not_exist_yet_stays_one() {
     let home = Home::new("connect-dangling");
     let (file, real) = (Path::new(".cursor/mcp.json"), Path::new("dotfiles/cursor.json"));

@@ -45,6 +45,9 @@ fn it_writes_a_configuration_with_its_schema_once() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let before = fs::read_to_string(file.with_file_name("tower-mcp-gateway.json.before-init"));
     assert_eq!(before.unwrap(), "{}", "nothing else has what was replaced");
+    ends(&init(&home, &["--force"]), 0, &["tower-mcp-gateway.json.before-init-2"], &[]);
+    let before = fs::read_to_string(file.with_file_name("tower-mcp-gateway.json.before-init"));
+    assert_eq!(before.unwrap(), "{}", "the first stays");
     ends(&init(&home, &["--user"]), 0, &[".config/tower-mcp-gateway/tower-mcp-gateway.json is written"], &[]);
     ends(&init(&home, &["--config", "mine.json"]), 0, &["mine.json is written", "check --config mine.json"], &[]);
     ends(&init(&home, &["--config", "nowhere/mine.json"]), 1, &[], &["cannot be written"]);

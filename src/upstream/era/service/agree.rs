@@ -134,3 +134,16 @@ fn end<T: Transport>(transport: &T, lane: &Lane) {
         transport.end_session(&agreed.hop);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_gateways_credentials_and_haste_no_client_is_told_that_it_is_unwelcome() {
+        let is_unwelcome = |code| unwelcome(&Status(StatusCode::from_u16(code).unwrap())).is_some();
+        assert!([400, 404, 422].into_iter().all(is_unwelcome));
+        assert!(![401, 403, 408, 429, 500, 503].into_iter().any(is_unwelcome));
+        assert!(unwelcome(&Refused("too many sessions".into())).is_some());
+    }
+}

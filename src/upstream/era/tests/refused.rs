@@ -139,3 +139,19 @@ async fn a_refused_listener_hears_of_the_next_session_or_that_there_is_nothing_t
         assert_eq!((note.params.as_str(), mock.count(Method::INITIALIZE)), (expected.as_str(), sessions));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_of_which_nothing_is_known_is_told_so_and_does_not_wait_for_ever() {
+    let mock = Mock::new(|outbound, _| match outbound.call.method.as_str() {
+        "server/discover" => UNKNOWN,
+        "initialize" => {
+            outbound.hop.set_session_id(HeaderValue::from_static("0"));
+            GREETED
+        }
+        "subscriptions/listen" => refusal(false),
+        _ => Answer::Silence,
+    });
+    let listen = call(Method::LISTEN, r#"{"notifications":{"toolsListChanged":true}}"#);
+    let refused = http(&mock).oneshot(listen).await.err();
+    assert!(refused.is_some_and(|error| find::<SessionRefused>(&*error).is_some()));
+}
