@@ -171,9 +171,9 @@ mod tests {
             let note = Note::new(Method::RESOURCES_UPDATED, Params::parse(params).unwrap());
             sender.send((1, note)).unwrap();
         }
-        for round in 1..=4 {
+        for _ in 0..4 {
             listener.hear().await.unwrap();
-            assert_eq!(listener.due.len(), round * MAX_UNREAD, "and none is lost between");
+            assert_eq!(listener.due.drain(..).len(), MAX_UNREAD, "and none is lost between");
         }
     }
 }
