@@ -5,7 +5,7 @@ In a fresh home folder, where npm has downloaded nothing yet, Cursor's own file 
 npx starts, and one over HTTP. The commands of the README lead from there to a tool call through the gateway, by the
 command line and by the official Python client at the address that `connect` wrote into Cursor's file. That must take less
 than 60 s, downloads included. Then the gateway starts once more, with the servers on disk: the first tool must answer
-within 2 s of its start; on a machine where npx alone takes most of that, within half a second of what it takes.
+within 2 s of its start; on a machine where npx alone takes most of that, within half as much again as it takes.
 
 The gateway is the program in GATEWAY_BIN, or else the one that cargo built last.
 """
@@ -24,8 +24,10 @@ from gateway import binary
 from peers import NODE, EVERYTHING
 from processes import Process, alive
 
-MINUTE, FIRST_TOOL, BEYOND_NPX = 60, 2, 0.5
+MINUTE, FIRST_TOOL = 60, 2
 """Seconds."""
+BEYOND_NPX = 1.5
+"""Of what npx takes alone: here two of it start at once, beside the gateway and a command."""
 VERSION = "2026.8.31"
 HELLO = {"message": "hello"}
 
@@ -207,7 +209,7 @@ def main() -> None:
     finally:
         remote.stop(5)
     print(f"\nfrom Cursor's file to a tool call: {first:.1f} s of {MINUTE}")
-    bound = max(FIRST_TOOL, npx + BEYOND_NPX)
+    bound = max(FIRST_TOOL, npx * BEYOND_NPX)
     print(f"from a start to the first tool, servers on disk: {second:.2f} s of {bound:.2f}, of which npx takes {npx:.2f}")
     if first > MINUTE or second > bound:
         sys.exit("too slow")
