@@ -5,6 +5,7 @@ use super::{
     handle::{Members, Shared},
     member::Member,
     pool::Pools,
+    terms::Terms,
 };
 use crate::{
     BoxError, Call, EndpointId, Reply, ServerName,
@@ -110,6 +111,8 @@ struct State<S> {
     driver: Driver,
     updates: Updates,
     pools: Pools<Stack<S>>,
+    /// Who shall run, as it was last worked off: a reload that waits for its turn takes nobody out of the table.
+    active: Vec<Arc<Member>>,
     running: Vec<Running>,
     work: JoinSet<Done>,
     settled: bool,
@@ -141,8 +144,8 @@ where
     fn new(driver: Driver, updates: Updates) -> Self {
         let (strategy, wrap) = driver.pooling.clone();
         let pools = Pools::new(strategy, wrap, driver.shared.board.clone(), &driver.shared.settings);
-        let (running, work) = (Vec::new(), JoinSet::new());
-        Self { driver, updates, pools, running, work, settled: false, told: Vec::new() }
+        let (active, running, work) = (Vec::new(), Vec::new(), JoinSet::new());
+        Self { driver, updates, pools, active, running, work, settled: false, told: Vec::new() }
     }
 
     fn is_finished(&self) -> bool {
@@ -159,6 +162,7 @@ where
             let members = self.driver.shared.members.borrow();
             (members.active.clone(), members.stopping.clone())
         };
+        self.active.clone_from(&active);
         let (running, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running)
             .into_iter()
             .partition(|running| active.iter().any(|member| Arc::ptr_eq(member, &running.member)));
@@ -341,21 +345,36 @@ where
         let mut parts: Vec<Part<_>> = Vec::new();
         let mut places: HashMap<ServerName, usize> = HashMap::new();
         let begun: HashSet<*const Member> = self.running.iter().map(|running| Arc::as_ptr(&running.member)).collect();
-        let members = self.driver.shared.members.borrow();
-        for member in members.active.iter().filter(|member| begun.contains(&Arc::as_ptr(member))) {
+        for member in self.active.iter().filter(|member| begun.contains(&Arc::as_ptr(member))) {
             let server = &member.server;
             let Some(pool) = self.pools.get(server.name()) else { continue };
             let at = *places.entry(server.name().clone()).or_insert_with(|| {
                 parts.push(Part::new(server.name().clone(), pool.clone()));
                 parts.len() - 1
             });
-            let (part, terms) = (&mut parts[at], member.terms());
-            if part.toolset.is_empty() && part.request_timeout.is_none() && terms.is_common() {
+            parts[at].endpoints.push((server.id().clone(), member.listing()));
+        }
+        self.agree(&mut parts);
+        parts
+    }
+
+    /// What one entry of a name says holds for all, also while that entry waits to be begun with: what it denies must not
+    /// be had of the others meanwhile.
+    fn agree(&self, parts: &mut [Part<crate::route::Pool>]) {
+        // Locked for all of it: a reload that moves what is denied from one entry to another is seen before or after.
+        let members = self.driver.shared.members.borrow();
+        let mut said: HashMap<&ServerName, Terms> = HashMap::new();
+        for member in members.active.iter().chain(&self.active) {
+            let terms = member.terms();
+            if terms.is_common() {
+                said.entry(member.server.name()).or_insert(terms);
+            }
+        }
+        for part in parts {
+            if let Some(terms) = said.remove(&part.server) {
                 (part.toolset, part.request_timeout) = (terms.toolset, terms.request_timeout);
             }
-            part.endpoints.push((server.id().clone(), member.listing()));
         }
-        parts
     }
 
     /// Whether every member has been listed, or has failed to be: nothing is gained by waiting for more.

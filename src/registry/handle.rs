@@ -183,6 +183,9 @@ impl Registry {
     /// Takes a server out: no later call reaches it, those in flight finish, then its process or connection ends.
     /// Until then it is listed as [`Stopped`](super::Status::Stopped).
     ///
+    /// What it said for all of its name, which tools there are and how long a call may be silent, goes with it: register
+    /// another that says so first if others of the name stay.
+    ///
     /// # Errors
     ///
     /// [`RegisterError::Unknown`] if no server has this id.

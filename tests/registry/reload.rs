@@ -70,6 +70,25 @@ async fn no_table_lacks_a_server_that_changes_while_another_gets_a_new_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_entry_denies_is_denied_while_that_entry_gets_a_new_id() {
+    let fleet = Fleet::default();
+    let denying = |id: &str| server(id, "files").tools(Toolset::default().deny([Glob::new("echo")]));
+    let (registry, _driver) = start_with(&fleet, [denying("a"), server("b", "files")]);
+    listed(&registry, "a").await;
+    listed(&registry, "b").await;
+    let tables = registry.tables();
+    let counted = || tables.versions().borrow().tools;
+    let before = counted();
+    for [old, new] in [["a", "c"], ["c", "d"]] {
+        assert!(tables.load().tool("echo").is_none());
+        registry.reload([denying(new), server("b", "files")]).unwrap();
+        until(&registry, |list| list.iter().all(|entry| entry.id.as_str() != old)).await;
+        listed(&registry, new).await;
+    }
+    assert_eq!(counted(), before, "a table with the tool would count");
+}
+
+#[tokio::test(start_paused = true)]
 async fn whatever_of_an_entry_is_another_is_taken_up() {
     let fleet = Fleet::default();
     let (registry, _driver) = start_with(&fleet, [server("a", "a")]);
