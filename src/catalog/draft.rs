@@ -10,7 +10,7 @@ use crate::{
         object::{self, Edit},
         write,
     },
-    route::{Abilities, Allowance, Backend, Names, Table, Target, Template},
+    route::{Abilities, Allowance, Backend, Names, Table, Target, Template, Templates},
     toolset::ToolSettings,
 };
 use bytes::Bytes;
@@ -214,9 +214,9 @@ impl<'a, S: Clone> Draft<'a, S> {
         (found, array.finish())
     }
 
-    fn templates(&mut self) -> (Vec<(Template, Target<S>)>, Json) {
-        let known = self.previous.map(|table| &table.templates[..]).unwrap_or_default();
-        let known: HashMap<_, _> = known.iter().map(|(t, target)| ((t.as_str(), target.server()), target)).collect();
+    fn templates(&mut self) -> (Templates<S>, Json) {
+        let known = self.previous.into_iter().flat_map(|table| table.templates.iter());
+        let known: HashMap<_, _> = known.map(|(t, target)| ((t.as_str(), target.server()), target)).collect();
         let (mut found, mut array, mut seen) = (Vec::new(), Array::new(Kind::Templates), HashSet::new());
         for (part, backend) in self.parts.iter().zip(self.backends.clone()) {
             for offer in union(part, Kind::Templates, &mut array) {
@@ -231,7 +231,7 @@ impl<'a, S: Clone> Draft<'a, S> {
                 found.push((Template::new(text.clone()), target));
             }
         }
-        (found, array.finish())
+        (found.into_iter().collect(), array.finish())
     }
 
     fn hidden(&mut self, kind: Kind, server: &ServerName, name: &str) {

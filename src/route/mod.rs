@@ -59,6 +59,7 @@ mod table;
 mod tables;
 mod target;
 mod template;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -73,7 +74,7 @@ pub use self::{
     view::View,
 };
 
-pub(crate) use self::{allowance::Allowance, mirror::Mirror, table::Names};
+pub(crate) use self::{allowance::Allowance, mirror::Mirror, table::Names, templates::Templates};
 use crate::{BoxError, Call, Reply};
 use tower::util::BoxCloneSyncService;
 

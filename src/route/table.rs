@@ -1,4 +1,4 @@
-use super::{Backend, Pool, Target, Template};
+use super::{Backend, Pool, Target, templates::Templates};
 use crate::{
     EndpointId, ServerName,
     catalog::{Kind, Merge, Notice, Rendered},
@@ -16,7 +16,7 @@ pub(crate) type Names<T> = HashMap<Box<str>, T, RandomState>;
 /// One snapshot of what all servers offer: where each name leads, and the lists that show it.
 ///
 /// [`Merge`] makes tables from what servers list. A lookup by name or URI costs one hash, however much is listed; only
-/// a URI that may come from a template is held against each of them.
+/// a URI that may come from a template is held against each of them, with a bound for [each server](Self::resource).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -38,7 +38,7 @@ pub struct Table<S = Pool> {
     pub(crate) prompts: Names<Target<S>>,
     /// All servers that list the URI, in order.
     pub(crate) resources: Names<Vec<Target<S>>>,
-    pub(crate) templates: Vec<(Template, Target<S>)>,
+    pub(crate) templates: Templates<S>,
     pub(crate) backends: Vec<Arc<Backend<S>>>,
     /// Servers of which no endpoint has ever been listed.
     pub(crate) unlisted: Vec<ServerName>,
@@ -60,22 +60,18 @@ impl<S> Table<S> {
     }
 
     /// Who may have the resource, in the order in which they are asked: those that list the URI, then those with a
-    /// template that it matches; each server once.
+    /// template that it matches; each server once, and at most eight.
+    ///
+    /// What of a server's templates cannot be held against the URI in a quarter of a millisecond or so matches nothing.
     pub fn resource(&self, uri: &str) -> Vec<&Target<S>> {
-        let exact = self.resources.get(uri).into_iter().flatten();
-        let matching = self.templates.iter().filter(|(template, _)| template.matches(uri)).map(|(_, target)| target);
-        let mut found: Vec<&Target<S>> = Vec::new();
-        for target in exact.chain(matching) {
-            if found.len() < super::read::MAX_SERVERS && found.iter().all(|other| other.server() != target.server()) {
-                found.push(target);
-            }
-        }
-        found
+        let exact: &[Target<S>] = self.resources.get(uri).map_or(&[], |targets| targets);
+        let lists = |target: &Target<S>| exact.iter().any(|other| other.server() == target.server());
+        exact.iter().chain(self.templates.matching(uri, lists)).take(super::read::MAX_SERVERS).collect()
     }
 
     /// Whose resource template this is, by its text.
     pub fn template(&self, text: &str) -> Option<&Target<S>> {
-        self.templates.iter().find(|(template, _)| template.as_str() == text).map(|(_, target)| target)
+        self.templates.get(text)
     }
 
     /// The one server that a name which nobody lists can be meant for; see the [module](super#names-nobody-lists).

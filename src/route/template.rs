@@ -71,6 +71,14 @@ impl Template {
         &self.text
     }
 
+    /// What it costs to hold `uri` against this template, counted in bytes that are looked at.
+    pub(super) fn steps(&self, uri: &str) -> usize {
+        match self.parts.first() {
+            Some(Part::Literal(prefix)) if !uri.starts_with(&**prefix) => 1,
+            _ => 1 + self.parts.len() * uri.len().min(Self::MAX_URI),
+        }
+    }
+
     /// Whether `uri` could come from this template.
     pub fn matches(&self, uri: &str) -> bool {
         let uri = uri.as_bytes();

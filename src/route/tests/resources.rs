@@ -35,6 +35,32 @@ async fn who_lists_the_uri_is_asked_before_whose_template_matches() {
     assert!(reply.as_single().unwrap().result().is_some());
 }
 
+#[test]
+fn involved_templates_of_one_server_take_no_time_from_the_others() {
+    // Each would walk over the whole URI for each of its five hundred expressions.
+    let involved = "{x}a".repeat(500);
+    let hostile: Vec<_> = (0..3_000).map(|n| format!(r#"{{"uriTemplate":"{involved}{n}"}}"#)).collect();
+    let (a, _at_a) = server("a", listing("[]", &format!(r#"[{},{{"uriTemplate":"{{all}}"}}]"#, hostile.join(","))));
+    let (b, _at_b) = server("b", listing("[]", ANY_FILE));
+    let table = Merge::new("test", "1").table(&[a, b], None);
+    let asked = |uri: &str| table.resource(uri).iter().map(|target| target.server().to_string()).collect::<Vec<_>>();
+    let path = "a".repeat(2_000);
+    assert_eq!(asked(&format!("file:///{path}")), ["b"], "what comes last of a's is not reached");
+    assert_eq!(table.template("{all}").unwrap().server().as_str(), "a");
+    assert_eq!(asked("x"), Vec::<String>::new());
+}
+
+#[test]
+fn a_thousand_usual_templates_of_one_server_all_match() {
+    let usual: Vec<_> =
+        (0..1_000).map(|n| format!(r#"{{"uriTemplate":"db://tables/t{n}/{{id}}{{?fields}}"}}"#)).collect();
+    let (a, _at_a) = server("a", listing("[]", &format!("[{}]", usual.join(","))));
+    let table = Merge::new("test", "1").table(&[a], None);
+    for n in [0, 500, 999] {
+        assert_eq!(table.resource(&format!("db://tables/t{n}/7?fields=name")).len(), 1, "{n}");
+    }
+}
+
 #[tokio::test]
 async fn a_read_that_is_not_found_goes_on_to_the_next_server() {
     for code in [-32002, -32602] {
