@@ -59,15 +59,12 @@ impl<S> Subscribe<S> {
     fn listen(&self, call: &Call) -> Result<Reply, Problem> {
         let params = &call.params;
         let wishes = params.member("notifications").as_ref().and_then(Wishes::parse);
-        let mut wishes = wishes.ok_or_else(|| {
+        let wishes = wishes.ok_or_else(|| {
             Problem::rpc(200, -32602, "invalid params: \"notifications\" must be an object of wishes")
         })?;
         let SubscribeLayer { mut versions, places, shutdown, hub, metrics } = SubscribeLayer::clone(&self.layer);
         if let Some(view) = call.extensions.get::<View>() {
             versions = view.tables().versions();
-            let table = view.tables().load();
-            // What nobody in sight can tell of does not exist.
-            wishes.uris.retain(|uri| !table.watchers(uri).is_empty());
         }
         let place = places.try_acquire_owned().map_err(|_| {
             Problem::new(503, "too_many_streams", "too many clients are listening").with_retry_after(FULL_RETRY)

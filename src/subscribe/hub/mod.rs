@@ -1,6 +1,7 @@
 mod feed;
 mod inbox;
 mod own;
+mod sight;
 mod subscription;
 mod topic;
 mod topics;
@@ -11,13 +12,14 @@ pub(super) use self::subscription::Subscription;
 use self::{
     inbox::Inbox,
     own::Arrival,
-    topics::{Topics, Uris, World},
+    sight::Sight,
+    topics::{Topics, Uris},
 };
 use crate::{
     Call, EndpointId, Reply,
     catalog::Terms,
-    health::{Verdict, Verdicts},
-    route::{Table, Tables},
+    health::Verdicts,
+    route::{Table, Tables, View},
 };
 use std::{
     collections::HashSet,
@@ -33,6 +35,9 @@ use tower::Service;
 /// [`feed`](Self::feed). A URI is asked for at one endpoint, the first that is not ill among those that the routing
 /// table says can tell of it, and is asked for as long as one client listens to it. When that endpoint goes, the URI
 /// moves to the next; what may have changed in between is told as one update.
+///
+/// Where a client has a [view](crate::route::View), its table is the one that counts: clients who see different servers
+/// may hear of one URI from different ones, and never of one that they do not see.
 ///
 /// Everything is bounded: URIs [per client](Self::MAX_URIS), [listeners of URIs](Self::MAX_SUBSCRIPTIONS), and the
 /// [length of all URIs](Self::MAX_BYTES). What is beyond is not honoured, and so is absent from the acknowledgement. A
@@ -118,13 +123,13 @@ impl Hub {
     where
         S: Service<Call, Response = Reply> + Clone,
     {
-        let (number, changed) = self.with(|topics, world| topics.attach(endpoint.clone(), world));
+        let (number, changed) = self.with(|topics, verdicts| topics.attach(endpoint.clone(), verdicts));
         Feed::new(self.clone(), endpoint, (number, changed), service, terms)
     }
 
     /// Looks again where each URI is to be asked for, after tables or verdicts have changed.
     pub fn review(&self) {
-        self.with(|topics, world| topics.review(world));
+        self.with(|topics, verdicts| topics.review(verdicts));
     }
 
     /// Begins to listen to these URIs; those beyond the bounds are left out.
@@ -134,10 +139,11 @@ impl Hub {
         let mut seen = HashSet::new();
         let uris: Vec<Arc<str>> =
             uris.into_iter().map(Arc::from).filter(|uri: &Arc<str>| seen.insert(uri.clone())).collect();
-        self.with(|topics, world| {
+        let sight = Sight::new(View::of(&client.extensions, &self.shared.tables).clone());
+        self.with(|topics, verdicts| {
             let (mut subscriptions, mut bytes) = (topics.subscriptions, topics.bytes);
             let fits = |uri: &Arc<str>| {
-                let more = if topics.get(uri).is_some() { 0 } else { uri.len() };
+                let more = if topics.has(uri) { 0 } else { uri.len() };
                 let fits = subscriptions < Self::MAX_SUBSCRIPTIONS && bytes + more <= Self::MAX_BYTES;
                 subscriptions += usize::from(fits);
                 bytes += if fits { more } else { 0 };
@@ -146,19 +152,19 @@ impl Hub {
             let uris: Vec<_> = uris.into_iter().take(Self::MAX_URIS).filter(fits).collect();
             let (listener, inbox) = (topics.number(), Arc::new(Inbox::new(uris.len(), own::kept(client))));
             for (place, uri) in uris.iter().enumerate() {
-                topics.subscribe(uri, listener, (inbox.clone(), place), world);
+                topics.subscribe(uri, (listener, &sight), (inbox.clone(), place), verdicts);
             }
-            Subscription::new(self.clone(), listener, uris, inbox)
+            Subscription::new(self.clone(), (listener, sight), uris, inbox)
         })
     }
 
-    fn release<'a>(&self, listener: u64, uris: impl Iterator<Item = &'a Arc<str>>) {
+    fn release<'a>(&self, (listener, sight): (u64, &Sight), uris: impl Iterator<Item = &'a Arc<str>>) {
         let mut topics = self.lock();
-        uris.for_each(|uri| topics.release(uri, listener));
+        uris.for_each(|uri| topics.release(uri, (listener, sight)));
     }
 
     fn detach(&self, endpoint: &EndpointId, number: u64) {
-        self.with(|topics, world| topics.detach(endpoint, number, world));
+        self.with(|topics, verdicts| topics.detach(endpoint, number, verdicts));
     }
 
     fn wanted(&self, endpoint: &EndpointId) -> Uris {
@@ -170,7 +176,7 @@ impl Hub {
     }
 
     fn acknowledged(&self, endpoint: &EndpointId, asked: &Uris, honoured: &Uris) {
-        self.with(|topics, world| topics.acknowledged(endpoint, asked, honoured, world));
+        self.with(|topics, verdicts| topics.acknowledged(endpoint, asked, honoured, verdicts));
     }
 
     fn told(&self, endpoint: &EndpointId, honoured: &Uris) {
@@ -189,35 +195,11 @@ impl Hub {
         self.shared.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Works on the topics with the world as it is.
-    fn with<T>(&self, work: impl FnOnce(&mut Topics, &Present<'_>) -> T) -> T {
+    /// Works on the topics with the verdicts as they are.
+    fn with<T>(&self, work: impl FnOnce(&mut Topics, &Verdicts) -> T) -> T {
         // The topics first: who waits for them must not hold up those who write verdicts.
         let mut topics = self.lock();
-        let table = self.shared.tables.load_full();
-        let verdicts = self.shared.verdicts.borrow();
-        let present = Present { table: &table, verdicts: &verdicts, settled: self.shared.tables.is_settled() };
-        work(&mut topics, &present)
-    }
-}
-
-/// One table and the verdicts of one moment.
-struct Present<'a> {
-    table: &'a Table,
-    verdicts: &'a Verdicts,
-    settled: bool,
-}
-
-impl World for Present<'_> {
-    fn watchers(&self, uri: &str) -> Vec<EndpointId> {
-        self.table.watchers(uri)
-    }
-
-    fn verdict(&self, endpoint: &EndpointId) -> Verdict {
-        self.verdicts.get(endpoint.as_str())
-    }
-
-    fn is_starting(&self) -> bool {
-        !self.settled
+        work(&mut topics, &self.shared.verdicts.borrow())
     }
 }
 

@@ -1,9 +1,13 @@
 use super::{
     inbox::Inbox,
     own::Arrival,
+    sight::Sight,
     topic::{Listener, State, Topic},
 };
-use crate::{EndpointId, health::Verdict};
+use crate::{
+    EndpointId,
+    health::{Verdict, Verdicts},
+};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map::Entry},
     sync::Arc,
@@ -16,7 +20,8 @@ pub(super) type Uris = BTreeSet<Arc<str>>;
 /// All subscriptions to resources: which URI has which listeners, and which endpoint is asked for it.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
-    by_uri: HashMap<Arc<str>, Topic>,
+    /// For each URI a topic for those who see the same: what one of them must not know of tells another of it.
+    by_uri: HashMap<Arc<str>, HashMap<Sight, Topic>>,
     /// How many of the URIs have each length.
     lengths: BTreeMap<usize, usize>,
     posts: HashMap<EndpointId, Post>,
@@ -60,16 +65,6 @@ impl Post {
     }
 }
 
-/// What decides where a URI is asked for.
-pub(super) trait World {
-    /// The endpoints that can tell of the URI, in the order in which they are to be asked.
-    fn watchers(&self, uri: &str) -> Vec<EndpointId>;
-    /// How the endpoint is.
-    fn verdict(&self, endpoint: &EndpointId) -> Verdict;
-    /// Whether a URI that nobody can tell of now may have a watcher soon.
-    fn is_starting(&self) -> bool;
-}
-
 enum Place {
     At(EndpointId),
     /// Somebody may be there soon.
@@ -83,20 +78,40 @@ impl Topics {
         self.last
     }
 
-    pub(super) fn get(&self, uri: &str) -> Option<&Topic> {
-        self.by_uri.get(uri)
+    /// Whether somebody listens to the URI.
+    pub(super) fn has(&self, uri: &str) -> bool {
+        self.by_uri.contains_key(uri)
+    }
+
+    fn get(&self, uri: &str, sight: &Sight) -> Option<&Topic> {
+        self.by_uri.get(uri)?.get(sight)
+    }
+
+    fn get_mut(&mut self, uri: &str, sight: &Sight) -> Option<&mut Topic> {
+        self.by_uri.get_mut(uri)?.get_mut(sight)
+    }
+
+    /// What this endpoint is asked to tell of under this URI, with who sees it there.
+    fn asked<'a>(&'a mut self, endpoint: &EndpointId, uri: &str) -> impl Iterator<Item = (&'a Sight, &'a mut Topic)> {
+        let topics = self.by_uri.get_mut(uri).into_iter().flatten();
+        topics.filter(move |(_, topic)| topic.place.as_ref() == Some(endpoint))
     }
 
     // ===== listeners =====
 
-    pub(super) fn subscribe(&mut self, uri: &Arc<str>, listener: u64, inbox: (Arc<Inbox>, usize), world: &impl World) {
-        if !self.by_uri.contains_key(uri) {
+    pub(super) fn subscribe(
+        &mut self,
+        uri: &Arc<str>,
+        (listener, sight): (u64, &Sight),
+        (inbox, place): (Arc<Inbox>, usize),
+        verdicts: &Verdicts,
+    ) {
+        if !self.has(uri) {
             self.bytes += uri.len();
             *self.lengths.entry(uri.len()).or_default() += 1;
         }
-        let topic = self.by_uri.entry(uri.clone()).or_default();
+        let topic = self.by_uri.entry(uri.clone()).or_default().entry(sight.clone()).or_default();
         self.subscriptions += 1;
-        let (inbox, place) = inbox;
         if topic.state == State::Live {
             inbox.decide(place, true);
         }
@@ -106,13 +121,14 @@ impl Topics {
         }
         topic.listeners.insert(listener, one);
         if topic.place.is_none() {
-            self.place(uri, world);
+            self.place(uri, sight, verdicts);
         }
     }
 
     /// Without effect where the listener has been let go before.
-    pub(super) fn release(&mut self, uri: &Arc<str>, listener: u64) {
-        let Some(topic) = self.by_uri.get_mut(uri) else { return };
+    pub(super) fn release(&mut self, uri: &Arc<str>, (listener, sight): (u64, &Sight)) {
+        let Some(topics) = self.by_uri.get_mut(uri) else { return };
+        let Some(topic) = topics.get_mut(sight) else { return };
         if topic.listeners.remove(&listener).is_none() {
             return;
         }
@@ -121,10 +137,13 @@ impl Topics {
             post.leave(uri, listener);
         }
         if topic.listeners.is_empty() {
-            self.bytes -= uri.len();
-            self.forget_length(uri.len());
-            let topic = self.by_uri.remove(uri).unwrap_or_default();
-            self.withdraw(uri, topic.place);
+            let place = topics.remove(sight).and_then(|topic| topic.place);
+            if topics.is_empty() {
+                self.by_uri.remove(uri);
+                self.bytes -= uri.len();
+                self.forget_length(uri.len());
+            }
+            self.withdraw(uri, place);
         }
     }
 
@@ -140,27 +159,27 @@ impl Topics {
     // ===== endpoints =====
 
     /// Takes an endpoint in, in the place of an earlier one of its id.
-    pub(super) fn attach(&mut self, endpoint: EndpointId, world: &impl World) -> (u64, Arc<Notify>) {
+    pub(super) fn attach(&mut self, endpoint: EndpointId, verdicts: &Verdicts) -> (u64, Arc<Notify>) {
         let (number, changed) = (self.number(), Arc::new(Notify::new()));
         let post = Post { number, wanted: Uris::new(), arrivals: HashMap::new(), changed: changed.clone() };
         let former = self.posts.insert(endpoint.clone(), post);
         self.unplace(&endpoint, former.map(|post| post.wanted).unwrap_or_default());
-        self.review(world);
+        self.review(verdicts);
         (number, changed)
     }
 
-    pub(super) fn detach(&mut self, endpoint: &EndpointId, number: u64, world: &impl World) {
+    pub(super) fn detach(&mut self, endpoint: &EndpointId, number: u64, verdicts: &Verdicts) {
         if self.posts.get(endpoint).is_some_and(|post| post.number == number) {
             let former = self.posts.remove(endpoint).map(|post| post.wanted).unwrap_or_default();
             self.unplace(endpoint, former);
-            self.review(world);
+            self.review(verdicts);
         }
     }
 
     fn unplace(&mut self, endpoint: &EndpointId, uris: Uris) {
         for uri in uris {
-            if let Some(topic) = self.by_uri.get_mut(&uri) {
-                topic.place.take_if(|place| place == endpoint);
+            for (_, topic) in self.asked(endpoint, &uri) {
+                topic.place = None;
                 topic.leave();
             }
         }
@@ -177,44 +196,41 @@ impl Topics {
     }
 
     /// The endpoint has answered which of the URIs it tells of.
-    pub(super) fn acknowledged(&mut self, endpoint: &EndpointId, asked: &Uris, honoured: &Uris, world: &impl World) {
+    pub(super) fn acknowledged(&mut self, endpoint: &EndpointId, asked: &Uris, honoured: &Uris, verdicts: &Verdicts) {
         for uri in asked {
-            let Some(topic) = self.by_uri.get_mut(uri).filter(|topic| topic.place.as_ref() == Some(endpoint)) else {
-                continue;
-            };
-            if honoured.contains(uri) {
-                topic.live();
-            } else {
-                topic.lost();
-                topic.refused.push(endpoint.clone());
-                self.place(uri, world);
+            let mut refused = Vec::new();
+            for (sight, topic) in self.asked(endpoint, uri) {
+                if honoured.contains(uri) {
+                    topic.live();
+                } else {
+                    topic.lost();
+                    topic.refused.push(endpoint.clone());
+                    refused.push(sight.clone());
+                }
             }
+            refused.iter().for_each(|sight| self.place(uri, sight, verdicts));
         }
     }
 
     /// The endpoint tells of these URIs without being asked again; those that came back to it are live.
     pub(super) fn told(&mut self, endpoint: &EndpointId, honoured: &Uris) {
         for uri in honoured {
-            let topic = self.by_uri.get_mut(uri).filter(|topic| topic.place.as_ref() == Some(endpoint));
-            if let Some(topic) = topic.filter(|topic| topic.state != State::Live) {
-                topic.live();
-            }
+            self.asked(endpoint, uri)
+                .filter(|(_, topic)| topic.state != State::Live)
+                .for_each(|(_, topic)| topic.live());
         }
     }
 
     /// The endpoint tells of nothing at present.
     pub(super) fn lost(&mut self, endpoint: &EndpointId) {
-        let Some(post) = self.posts.get(endpoint) else { return };
-        for uri in &post.wanted {
-            if let Some(topic) = self.by_uri.get_mut(uri) {
-                topic.lost();
-            }
+        for uri in self.wanted(endpoint) {
+            self.asked(endpoint, &uri).for_each(|(_, topic)| topic.lost());
         }
     }
 
     /// The endpoint told of a change: of this URI, or of a part of a resource that is listened to.
     pub(super) fn updated(&self, endpoint: &EndpointId, uri: &str) {
-        let topics = self.candidates(uri).filter_map(|uri| self.by_uri.get(uri));
+        let topics = self.candidates(uri).filter_map(|uri| self.by_uri.get(uri)).flat_map(HashMap::values);
         for topic in topics.filter(|topic| topic.place.as_ref() == Some(endpoint)) {
             topic.update();
         }
@@ -233,26 +249,26 @@ impl Topics {
     // ===== places =====
 
     /// Looks again where each URI is to be asked for.
-    pub(super) fn review(&mut self, world: &impl World) {
-        let uris: Vec<_> = self.by_uri.keys().cloned().collect();
-        for uri in uris {
-            if let Some(topic) = self.by_uri.get_mut(&uri)
+    pub(super) fn review(&mut self, verdicts: &Verdicts) {
+        let all = self.by_uri.iter().flat_map(|(uri, topics)| topics.keys().map(|sight| (uri.clone(), sight.clone())));
+        for (uri, sight) in all.collect::<Vec<_>>() {
+            if let Some(topic) = self.get_mut(&uri, &sight)
                 && topic.place.is_none()
             {
                 topic.refused.clear();
             }
-            self.place(&uri, world);
+            self.place(&uri, &sight, verdicts);
         }
     }
 
-    fn place(&mut self, uri: &Arc<str>, world: &impl World) {
-        let Some(topic) = self.by_uri.get(uri) else { return };
-        let found = self.find(uri, topic, world);
+    fn place(&mut self, uri: &Arc<str>, sight: &Sight, verdicts: &Verdicts) {
+        let Some(topic) = self.get(uri, sight) else { return };
+        let found = self.find(uri, (sight, topic), verdicts);
         let to = match &found {
             Place::At(endpoint) => Some(endpoint.clone()),
             Place::Later | Place::Nowhere => None,
         };
-        let Some(topic) = self.by_uri.get_mut(uri) else { return };
+        let Some(topic) = self.by_uri.get_mut(uri).and_then(|topics| topics.get_mut(sight)) else { return };
         if matches!(found, Place::Nowhere) {
             topic.decide(false);
         }
@@ -275,21 +291,23 @@ impl Topics {
     }
 
     /// The place it has, as long as that is not ill; else the first that is not.
-    fn find(&self, uri: &str, topic: &Topic, world: &impl World) -> Place {
-        let mut watchers = world.watchers(uri);
+    fn find(&self, uri: &str, (sight, topic): (&Sight, &Topic), verdicts: &Verdicts) -> Place {
+        let mut watchers = sight.watchers(uri);
         watchers.retain(|id| self.posts.contains_key(id) && !topic.refused.contains(id));
-        let is_ill = |id: &EndpointId| matches!(world.verdict(id), Verdict::Ill(_));
+        let is_ill = |id: &EndpointId| matches!(verdicts.get(id.as_str()), Verdict::Ill(_));
         let present = topic.place.as_ref().filter(|place| watchers.contains(place));
         let well = present.into_iter().chain(&watchers).find(|id| !is_ill(id));
         match well.or(present) {
             Some(endpoint) => Place::At(endpoint.clone()),
-            None if !watchers.is_empty() || world.is_starting() => Place::Later,
+            None if !watchers.is_empty() || sight.is_starting() => Place::Later,
             None => Place::Nowhere,
         }
     }
 
+    /// The endpoint need not tell of the URI any more, unless it is asked for it on behalf of those who see otherwise.
     fn withdraw(&mut self, uri: &Arc<str>, from: Option<EndpointId>) {
-        if let Some(post) = from.and_then(|from| self.posts.get_mut(&from))
+        let Some(from) = from.filter(|from| self.asked(from, uri).next().is_none()) else { return };
+        if let Some(post) = self.posts.get_mut(&from)
             && post.wanted.remove(uri)
         {
             post.changed.notify_one();
@@ -300,28 +318,17 @@ impl Topics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::{Table, Tables};
     use proptest::prelude::*;
 
-    struct Nowhere;
-
-    impl World for Nowhere {
-        fn watchers(&self, _: &str) -> Vec<EndpointId> {
-            Vec::new()
-        }
-
-        fn verdict(&self, _: &EndpointId) -> Verdict {
-            Verdict::Unknown
-        }
-
-        fn is_starting(&self) -> bool {
-            true
-        }
+    fn nowhere() -> Sight {
+        Sight::new(Tables::new(Table::default()))
     }
 
-    fn listening(uris: &[Arc<str>]) -> Topics {
+    fn listening(uris: &[Arc<str>], sight: &Sight) -> Topics {
         let mut topics = Topics::default();
         for (listener, uri) in (0..).zip(uris) {
-            topics.subscribe(uri, listener, (Arc::new(Inbox::new(1, None)), 0), &Nowhere);
+            topics.subscribe(uri, (listener, sight), (Arc::new(Inbox::new(1, None)), 0), &Verdicts::default());
         }
         topics
     }
@@ -329,10 +336,11 @@ mod tests {
     #[test]
     fn of_a_long_uri_no_more_is_looked_up_than_somebody_listens_to() {
         let uris = ["file:///a".into(), "file:///a/".into(), "file:///b".into(), "file:///bcd".into()];
-        let mut topics = listening(&uris);
+        let sight = nowhere();
+        let mut topics = listening(&uris, &sight);
         let long = format!("file:///a{}", "/".repeat(1 << 20));
         assert_eq!(topics.candidates(&long).collect::<Vec<_>>(), ["file:///a", "file:///a/", "file:///a//"]);
-        (0..).zip(&uris).for_each(|(listener, uri)| topics.release(uri, listener));
+        (0..).zip(&uris).for_each(|(listener, uri)| topics.release(uri, (listener, &sight)));
         assert_eq!(topics.candidates(&long).count(), 0, "what nobody listens to any more is not looked up");
     }
 
@@ -340,10 +348,10 @@ mod tests {
         #[test]
         fn every_uri_that_one_is_a_part_of_is_found(uris in prop::collection::vec("[é/?]{0,5}", 0..9), uri in "[é/?#]{0,6}") {
             let uris: Vec<Arc<str>> = uris.into_iter().map(Arc::from).collect();
-            let topics = listening(&uris);
-            let found: BTreeSet<&str> = topics.candidates(&uri).filter(|uri| topics.get(uri).is_some()).collect();
+            let topics = listening(&uris, &nowhere());
+            let found: BTreeSet<&str> = topics.candidates(&uri).filter(|uri| topics.has(uri)).collect();
             let ancestors = uri.match_indices(['/', '?', '#']).flat_map(|(at, _)| [&uri[..=at], &uri[..at]]);
-            let expected = ancestors.chain([&*uri]).filter(|uri| topics.get(uri).is_some()).collect();
+            let expected = ancestors.chain([&*uri]).filter(|uri| topics.has(uri)).collect();
             prop_assert_eq!(found, expected);
         }
     }

@@ -3,3 +3,4 @@ mod moves;
 mod own;
 mod resources;
 mod stage;
+mod views;

@@ -6,11 +6,12 @@ use crate::{
     health::{Verdict, Verdicts},
     json::{Json, Params},
     reply::{Event, Events, Note, Outcome},
-    route::{Pool, Table, Tables},
+    route::{Pool, Table, Tables, View},
     subscribe::{Hub, SubscribeLayer},
     upstream::InSession,
 };
 use futures_util::{FutureExt, StreamExt, stream};
+use http::Extensions;
 use std::sync::Arc;
 use tokio::{
     sync::{mpsc, watch},
@@ -163,10 +164,23 @@ impl Stage {
 
     /// A client that listens to these URIs; not acknowledged yet.
     pub(super) async fn listen(&self, uris: &[&str]) -> Events {
+        self.listen_with(uris, Extensions::new()).await.unwrap()
+    }
+
+    /// A client that sees these tables only.
+    pub(super) async fn listen_in(&self, view: &Arc<Tables<Table>>, uris: &[&str]) -> Events {
+        let mut extensions = Extensions::new();
+        extensions.insert(View::new(view.clone()));
+        self.listen_with(uris, extensions).await.unwrap()
+    }
+
+    /// A client of which the layers before know this.
+    pub(super) async fn listen_with(&self, uris: &[&str], extensions: Extensions) -> Result<Events, BoxError> {
         let wishes = serde_json::json!({"notifications": {"resourceSubscriptions": uris, "toolsListChanged": true}});
         let inner = service_fn(|_: Call| async { Ok::<Reply, BoxError>(Outcome::Accepted.into()) });
         let call = Call::new(Method::LISTEN, Params::from_value(&wishes).unwrap());
-        self.layer.layer(inner).oneshot(call).await.unwrap().into_events()
+        let call = call.with(|asked| asked.extensions = extensions);
+        self.layer.layer(inner).oneshot(call).await.map(Reply::into_events)
     }
 
     /// A client whose wishes this server grants; with the stream it was granted on.
