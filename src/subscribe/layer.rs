@@ -1,7 +1,7 @@
-use super::{Hub, Subscribe};
+use super::{Hub, Subscribe, places::Places};
 use crate::{metrics::Metrics, route::Versions};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
 
@@ -34,7 +34,7 @@ use tower::Layer;
 #[derive(Clone, Debug)]
 pub struct SubscribeLayer {
     pub(super) versions: watch::Receiver<Versions>,
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
     pub(super) shutdown: CancellationToken,
     pub(super) hub: Option<Hub>,
     pub(super) metrics: Metrics,
@@ -47,14 +47,17 @@ impl SubscribeLayer {
 
     /// Tells of changes of `versions`: those of the [`Tables`](crate::route::Tables) that are listed from.
     pub fn new(versions: watch::Receiver<Versions>) -> Self {
-        let places = Arc::new(Semaphore::new(Self::MAX_STREAMS));
+        let places = Places::new(Self::MAX_STREAMS);
         Self { versions, places, shutdown: CancellationToken::new(), hub: None, metrics: Metrics::default() }
     }
 
     /// Allows at most `limit` streams at once; one more is refused with 503.
+    ///
+    /// So is one of a [principal](crate::auth::Principal) that has three quarters of them, or more than three times what is
+    /// left to others. A fleet that comes under one name needs a third more than it has clients.
     #[must_use]
     pub fn max_streams(mut self, limit: usize) -> Self {
-        self.places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        self.places = Places::new(limit);
         self
     }
 

@@ -42,7 +42,9 @@
 pub mod future;
 mod hub;
 mod layer;
+mod places;
 mod service;
+mod shares;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 use super::{SubscribeLayer, future::ResponseFuture, stream::changes, wishes::Wishes};
-use crate::{BoxError, Call, Method, Reply, error::Problem, metrics::Gauge, route::View};
+use crate::{BoxError, Call, Method, Reply, auth::Principal, error::Problem, metrics::Gauge, route::View};
 use std::{
     sync::Arc,
     task::{Context, Poll},
@@ -28,7 +28,8 @@ const FULL_RETRY: Duration = Duration::from_secs(5);
 /// # Errors
 ///
 /// −32602 if the parameters have no object `notifications`, 503 if there are
-/// [too many streams](SubscribeLayer::max_streams). Otherwise what the inner service fails with.
+/// [too many streams](SubscribeLayer::max_streams), of this principal or in all, or no room in the [`Hub`](super::Hub) for
+/// all the resources. Otherwise what the inner service fails with.
 #[derive(Clone, Debug)]
 pub struct Subscribe<S> {
     inner: S,
@@ -66,10 +67,11 @@ impl<S> Subscribe<S> {
         if let Some(view) = call.extensions.get::<View>() {
             versions = view.tables().versions();
         }
-        let place = places.try_acquire_owned().map_err(|_| {
+        let place = places.take(Principal::mark_in(&call.extensions)).ok_or_else(|| {
             Problem::new(503, "too_many_streams", "too many clients are listening").with_retry_after(FULL_RETRY)
         })?;
-        let resources = hub.filter(|_| !wishes.uris.is_empty()).map(|hub| hub.subscribe(wishes.uris, call));
+        let wished = hub.filter(|_| !wishes.uris.is_empty());
+        let resources = wished.map(|hub| hub.subscribe(wishes.uris, call).ok_or_else(crowded)).transpose()?;
         Ok(Reply::stream(changes(wishes.lists, versions, resources, shutdown))
             .hold((place, metrics.hold(Gauge::Streams))))
     }
@@ -95,4 +97,9 @@ where
             ResponseFuture::inner(self.inner.call(call))
         }
     }
+}
+
+/// Said in place of an acknowledgement without the URIs, which would mean that no server tells of them.
+fn crowded() -> Problem {
+    Problem::new(503, "subscriptions", "too many resources are listened to").with_retry_after(FULL_RETRY)
 }

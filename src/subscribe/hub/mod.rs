@@ -1,6 +1,7 @@
 mod feed;
 mod inbox;
 mod own;
+mod room;
 mod sight;
 mod subscription;
 mod topic;
@@ -13,10 +14,12 @@ use self::{
     inbox::Inbox,
     own::Arrival,
     sight::Sight,
+    topic::Holder,
     topics::{Topics, Uris},
 };
 use crate::{
     Call, EndpointId, Reply,
+    auth::Principal,
     catalog::Terms,
     health::Verdicts,
     route::{Table, Tables, View},
@@ -40,8 +43,10 @@ use tower::Service;
 /// may hear of one URI from different ones, and never of one that they do not see.
 ///
 /// Everything is bounded: URIs [per client](Self::MAX_URIS), [listeners of URIs](Self::MAX_SUBSCRIPTIONS), and the
-/// [length of all URIs](Self::MAX_BYTES). What is beyond is not honoured, and so is absent from the acknowledgement. A
-/// client that reads slowly costs a mark per URI.
+/// [length of all URIs](Self::MAX_BYTES). What a client wishes beyond the first is not honoured, and so is absent from the
+/// acknowledgement; where there is no room for all the rest, it is refused with 503 and may come again. Of that room a
+/// [principal](crate::auth::Principal) may have three times what is left to others and no more, so one that listens to
+/// ever more shuts nobody out. A client that reads slowly costs a mark per URI.
 ///
 /// A registry has one: [`Registry::hub`](crate::registry::Registry::hub). Made by hand it looks like this:
 ///
@@ -132,35 +137,31 @@ impl Hub {
         self.with(|topics, verdicts| topics.review(verdicts));
     }
 
-    /// Begins to listen to these URIs; those beyond the bounds are left out.
+    /// Begins to listen to these URIs, apart from those beyond the bound of a client; `None` if there is no room for all.
     ///
     /// `client` is a call of whoever listens.
-    pub(super) fn subscribe(&self, uris: impl IntoIterator<Item = String>, client: &Call) -> Subscription {
+    pub(super) fn subscribe(&self, uris: impl IntoIterator<Item = String>, client: &Call) -> Option<Subscription> {
         let mut seen = HashSet::new();
-        let uris: Vec<Arc<str>> =
-            uris.into_iter().map(Arc::from).filter(|uri: &Arc<str>| seen.insert(uri.clone())).collect();
+        let uris = uris.into_iter().map(Arc::from).filter(|uri: &Arc<str>| seen.insert(uri.clone()));
+        let uris: Vec<Arc<str>> = uris.take(Self::MAX_URIS).collect();
         let sight = Sight::new(View::of(&client.extensions, &self.shared.tables).clone());
+        let owner = Principal::mark_in(&client.extensions);
+        let inbox = Arc::new(Inbox::new(uris.len(), own::kept(client)));
         self.with(|topics, verdicts| {
-            let (mut subscriptions, mut bytes) = (topics.subscriptions, topics.bytes);
-            let fits = |uri: &Arc<str>| {
-                let more = if topics.has(uri) { 0 } else { uri.len() };
-                let fits = subscriptions < Self::MAX_SUBSCRIPTIONS && bytes + more <= Self::MAX_BYTES;
-                subscriptions += usize::from(fits);
-                bytes += if fits { more } else { 0 };
-                fits
-            };
-            let uris: Vec<_> = uris.into_iter().take(Self::MAX_URIS).filter(fits).collect();
-            let (listener, inbox) = (topics.number(), Arc::new(Inbox::new(uris.len(), own::kept(client))));
-            for (place, uri) in uris.iter().enumerate() {
-                topics.subscribe(uri, (listener, &sight), (inbox.clone(), place), verdicts);
+            if !topics.has_room(owner, &uris) {
+                return None;
             }
-            Subscription::new(self.clone(), (listener, sight), uris, inbox)
+            let holder = Holder { number: topics.number(), sight, owner };
+            for (place, uri) in uris.iter().enumerate() {
+                topics.subscribe(uri, &holder, (inbox.clone(), place), verdicts);
+            }
+            Some(Subscription::new(self.clone(), holder, uris, inbox))
         })
     }
 
-    fn release<'a>(&self, (listener, sight): (u64, &Sight), uris: impl Iterator<Item = &'a Arc<str>>) {
+    fn release<'a>(&self, holder: &Holder, uris: impl Iterator<Item = &'a Arc<str>>) {
         let mut topics = self.lock();
-        uris.for_each(|uri| topics.release(uri, (listener, sight)));
+        uris.for_each(|uri| topics.release(uri, holder));
     }
 
     fn detach(&self, endpoint: &EndpointId, number: u64) {
@@ -205,6 +206,6 @@ impl Hub {
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("subscriptions", &self.lock().subscriptions).finish_non_exhaustive()
+        f.debug_struct("Hub").field("subscriptions", &self.lock().subscriptions()).finish_non_exhaustive()
     }
 }

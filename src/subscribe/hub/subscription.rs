@@ -1,4 +1,4 @@
-use super::{Hub, inbox::Inbox, sight::Sight};
+use super::{Hub, inbox::Inbox, topic::Holder};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -10,15 +10,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(in crate::subscribe) struct Subscription {
     hub: Hub,
-    listener: u64,
-    sight: Sight,
+    holder: Holder,
     uris: Vec<Arc<str>>,
     inbox: Arc<Inbox>,
 }
 
 impl Subscription {
-    pub(super) fn new(hub: Hub, (listener, sight): (u64, Sight), uris: Vec<Arc<str>>, inbox: Arc<Inbox>) -> Self {
-        Self { hub, listener, sight, uris, inbox }
+    pub(super) fn new(hub: Hub, holder: Holder, uris: Vec<Arc<str>>, inbox: Arc<Inbox>) -> Self {
+        Self { hub, holder, uris, inbox }
     }
 
     /// Waits until servers have said of each URI whether they tell of its changes.
@@ -31,7 +30,7 @@ impl Subscription {
     pub(in crate::subscribe) fn honoured(&self) -> impl Iterator<Item = &str> {
         let honoured = self.inbox.close();
         let refused = self.uris.iter().zip(&honoured).filter(|(_, honoured)| !**honoured).map(|(uri, _)| uri);
-        self.hub.release((self.listener, &self.sight), refused);
+        self.hub.release(&self.holder, refused);
         self.uris.iter().zip(honoured).filter(|(_, honoured)| *honoured).map(|(uri, _)| &**uri)
     }
 
@@ -43,6 +42,6 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.hub.release((self.listener, &self.sight), self.uris.iter());
+        self.hub.release(&self.holder, self.uris.iter());
     }
 }

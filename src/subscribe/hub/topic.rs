@@ -1,5 +1,5 @@
-use super::inbox::Inbox;
-use crate::EndpointId;
+use super::{inbox::Inbox, sight::Sight};
+use crate::{EndpointId, auth::Mark};
 use std::{collections::HashMap, sync::Arc};
 use tokio_util::sync::DropGuard;
 
@@ -23,6 +23,16 @@ pub(super) struct Listener {
     pub(super) place: usize,
     /// Keeps what the listener has in a session of its own at the endpoint; the last of its URIs there lets go of it.
     pub(super) stay: Option<Arc<DropGuard>>,
+}
+
+/// Whose the subscriptions of one stream are.
+#[derive(Debug)]
+pub(super) struct Holder {
+    /// That of the listener.
+    pub(super) number: u64,
+    pub(super) sight: Sight,
+    /// The principal.
+    pub(super) owner: Mark,
 }
 
 /// How far the subscription has come.

@@ -1,11 +1,13 @@
 use super::{
     inbox::Inbox,
     own::Arrival,
+    room::Room,
     sight::Sight,
-    topic::{Listener, State, Topic},
+    topic::{Holder, Listener, State, Topic},
 };
 use crate::{
     EndpointId,
+    auth::Mark,
     health::{Verdict, Verdicts},
 };
 use std::{
@@ -25,10 +27,7 @@ pub(super) struct Topics {
     /// How many of the URIs have each length.
     lengths: BTreeMap<usize, usize>,
     posts: HashMap<EndpointId, Post>,
-    /// Listeners of all topics together.
-    pub(super) subscriptions: usize,
-    /// The length of all URIs together, each counted once.
-    pub(super) bytes: usize,
+    room: Room,
     /// Counts listeners and posts.
     last: u64,
 }
@@ -78,8 +77,18 @@ impl Topics {
         self.last
     }
 
+    /// Whether there is room for this principal to listen to all of these.
+    pub(super) fn has_room(&self, owner: Mark, uris: &[Arc<str>]) -> bool {
+        self.room.fits(owner, uris.iter().map(|uri| (uri, !self.has(uri))))
+    }
+
+    /// Listeners of all topics together.
+    pub(super) const fn subscriptions(&self) -> usize {
+        self.room.subscriptions()
+    }
+
     /// Whether somebody listens to the URI.
-    pub(super) fn has(&self, uri: &str) -> bool {
+    fn has(&self, uri: &str) -> bool {
         self.by_uri.contains_key(uri)
     }
 
@@ -102,49 +111,49 @@ impl Topics {
     pub(super) fn subscribe(
         &mut self,
         uri: &Arc<str>,
-        (listener, sight): (u64, &Sight),
+        Holder { number, sight, owner }: &Holder,
         (inbox, place): (Arc<Inbox>, usize),
         verdicts: &Verdicts,
     ) {
-        if !self.has(uri) {
-            self.bytes += uri.len();
+        let is_new = !self.has(uri);
+        self.room.take(*owner, uri, is_new);
+        if is_new {
             *self.lengths.entry(uri.len()).or_default() += 1;
         }
         let topic = self.by_uri.entry(uri.clone()).or_default().entry(sight.clone()).or_default();
-        self.subscriptions += 1;
         if topic.state == State::Live {
             inbox.decide(place, true);
         }
         let mut one = Listener { inbox, place, stay: None };
         if let Some(post) = topic.place.as_ref().and_then(|place| self.posts.get_mut(place)) {
-            post.arrive(uri, (listener, &mut one), &mut self.last);
+            post.arrive(uri, (*number, &mut one), &mut self.last);
         }
-        topic.listeners.insert(listener, one);
+        topic.listeners.insert(*number, one);
         if topic.place.is_none() {
             self.place(uri, sight, verdicts);
         }
     }
 
     /// Without effect where the listener has been let go before.
-    pub(super) fn release(&mut self, uri: &Arc<str>, (listener, sight): (u64, &Sight)) {
+    pub(super) fn release(&mut self, uri: &Arc<str>, Holder { number, sight, owner }: &Holder) {
         let Some(topics) = self.by_uri.get_mut(uri) else { return };
         let Some(topic) = topics.get_mut(sight) else { return };
-        if topic.listeners.remove(&listener).is_none() {
+        if topic.listeners.remove(number).is_none() {
             return;
         }
-        self.subscriptions -= 1;
         if let Some(post) = topic.place.as_ref().and_then(|place| self.posts.get_mut(place)) {
-            post.leave(uri, listener);
+            post.leave(uri, *number);
         }
         if topic.listeners.is_empty() {
             let place = topics.remove(sight).and_then(|topic| topic.place);
             if topics.is_empty() {
                 self.by_uri.remove(uri);
-                self.bytes -= uri.len();
                 self.forget_length(uri.len());
             }
             self.withdraw(uri, place);
         }
+        let is_last = !self.has(uri);
+        self.room.give_back(*owner, uri, is_last);
     }
 
     fn forget_length(&mut self, length: usize) {
@@ -321,14 +330,15 @@ mod tests {
     use crate::route::{Table, Tables};
     use proptest::prelude::*;
 
-    fn nowhere() -> Sight {
-        Sight::new(Tables::new(Table::default()))
+    /// Somebody who sees nothing.
+    fn holder() -> Holder {
+        Holder { number: 0, sight: Sight::new(Tables::new(Table::default())), owner: Mark::default() }
     }
 
-    fn listening(uris: &[Arc<str>], sight: &Sight) -> Topics {
+    fn listening(uris: &[Arc<str>], holder: &Holder) -> Topics {
         let mut topics = Topics::default();
-        for (listener, uri) in (0..).zip(uris) {
-            topics.subscribe(uri, (listener, sight), (Arc::new(Inbox::new(1, None)), 0), &Verdicts::default());
+        for uri in uris {
+            topics.subscribe(uri, holder, (Arc::new(Inbox::new(1, None)), 0), &Verdicts::default());
         }
         topics
     }
@@ -336,11 +346,11 @@ mod tests {
     #[test]
     fn of_a_long_uri_no_more_is_looked_up_than_somebody_listens_to() {
         let uris = ["file:///a".into(), "file:///a/".into(), "file:///b".into(), "file:///bcd".into()];
-        let sight = nowhere();
-        let mut topics = listening(&uris, &sight);
+        let holder = holder();
+        let mut topics = listening(&uris, &holder);
         let long = format!("file:///a{}", "/".repeat(1 << 20));
         assert_eq!(topics.candidates(&long).collect::<Vec<_>>(), ["file:///a", "file:///a/", "file:///a//"]);
-        (0..).zip(&uris).for_each(|(listener, uri)| topics.release(uri, (listener, &sight)));
+        uris.iter().for_each(|uri| topics.release(uri, &holder));
         assert_eq!(topics.candidates(&long).count(), 0, "what nobody listens to any more is not looked up");
     }
 
@@ -348,7 +358,7 @@ mod tests {
         #[test]
         fn every_uri_that_one_is_a_part_of_is_found(uris in prop::collection::vec("[é/?]{0,5}", 0..9), uri in "[é/?#]{0,6}") {
             let uris: Vec<Arc<str>> = uris.into_iter().map(Arc::from).collect();
-            let topics = listening(&uris, &nowhere());
+            let topics = listening(&uris, &holder());
             let found: BTreeSet<&str> = topics.candidates(&uri).filter(|uri| topics.has(uri)).collect();
             let ancestors = uri.match_indices(['/', '?', '#']).flat_map(|(at, _)| [&uri[..=at], &uri[..at]]);
             let expected = ancestors.chain([&*uri]).filter(|uri| topics.has(uri)).collect();

@@ -1,6 +1,7 @@
 use crate::subscribe::{SubscribeLayer, stream, wishes};
 use crate::{
     Call, Method, Reply,
+    auth::Principal,
     error::explain,
     json::{Json, Params},
     reply::{Event, Events, Outcome},
@@ -162,6 +163,25 @@ async fn places_are_bounded_shared_and_given_back() {
     assert!(listen(&layer, "{}").await.is_err(), "invalid wishes take no place");
     drop(first);
     assert!(listen(&clone, ALL).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_principal_leaves_places_to_others() {
+    let tables = tables();
+    let layer = SubscribeLayer::new(tables.versions()).max_streams(4);
+    let listen_as = async |name: &str| {
+        let inner = service_fn(|_: Call| async { Ok::<Reply, crate::BoxError>(Outcome::Accepted.into()) });
+        let call = call(ALL).with(|asked| drop(asked.extensions.insert(Principal::new(name))));
+        layer.layer(inner).oneshot(call).await
+    };
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(listen_as("greedy").await.unwrap());
+    }
+    assert_eq!(explain(&*listen_as("greedy").await.unwrap_err()).status, 503);
+    let _other = listen_as("other").await.unwrap();
+    held.clear();
+    assert!(listen_as("greedy").await.is_ok());
 }
 
 #[tokio::test]

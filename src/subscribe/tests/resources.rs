@@ -1,10 +1,12 @@
 //! What clients are told of resources.
 
-use super::stage::{Cast, FILES, SUBSCRIBE, Stage, honoured, quiet, rest, updated};
+use super::stage::{Cast, FILES, SUBSCRIBE, Stage, honoured, is_crowded, quiet, rest, updated};
 use crate::{Method, catalog::Kind, reply::Event, route::Versions, subscribe::Hub};
 use futures_util::StreamExt;
 use std::time::Duration;
 use tokio::time::{Instant, advance};
+
+const ANY: Cast = Cast("any", SUBSCRIBE, Kind::Templates, r#"[{"uriTemplate":"u://{x}"}]"#);
 
 #[tokio::test(start_paused = true)]
 async fn what_a_server_acknowledges_is_honoured_and_nothing_else() {
@@ -108,7 +110,7 @@ async fn who_reads_slowly_holds_up_nobody_and_a_busy_resource_keeps_back_no_list
 
 #[tokio::test(start_paused = true)]
 async fn uris_are_counted_per_client_and_in_all() {
-    let stage = Stage::new(&[Cast("any", SUBSCRIBE, Kind::Templates, r#"[{"uriTemplate":"u://{x}"}]"#)]);
+    let stage = Stage::new(&[ANY]);
     let mut server = stage.play("any-1");
     let uris: Vec<String> = (0..Hub::MAX_URIS + 10).map(|n| format!("u://{n}")).collect();
     let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
@@ -120,35 +122,61 @@ async fn uris_are_counted_per_client_and_in_all() {
     let mut too_long = stage.listen(&[&long, "u://0"]).await;
     assert_eq!(honoured(&mut too_long).await, ["u://0"]);
 
+    drop(too_long);
     let mut held = vec![];
-    let clients = Hub::MAX_SUBSCRIPTIONS / Hub::MAX_URIS;
-    for _ in 0..clients {
+    for _ in 1..Hub::MAX_SUBSCRIPTIONS / Hub::MAX_URIS {
         held.push(stage.listen(&uris).await);
     }
-    let mut late = stage.listen(&["u://0"]).await;
-    assert_eq!(honoured(&mut late).await, [""; 0], "there is no room");
-    drop((held, events, too_long));
+    assert!(is_crowded(stage.try_listen(&["u://0"]).await));
+    drop((held, events));
     let mut next = stage.listen(&["u://0"]).await;
     let _opened = server.accepting().await;
     assert_eq!(honoured(&mut next).await, ["u://0"], "everything is given back");
 }
 
+/// So many URIs of a thousand bytes and some, unlike those of any other client.
+fn long(client: usize, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("u://{client}/{n}/{}", "x".repeat(1000))).collect()
+}
+
+fn texts(uris: &[String]) -> Vec<&str> {
+    uris.iter().map(String::as_str).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn the_text_of_all_uris_is_bounded() {
-    let stage = Stage::new(&[Cast("any", SUBSCRIBE, Kind::Templates, r#"[{"uriTemplate":"u://{x}"}]"#)]);
+async fn the_text_of_all_uris_is_bounded_and_who_has_no_room_is_told_so() {
+    let stage = Stage::new(&[ANY]);
     let mut server = stage.play("any-1");
     let mut held = vec![];
-    let mut granted = 0;
-    for client in 0..3 {
-        let uris: Vec<String> = (0..400).map(|n| format!("u://{client}/{n}/{}", "x".repeat(1000))).collect();
-        let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
-        let mut events = stage.listen(&uris).await;
+    for client in 0..2 {
+        let uris = long(client, 400);
+        let mut events = stage.listen(&texts(&uris)).await;
         let opened = server.accepting().await;
         assert!(opened.uris.iter().map(String::len).sum::<usize>() <= Hub::MAX_BYTES);
-        granted += honoured(&mut events).await.len();
+        assert_eq!(honoured(&mut events).await.len(), 400);
         held.push((events, opened));
     }
-    assert!((1000..1048).contains(&granted), "{granted}");
+    assert!(is_crowded(stage.try_listen(&texts(&long(2, 400))).await), "a part of it would look like all there is");
+    let known = long(1, 400);
+    let mut same = stage.listen(&texts(&known)).await;
+    assert_eq!(honoured(&mut same).await.len(), 400, "what is listened to anyway takes no more room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_principal_that_listens_to_ever_more_leaves_room_to_others() {
+    let stage = Stage::new(&[ANY]);
+    let mut server = stage.play("any-1");
+    let mut greedy = stage.listen_as("greedy", &texts(&long(0, 500))).await.unwrap();
+    let _first = server.accepting().await;
+    assert_eq!(honoured(&mut greedy).await.len(), 500);
+    assert!(is_crowded(stage.listen_as("greedy", &texts(&long(1, 400))).await));
+
+    let many = long(1, 400);
+    let mut other = stage.listen_as("other", &texts(&many)).await.unwrap();
+    let _second = server.accepting().await;
+    assert_eq!(honoured(&mut other).await.len(), 400);
+    drop(greedy);
+    assert!(stage.listen_as("greedy", &texts(&long(0, 400))).await.is_ok(), "it has given everything back");
 }
 
 #[tokio::test(start_paused = true)]

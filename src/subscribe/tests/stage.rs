@@ -2,7 +2,9 @@
 
 use crate::{
     BoxError, Call, Method, Reply,
+    auth::Principal,
     catalog::{Kind, Listing, Merge, Part, Terms},
+    error::explain,
     health::{Verdict, Verdicts},
     json::{Json, Params},
     reply::{Event, Events, Note, Outcome},
@@ -164,7 +166,11 @@ impl Stage {
 
     /// A client that listens to these URIs; not acknowledged yet.
     pub(super) async fn listen(&self, uris: &[&str]) -> Events {
-        self.listen_with(uris, Extensions::new()).await.unwrap()
+        self.try_listen(uris).await.unwrap()
+    }
+
+    pub(super) async fn try_listen(&self, uris: &[&str]) -> Result<Events, BoxError> {
+        self.listen_with(uris, Extensions::new()).await
     }
 
     /// A client that sees these tables only.
@@ -174,8 +180,15 @@ impl Stage {
         self.listen_with(uris, extensions).await.unwrap()
     }
 
+    /// A client of the principal of this name.
+    pub(super) async fn listen_as(&self, name: &str, uris: &[&str]) -> Result<Events, BoxError> {
+        let mut extensions = Extensions::new();
+        extensions.insert(Principal::new(name));
+        self.listen_with(uris, extensions).await
+    }
+
     /// A client of which the layers before know this.
-    pub(super) async fn listen_with(&self, uris: &[&str], extensions: Extensions) -> Result<Events, BoxError> {
+    async fn listen_with(&self, uris: &[&str], extensions: Extensions) -> Result<Events, BoxError> {
         let wishes = serde_json::json!({"notifications": {"resourceSubscriptions": uris, "toolsListChanged": true}});
         let inner = service_fn(|_: Call| async { Ok::<Reply, BoxError>(Outcome::Accepted.into()) });
         let call = Call::new(Method::LISTEN, Params::from_value(&wishes).unwrap());
@@ -213,6 +226,12 @@ pub(super) async fn updated(events: &mut Events) -> String {
     let note = note(events).await;
     assert_eq!(note.method, Method::RESOURCES_UPDATED);
     note.params.uri().unwrap().into_owned()
+}
+
+/// Whether a client was told that there is no room at present.
+pub(super) fn is_crowded(listened: Result<Events, BoxError>) -> bool {
+    let problem = explain(&*listened.err().unwrap());
+    problem.status == 503 && problem.retry_after.is_some()
 }
 
 /// Lets every task that can go on do so, without letting time pass.
