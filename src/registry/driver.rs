@@ -119,8 +119,8 @@ struct State<S> {
     running: Vec<Running>,
     work: JoinSet<Done>,
     settled: bool,
-    /// Lists that servers said have changed, until the next table tells of it.
-    told: Vec<Kind>,
+    /// Lists that servers said have changed, until the next table tells those who see the server.
+    told: Vec<(ServerName, Kind)>,
 }
 
 impl Drop for Driver {
@@ -276,7 +276,7 @@ where
         if listed {
             self.review(member.server.name());
         }
-        self.told.extend(update.told);
+        self.told.extend(update.told.into_iter().map(|kind| (member.server.name().clone(), kind)));
         self.driver.shared.changed();
     }
 
@@ -317,9 +317,11 @@ where
         let told = std::mem::take(&mut self.told);
         for policy in self.driver.shared.policies.all() {
             let restricted = self.driver.merge.restricted(&table, &parts, policy.rules());
-            policy.view().tables().replace_and_tell(restricted, self.settled, &told);
+            // Who must not know of a server is not told when it does something either.
+            let seen = kinds(&told, |server| policy.rules().shows(server.as_str()));
+            policy.view().tables().replace_and_tell(restricted, self.settled, &seen);
         }
-        tables.replace_and_tell(table, self.settled, &told);
+        tables.replace_and_tell(table, self.settled, &kinds(&told, |_| true));
         self.driver.shared.hub.review();
         self.mark(&parts);
     }
@@ -419,4 +421,9 @@ where
             Err(error) => tracing::error!(%error, "a task of the registry has panicked"),
         }
     }
+}
+
+/// The lists that were told of by servers that one sees.
+fn kinds(told: &[(ServerName, Kind)], sees: impl Fn(&ServerName) -> bool) -> Vec<Kind> {
+    told.iter().filter(|(server, _)| sees(server)).map(|(_, kind)| *kind).collect()
 }

@@ -1,15 +1,19 @@
 use super::{Driver, State, Timing, UPDATES};
 use crate::{
-    BoxError, Call, Method, Reply, ServerName,
+    BoxError, Call, Glob, Method, Reply, ServerName,
     catalog::Naming,
     json::{Json, Params},
+    policy::{Policies, Policy},
     registry::{Registry, Server},
     reply::{Event, Note, Outcome},
-    route::Pool,
+    route::{Pool, Versions},
 };
 use futures_util::{StreamExt, stream};
-use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tower::{Service, service_fn};
 
 /// A server that lists the same tool each time, and says so often that its tools have changed.
@@ -61,4 +65,30 @@ async fn a_table_that_is_made_before_a_reload_is_worked_off_has_every_server() {
     state.reconcile(&make).await;
     assert!(tables.load().tool("same").is_some());
     assert_eq!(tables.versions().borrow().tools, 1, "no table lacked it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_must_not_know_of_a_server_is_not_told_that_it_says_its_lists_changed() {
+    let says = watch::Sender::new(0);
+    let sees = Policy::new("sees").servers([Glob::new("lab")]);
+    let other = Policy::new("other").servers([Glob::new("files")]);
+    let policies = Policies::default().principal(Glob::new("a"), &sees).principal(Glob::new("b"), &other);
+    let says_it = says.clone();
+    let builder = Registry::builder().policies(&policies).connect(move |_: &Server| connect(says_it.clone()));
+    let builder = builder.endpoint(|_: &Server, connection| connection);
+    let (registry, driver) = builder.build_with([lab("1")]).unwrap();
+    let driver = tokio::spawn(driver);
+    let versions = |policy: &Policy| -> watch::Receiver<Versions> { policy.view().tables().versions() };
+    let (mut all, mut seen, hidden) = (registry.tables().versions(), versions(&sees), versions(&other));
+    let counted = async |versions: &mut watch::Receiver<Versions>, tools| {
+        let told = versions.wait_for(|versions| versions.tools == tools);
+        timeout(Duration::from_secs(600), told).await.expect("it is told").expect("the registry runs");
+    };
+    counted(&mut all, 1).await;
+    says.send_modify(|count| *count += 1);
+    counted(&mut seen, 2).await;
+    // Told last of all tables.
+    counted(&mut all, 2).await;
+    assert_eq!(hidden.borrow().tools, 0);
+    driver.abort();
 }
