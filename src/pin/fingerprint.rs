@@ -20,6 +20,10 @@ use std::{collections::BTreeMap, fmt};
 #[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct Fingerprint([Option<[u8; 32]>; Self::FIELDS.len()]);
 
+/// How much of its digest stands for a fingerprint: a server that wants two texts with the same digits, one to be looked at
+/// and one to be accepted, has to try 2⁶⁴ of them.
+const SHORT: usize = 16;
+
 impl Fingerprint {
     /// The members of a tool that count.
     pub const FIELDS: [&str; 5] = ["title", "description", "inputSchema", "outputSchema", "annotations"];
@@ -45,10 +49,10 @@ impl Fingerprint {
         pairs.filter(|(_, (own, others))| own != others).map(|(field, _)| field).collect()
     }
 
-    /// A few digits that tell it from others, for people.
+    /// Digits that tell it from others, for people.
     pub(super) fn short(&self) -> String {
         let all: Vec<u8> = self.0.iter().flat_map(|digest| digest.unwrap_or_default()).collect();
-        digest(&all)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+        digest(&all)[..SHORT].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

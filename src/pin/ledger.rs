@@ -77,15 +77,13 @@ impl Ledger {
         (reviews, news)
     }
 
-    /// Pins what tools are now: one, or all of the server that have changed. Gives their names.
-    pub(super) fn accept(&mut self, server: &str, tool: Option<&str>) -> Vec<Box<str>> {
+    /// Pins what those tools of a server are now whose change `is_meant`. Gives the changes.
+    pub(super) fn accept(&mut self, server: &str, is_meant: impl Fn(&Change) -> bool) -> Vec<Change> {
         let mut accepted = Vec::new();
-        for (name, pinned) in self.servers.get_mut(server).into_iter().flatten() {
-            if tool.is_none_or(|tool| tool == &**name)
-                && let Some(now) = pinned.changed.take()
-            {
-                pinned.pinned = *now;
-                accepted.push(name.clone());
+        for (name, tool) in self.servers.get_mut(server).into_iter().flatten() {
+            if let Some(now) = tool.changed.take_if(|now| is_meant(&Change::new(name, &tool.pinned, now))) {
+                accepted.push(Change::new(name, &tool.pinned, &now));
+                tool.pinned = *now;
             }
         }
         accepted

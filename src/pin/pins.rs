@@ -25,7 +25,8 @@ use tokio::sync::watch;
 /// // Later, when the operator has read what is new:
 /// for (server, change) in pins.changed() {
 ///     println!("{server}: {:?} has another {}", change.tool, change.fields.join(" and "));
-///     pins.accept(&server, Some(&change.tool));
+///     // This change, and not one that came while it was read.
+///     pins.accept(&server, |one| *one == change);
 /// }
 /// # Ok::<(), tower_mcp_gateway::pin::InvalidPins>(())
 /// ```
@@ -49,7 +50,7 @@ pub struct Change {
     pub tool: Box<str>,
     /// Which of [`Fingerprint::FIELDS`] are others.
     pub fields: Vec<&'static str>,
-    /// Some digits of what it is now, which tell one change from the next.
+    /// Digits of what it is now, which tell one change from the next.
     pub now: String,
 }
 
@@ -103,10 +104,30 @@ impl Pins {
         Ok(())
     }
 
-    /// Takes a tool as it is now, or all tools of the server that have changed; gives their names. A gateway that withholds
+    /// Takes those tools of the server as they are now whose change `is_meant`; gives the changes. A gateway that withholds
     /// them has them again at once.
-    pub fn accept(&self, server: &str, tool: Option<&str>) -> Vec<Box<str>> {
-        let accepted = self.ledger().accept(server, tool);
+    ///
+    /// A server may change a tool once more while somebody reads what it says, so a change that was read is compared as a
+    /// whole, with [`now`](Change::now): by its name alone the latest would be accepted, which nobody has seen.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::pin::Pins;
+    ///
+    /// let pins = Pins::default();
+    /// for (server, change) in pins.changed() {
+    ///     if pins.accept(&server, |one| *one == change).is_empty() {
+    ///         println!("{:?} is something else by now: read it again", change.tool);
+    ///     }
+    /// }
+    /// // Whatever they are:
+    /// assert!(pins.accept("files", |_| true).is_empty());
+    /// ```
+    ///
+    /// # Caveats
+    ///
+    /// `is_meant` is asked under the lock of these pins and must not call them.
+    pub fn accept(&self, server: &str, is_meant: impl Fn(&Change) -> bool) -> Vec<Change> {
+        let accepted = self.ledger().accept(server, is_meant);
         if !accepted.is_empty() {
             self.0.accepted.send_modify(|count| *count += 1);
             self.0.news.send_modify(|count| *count += 1);

@@ -47,10 +47,26 @@ fn what_is_first_seen_is_pinned_and_a_change_stands_until_it_is_accepted() {
     assert!(review(&[list([("a", "1")])])[0].changes.is_empty(), "as it was");
     assert!(pins.changed().is_empty());
     review(&[list([("a", "2")])]);
-    assert!(pins.accept("s", Some("b")).is_empty() && pins.accept("t", None).is_empty());
-    assert_eq!(pins.accept("s", None), ["a".into()]);
+    assert!(pins.accept("s", |one| &*one.tool == "b").is_empty() && pins.accept("t", |_| true).is_empty());
+    let changes: Vec<_> = pins.changed().into_iter().map(|(_, change)| change).collect();
+    assert_eq!(pins.accept("s", |_| true), changes);
     assert!(review(&[list([("a", "2")])])[0].changes.is_empty());
     assert_eq!(review(&[list([("a", "1")])])[0].same, [false], "the old one is a change now");
+}
+
+#[test]
+fn what_was_looked_at_is_accepted_and_nothing_that_came_later() {
+    let pins = Pins::default();
+    for words in ["1", "2"] {
+        pins.review("s", &[list([("a", words)])]);
+    }
+    let (_, looked_at) = pins.changed().remove(0);
+    pins.review("s", &[list([("a", "3")])]);
+    assert!(pins.accept("s", |one| *one == looked_at).is_empty());
+    assert_eq!(pins.review("s", &[list([("a", "3")])])[0].same, [false]);
+    pins.review("s", &[list([("a", "2")])]);
+    assert_eq!(pins.accept("s", |one| *one == looked_at), [looked_at]);
+    assert_eq!(pins.review("s", &[list([("a", "2")])])[0].same, [true]);
 }
 
 #[test]
@@ -85,7 +101,7 @@ fn what_is_kept_is_read_again_and_others_may_have_accepted() {
     let other = Pins::from_json(&pins.to_json()).unwrap();
     assert_eq!(other.changed(), pins.changed());
     other.review("s", &[list([("a", "2"), ("b", "1")])]);
-    other.accept("s", None);
+    other.accept("s", |_| true);
     let accepted = pins.accepted();
     pins.take_over(&other.to_json()).unwrap();
     assert!(accepted.has_changed().unwrap());

@@ -113,7 +113,17 @@ async fn a_tool_that_changed_while_the_gateway_was_down_is_withheld_until_it_is_
         &[],
         &["the tool \"sub\" of \"calc\" is not among those that have changed"],
     );
-    ends(&pins(name, &folder, &["accept", "calc"]), 0, &["accepted add of calc"], &[]);
+    let listed = serde_json::from_slice::<Value>(&pins(name, &folder, &["--json"]).stdout).unwrap();
+    let now = listed["changed"][0]["now"].as_str().unwrap();
+    ends(
+        &pins(name, &folder, &["accept", "calc", "add", "0123"]),
+        1,
+        &[],
+        &["the tool \"add\" of \"calc\" is something else by now", now],
+    );
+    assert_eq!(tools(&gateway).await, 0);
+    let accepted = format!("accepted add of calc (now {now})");
+    ends(&pins(name, &folder, &["accept", "calc", "add", now]), 0, &[&accepted], &[]);
     let back = async {
         while tools(&gateway).await == 0 {
             sleep(Duration::from_millis(20)).await;

@@ -85,7 +85,7 @@ async fn block_withholds_by_every_name_until_it_is_accepted_or_is_what_it_was() 
 
     fleet.peer("a").says(EVIL);
     until(&house, |entry| !entry.changes().is_empty()).await;
-    assert_eq!(pins.accept("a", Some("echo")), ["echo".into()]);
+    assert_eq!(pins.accept("a", |one| &*one.tool == "echo").len(), 1);
     until(&house, |entry| entry.changes().is_empty()).await;
     house.registry.tables().settled().await;
     let mut changes = house.registry.changes();

@@ -14,9 +14,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  tower-mcp-gateway pins                      lists tools that are not what was first seen
-  tower-mcp-gateway pins accept files         takes all tools of the server files as they are now
-  tower-mcp-gateway pins accept files read    takes one
+  tower-mcp-gateway pins                          lists tools that are not what was first seen
+  tower-mcp-gateway pins accept files             takes all tools of files as they are now
+  tower-mcp-gateway pins accept files read        takes one
+  tower-mcp-gateway pins accept files read NOW    takes one if it still is what stands under NOW
 
 A gateway that runs notices what was accepted at once. Under `\"pin\": \"block\"` clients see the tools again.
 Exit codes: 0 done, 1 nothing has changed or it could not be done, 2 wrong command line or configuration.";
@@ -38,6 +39,8 @@ enum What {
         server: String,
         /// The server's own name of the tool [default: all that have changed]
         tool: Option<String>,
+        /// What stands under NOW where it is listed; nothing is done if it is something else by now
+        now: Option<String>,
     },
 }
 
@@ -47,21 +50,41 @@ pub(super) fn run(command: Command, config: &Path, json: bool) -> Result<ExitCod
     let failed = |error| Failure::failed(format!("{}: {error}", file.path().display()));
     match command.what {
         None => print(listed(&file.load().map_err(failed)?.changed(), json).as_bytes()),
-        Some(What::Accept { server, tool }) => {
-            let accepted = file.update(|pins| pins.accept(&server, tool.as_deref())).map_err(failed)?;
+        Some(What::Accept { server, tool, now }) => {
+            let is_of = |one: &Change| tool.as_deref().is_none_or(|tool| tool == &*one.tool);
+            let is_meant = |one: &Change| is_of(one) && now.as_ref().is_none_or(|now| *now == one.now);
+            let (accepted, changed) =
+                file.update(|pins| (pins.accept(&server, is_meant), pins.changed())).map_err(failed)?;
             if accepted.is_empty() {
-                let what = match tool {
-                    Some(tool) => format!("the tool {tool:?} of {server:?} is not among those that have changed"),
-                    None => format!("no tool of {server:?} has changed"),
-                };
-                let reason = format!("{what}: `tower-mcp-gateway pins` lists them, with the names of their servers");
-                return Err(Failure::failed(plain(&reason)));
+                let other = changed.iter().find(|(name, one)| *name == server && is_of(one));
+                return Err(Failure::failed(plain(&refusal(&server, tool.as_deref(), other.map(|(_, one)| one)))));
             }
-            let lines = accepted.iter().map(|tool| format!("accepted {} of {}\n", plain(tool), plain(&server)));
-            let object = serde_json::json!({ "server": server, "accepted": accepted });
-            print(if json { format!("{object}\n") } else { lines.collect() }.as_bytes())
+            print(said(&server, &accepted, json).as_bytes())
         }
     }
+}
+
+/// Why nothing was accepted; `other` is what the tool is in place of what was meant.
+fn refusal(server: &str, tool: Option<&str>, other: Option<&Change>) -> String {
+    let what = match (tool, other) {
+        (Some(tool), Some(Change { now, .. })) => {
+            return format!(
+                "the tool {tool:?} of {server:?} is something else by now ({now}): look at it again, nothing was accepted"
+            );
+        }
+        (Some(tool), None) => format!("the tool {tool:?} of {server:?} is not among those that have changed"),
+        (None, _) => format!("no tool of {server:?} has changed"),
+    };
+    format!("{what}: `tower-mcp-gateway pins` lists them, with the names of their servers")
+}
+
+fn said(server: &str, accepted: &[Change], json: bool) -> String {
+    if json {
+        return format!("{}\n", serde_json::json!({ "server": server, "accepted": accepted }));
+    }
+    let line =
+        |Change { tool, now, .. }: &Change| format!("accepted {} of {} (now {now})\n", plain(tool), plain(server));
+    accepted.iter().map(line).collect()
 }
 
 fn listed(changed: &[(String, Change)], json: bool) -> String {
