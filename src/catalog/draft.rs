@@ -1,6 +1,6 @@
 use super::{
-    Item, Kind, Merge, Naming, Notice, Part, Rendered,
-    naming::{Prefixes, short},
+    Item, Kind, Merge, Naming, Notice, Part, Prefixes, Rendered,
+    naming::short,
     render::{self, Array},
 };
 use crate::{
@@ -115,12 +115,17 @@ impl<'a, S: Clone> Draft<'a, S> {
         let mut early = array.clone();
         // Names that are accepted beside the listed one; those that are listed come first.
         let mut aliases = Vec::new();
+        let mut held = HashSet::new();
         for (part, backend) in self.parts.iter().zip(self.backends.clone()) {
+            if kind == Kind::Tools {
+                self.hold(part, &backend, &mut held);
+            }
             for offer in union(part, kind, &mut array) {
                 let name = &offer.item.key;
                 let Some(settings) = self.settings(kind, part, offer.item) else { continue };
                 let shown = settings.rename.as_ref().unwrap_or(name);
-                let Some(Exposed { full, listed }) = self.expose(kind, &named, &backend, shown) else {
+                let is_taken = |name: &str| named.contains_key(name) || held.contains(name);
+                let Some(Exposed { full, listed }) = self.expose(kind, is_taken, &backend, shown) else {
                     continue;
                 };
                 let old = previous.and_then(|old| old.get(&*listed));
@@ -139,7 +144,11 @@ impl<'a, S: Clone> Draft<'a, S> {
                 array.push(&render::modern_tool(&item).unwrap_or_else(|| item.clone()));
                 early.push(&render::early_tool(&item).unwrap_or(item));
                 let renamed = target.clone().upstream(&**name);
-                aliases.extend([backend.qualified(shown).into(), full].map(|alias| (alias, renamed.clone())));
+                let qualified = backend.qualified(shown);
+                if !self.prefixes.is_of_longer(&qualified, backend.prefix()) {
+                    aliases.push((qualified.into(), renamed.clone()));
+                }
+                aliases.push((full, renamed.clone()));
                 named.insert(listed.clone(), if listed == *name { target } else { renamed });
             }
         }
@@ -148,6 +157,17 @@ impl<'a, S: Clone> Draft<'a, S> {
         }
         early.freshness_of(&array);
         (named, [array.finish(), early.finish()])
+    }
+
+    /// The names of tools that are withheld stay theirs: who calls one by the name that was approved must not reach another
+    /// server's tool because of what its own one says of itself.
+    fn hold(&self, part: &Part<S>, backend: &Backend<S>, held: &mut HashSet<Box<str>>) {
+        let withheld = part.withheld().into_iter().filter_map(|name| {
+            let settings = part.toolset.of(&name)?;
+            Some(settings.rename.unwrap_or(name))
+        });
+        let own = withheld.filter(|name| !self.prefixes.is_foreign(name, backend.prefix()));
+        held.extend(own.map(|name| Box::from(short(&name))));
     }
 
     /// What the operator says of an item; `None` if clients do not see it.
@@ -164,16 +184,22 @@ impl<'a, S: Clone> Draft<'a, S> {
     }
 
     /// The name clients see; `None` if there is none left.
-    fn expose(&mut self, kind: Kind, taken: &Named<S>, backend: &Backend<S>, name: &str) -> Option<Exposed> {
+    fn expose(
+        &mut self,
+        kind: Kind,
+        is_taken: impl Fn(&str) -> bool,
+        backend: &Backend<S>,
+        name: &str,
+    ) -> Option<Exposed> {
         let prefixed = self.merge.naming == Naming::Prefixed;
         let bare = Exposed::new(kind, name.into());
-        if !prefixed && !taken.contains_key(&bare.listed) && !self.prefixes.is_foreign(name, backend.prefix()) {
+        if !prefixed && !is_taken(&bare.listed) && !self.prefixes.is_foreign(name, backend.prefix()) {
             self.shortened(backend, name, &bare);
             return Some(bare);
         }
         let qualified = Exposed::new(kind, backend.qualified(name).into());
         let (kind, server) = (kind.word(), backend.server().clone());
-        if taken.contains_key(&qualified.listed) {
+        if is_taken(&qualified.listed) || self.prefixes.is_of_longer(&qualified.full, backend.prefix()) {
             self.notices.insert(Notice::Hidden { kind, server, name: name.into() });
             return None;
         }

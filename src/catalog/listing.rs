@@ -1,5 +1,11 @@
 use super::headers;
-use crate::{Method, Revision, identity::Identity, json::Json, pin::Change, route::Mirror};
+use crate::{
+    Method, Revision,
+    identity::Identity,
+    json::{Json, is_taken_for, object::each_member},
+    pin::Change,
+    route::Mirror,
+};
 
 /// The four lists of a server.
 ///
@@ -94,6 +100,9 @@ impl Kind {
 /// assert_eq!((&*item.key, item.json.as_str()), ("a", r#"{"name":"a","x-new":1.0}"#));
 /// assert!(Item::new(Kind::Resources, item.json).is_none(), "a resource is known by its URI");
 ///
+/// let double = Json::from_static(r#"{"name":"a","Description":"for those who compare without regard to case"}"#);
+/// assert!(Item::new(Kind::Tools, double).is_none());
+///
 /// let long = Json::from_value(&serde_json::json!({"name": "a".repeat(Item::MAX_NAME + 1)}))?;
 /// assert!(Item::new(Kind::Prompts, long).is_none());
 /// # Ok::<(), tower_mcp_gateway::json::Malformed>(())
@@ -115,7 +124,8 @@ impl Item {
     pub const MAX_URI: usize = 64 << 10;
 
     /// Takes an item; `None` if it has no usable name: none at all, or one beyond [`MAX_NAME`](Self::MAX_NAME) or
-    /// [`MAX_URI`](Self::MAX_URI).
+    /// [`MAX_URI`](Self::MAX_URI); or if it has a member that some clients take for its name or for what models read of it, as
+    /// `Name` by those that do not regard case.
     pub fn new(kind: Kind, json: Json) -> Option<Self> {
         Self::read(kind, json).ok()
     }
@@ -130,6 +140,9 @@ impl Item {
         match key {
             None => Err("no usable name"),
             Some(key) if key.len() > max => Err(fault),
+            Some(_) if has_double(&json) => {
+                Err("a member that may be taken for another, such as \"Name\" for \"name\"")
+            }
             Some(key) => Ok(Self { key: key.into(), json }),
         }
     }
@@ -152,6 +165,20 @@ impl Item {
         let schema = self.json.member("inputSchema").and_then(|schema| schema.read().ok());
         schema.map_or(Ok(Vec::new()), |schema| headers::mirrors(&schema))
     }
+}
+
+/// The members of items that a gateway decides by, compares or replaces, and that models read.
+const MEANT: [&str; 8] =
+    ["name", "title", "description", "inputSchema", "outputSchema", "annotations", "uri", "uriTemplate"];
+
+/// Whether an item has a member that some clients take for one of [`MEANT`]: what they show would be another than what was
+/// renamed, described by the operator or pinned.
+fn has_double(item: &Json) -> bool {
+    let mut found = false;
+    let is_double = |key: &str| MEANT.iter().any(|known| key != *known && is_taken_for(known, key.as_bytes()));
+    // What ends this early are members that stand twice, which every comparison takes note of itself.
+    let _ = each_member(item.as_bytes(), |key, _| found |= is_double(key));
+    found
 }
 
 /// For how long, and by whom, a result may be cached (2026-07-28, "server/utilities/caching").

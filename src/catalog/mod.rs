@@ -69,6 +69,7 @@ mod service;
 mod tests;
 mod vouch;
 
+pub(crate) use self::naming::Prefixes;
 pub use self::{
     fetch::{Terms, fetch},
     layer::CatalogLayer,

@@ -23,13 +23,20 @@ pub enum Naming {
 
 /// What stands before `__` in the qualified names of each server: no two have the same.
 #[derive(Debug, Default)]
-pub(super) struct Prefixes {
+pub(crate) struct Prefixes {
     known: HashSet<Box<str>>,
     /// The length of the longest.
     longest: usize,
 }
 
 impl Prefixes {
+    /// Those of servers that have been told apart.
+    pub(super) fn of<'a>(prefixes: impl Iterator<Item = &'a str>) -> Self {
+        let known: HashSet<Box<str>> = prefixes.map(Into::into).collect();
+        let longest = known.iter().map(|prefix| prefix.len()).max().unwrap_or(0);
+        Self { known, longest }
+    }
+
     /// The prefix of one more server: `plain`, or that with the first number that makes it another than those there are.
     pub(super) fn distinct(&mut self, plain: &str) -> String {
         let numbered = (2..).map(|number| format!("{plain}-{number}"));
@@ -41,8 +48,13 @@ impl Prefixes {
     }
 
     /// Whether a name begins with a prefix that is not `own`.
-    pub(super) fn is_foreign(&self, name: &str, own: &str) -> bool {
+    pub(crate) fn is_foreign(&self, name: &str, own: &str) -> bool {
         self.candidates(name).any(|prefix| prefix != own && self.known.contains(prefix))
+    }
+
+    /// Whether a qualified name of the server with this prefix begins with a longer one, and so is that one's.
+    pub(super) fn is_of_longer(&self, name: &str, own: &str) -> bool {
+        self.candidates(name).any(|prefix| prefix.len() > own.len() && self.known.contains(prefix))
     }
 
     /// What of a name may be a prefix: all that stands before a `__`, as far as prefixes are long. Names are the words of
@@ -100,6 +112,13 @@ mod tests {
         {
             assert_eq!(prefixes.is_foreign(name, "ab"), foreign, "{name}");
         }
+    }
+
+    #[test]
+    fn a_qualified_name_is_of_the_server_with_the_longest_prefix() {
+        let prefixes = Prefixes::of(["a", "a__b"].into_iter());
+        assert!(prefixes.is_of_longer("a__b__c", "a") && !prefixes.is_of_longer("a__b__c", "a__b"));
+        assert!(!prefixes.is_of_longer("a__c", "a") && !prefixes.is_of_longer("a__bc__d", "a"));
     }
 
     proptest! {

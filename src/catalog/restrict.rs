@@ -1,4 +1,4 @@
-use super::{Kind, Merge, Part, Rendered, render};
+use super::{Kind, Merge, Part, Prefixes, Rendered, render};
 use crate::{
     json::{
         Json,
@@ -14,9 +14,11 @@ impl Merge {
     /// that it has for everybody.
     pub(crate) fn restricted<S: Clone>(&self, table: &Table<S>, parts: &[Part<S>], rules: &Arc<Rules>) -> Table<S> {
         let shows = |target: &Target<S>| rules.shows(target.server().as_str());
+        let prefixes = Arc::new(Prefixes::of(table.backends.iter().map(|backend| backend.prefix())));
         let tool = |name: &str, target: &Target<S>| {
             let own = target.upstream_name().unwrap_or(name);
-            rules.admits(target.server().as_str(), own, &target.backend().qualified(own))
+            let foreign = prefixes.is_foreign(own, target.backend().prefix());
+            rules.admits(target.server().as_str(), (own, foreign), &target.backend().qualified(own))
         };
         let resources = table.resources.iter().filter_map(|(uri, targets)| {
             let targets: Vec<_> = targets.iter().filter(|target| shows(target)).cloned().collect();
@@ -33,7 +35,9 @@ impl Merge {
             prompts: kept(&table.prompts, |_, target| shows(target)),
             resources: resources.collect(),
             templates: table.templates.iter().filter(|(_, target)| shows(target)).cloned().collect(),
-            backends: backends.map(|backend| Arc::new(Backend::clone(backend).bound(rules.clone()))).collect(),
+            backends: backends
+                .map(|backend| Arc::new(Backend::clone(backend).bound(rules.clone(), prefixes.clone())))
+                .collect(),
             unlisted: table.unlisted.iter().filter(|server| rules.shows(server.as_str())).cloned().collect(),
             notices: Default::default(),
             rendered: table.rendered.clone(),

@@ -50,7 +50,7 @@ pub(crate) use self::ends::Ends;
 pub(crate) use self::opening::Opening;
 #[cfg(feature = "legacy")]
 pub(crate) use self::params::Preset;
-pub(crate) use self::params::text;
+pub(crate) use self::params::{is_taken_for, text};
 
 use bytes::Bytes;
 use memchr::memmem;

@@ -49,21 +49,27 @@ impl Rules {
     }
 
     /// Whether a tool of a server exists: by its own name, or by its qualified one.
-    pub(crate) fn admits(&self, server: &str, tool: &str, qualified: &str) -> bool {
-        let any = |patterns: &[Glob]| patterns.iter().any(|one| one.matches(tool) || one.matches(qualified));
-        self.shows(server) && self.tools.as_deref().is_none_or(any) && !any(&self.deny)
+    ///
+    /// An own name that is `foreign` reads as the qualified one of another server. What is said of that allows nothing here,
+    /// or a server could name itself into what others may do.
+    pub(crate) fn admits(&self, server: &str, (tool, foreign): (&str, bool), qualified: &str) -> bool {
+        let is_meant = |one: &Glob| one.matches(qualified) || !foreign && one.matches(tool);
+        let allows = |patterns: &[Glob]| patterns.iter().any(is_meant);
+        let denies = |one: &Glob| one.matches(tool) || one.matches(qualified);
+        self.shows(server) && self.tools.as_deref().is_none_or(allows) && !self.deny.iter().any(denies)
     }
 
     /// Whether a tool may be asked of a server that does not list it. Where some are denied, such a name may be another one of
     /// theirs, so it has to be among `tools` to the letter. No pattern is held against a name that is too long to be a tool's.
-    pub(crate) fn reaches(&self, server: &str, tool: &str, qualified: &str) -> bool {
+    pub(crate) fn reaches(&self, server: &str, (tool, foreign): (&str, bool), qualified: &str) -> bool {
         if self.tools.is_none() && self.deny.is_empty() {
             return self.shows(server);
         }
-        let is_named = |patterns: &[Glob]| Glob::any_is(patterns, tool) || Glob::any_is(patterns, qualified);
+        let is_named =
+            |patterns: &[Glob]| Glob::any_is(patterns, qualified) || !foreign && Glob::any_is(patterns, tool);
         tool.len() <= Item::MAX_NAME
             && (self.deny.is_empty() || self.tools.as_deref().is_some_and(is_named))
-            && self.admits(server, tool, qualified)
+            && self.admits(server, (tool, foreign), qualified)
     }
 }
 
@@ -160,7 +166,8 @@ mod tests {
     #[test]
     fn where_tools_are_denied_only_names_that_are_there_to_the_letter_reach_unlisted_ones() {
         let globs = |patterns: &[&str]| patterns.iter().map(|pattern| Glob::new(*pattern)).collect::<Vec<_>>();
-        let reaches = |policy: &Policy, tool: &str| policy.rules.reaches("inner", tool, &format!("inner__{tool}"));
+        let reaches =
+            |policy: &Policy, tool: &str| policy.rules.reaches("inner", (tool, false), &format!("inner__{tool}"));
         let denied = Policy::new("denied").deny(globs(&["delete_*"]));
         let named = denied.clone().tools(globs(&["*", "unlisted", "inner__hers"]));
         for name in ["delete_file", "files__delete_file", "inner__files__delete_file", "other"] {

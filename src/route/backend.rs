@@ -1,5 +1,10 @@
 use super::Allowance;
-use crate::{EndpointId, ServerName, catalog::Kind, policy::Rules, toolset::Toolset};
+use crate::{
+    EndpointId, ServerName,
+    catalog::{Kind, Prefixes},
+    policy::Rules,
+    toolset::Toolset,
+};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// One server name: its pool, shared by everything the server lists.
@@ -23,8 +28,8 @@ pub struct Backend<S> {
     abilities: Abilities,
     toolset: Arc<Toolset>,
     allowance: Option<Arc<Allowance>>,
-    /// What exists of it for those who see this backend.
-    bound: Option<Arc<Rules>>,
+    /// What exists of it for those who see this backend, and what the names of other servers begin with.
+    bound: Option<(Arc<Rules>, Arc<Prefixes>)>,
 }
 
 /// What the replicas of a server name have declared, each ability as soon as one of them has it.
@@ -97,8 +102,8 @@ impl<S> Backend<S> {
     }
 
     /// As it is for those who are bound by these rules.
-    pub(crate) fn bound(mut self, rules: Arc<Rules>) -> Self {
-        self.bound = Some(rules);
+    pub(crate) fn bound(mut self, rules: Arc<Rules>, prefixes: Arc<Prefixes>) -> Self {
+        self.bound = Some((rules, prefixes));
         self
     }
 
@@ -112,9 +117,12 @@ impl<S> Backend<S> {
     }
 
     /// Whether an item that it does not list may be asked of it under this name.
-    pub(super) fn may_have(&self, kind: Kind, name: &str) -> bool {
+    pub(crate) fn may_have(&self, kind: Kind, name: &str) -> bool {
         let bound = || match &self.bound {
-            Some(rules) => rules.reaches(self.server.as_str(), name, &self.qualified(name)),
+            Some((rules, prefixes)) => {
+                let foreign = prefixes.is_foreign(name, &self.prefix);
+                rules.reaches(self.server.as_str(), (name, foreign), &self.qualified(name))
+            }
             None => true,
         };
         kind != Kind::Tools || self.toolset.reaches(name) && bound()

@@ -1,5 +1,6 @@
 use super::{
-    Pool, Table, Tables, Target, View, allowance::Entry, complete, error, error::Unknown, future::ResponseFuture, read,
+    Allowance, Backend, Pool, Table, Tables, Target, View, allowance::Entry, complete, error, error::Unknown,
+    future::ResponseFuture, read,
 };
 use crate::{BoxError, Call, Method, Reply, catalog::Kind, reply::Outcome};
 use std::{
@@ -151,7 +152,7 @@ pub(super) fn unlisted_target<S>(table: &Table<S>, kind: Kind, name: &str) -> Op
     let named: Vec<_> = table.backends().iter().filter_map(|b| Some((b, b.unqualified(name)?))).collect();
     if named.is_empty() {
         let backend = table.unlisted_of(kind).filter(|backend| backend.may_have(kind, name));
-        return backend.cloned().map(Target::new);
+        return backend.map(|backend| unlisted_at(backend, kind, name));
     }
     // Two prefixes of which one begins with the other make some names ambiguous; those are nobody's.
     let mut able =
@@ -160,7 +161,17 @@ pub(super) fn unlisted_target<S>(table: &Table<S>, kind: Kind, name: &str) -> Op
     if !backend.may_have(kind, bare) {
         return None;
     }
-    Some(Target::new(backend.clone()).upstream(bare))
+    Some(unlisted_at(backend, kind, bare).upstream(bare))
+}
+
+/// A name that a server does not list, with as long a silence as the operator gives it.
+fn unlisted_at<S>(backend: &Arc<Backend<S>>, kind: Kind, name: &str) -> Target<S> {
+    let target = Target::new(backend.clone());
+    let settings = if kind == Kind::Tools { backend.toolset().of(name) } else { None };
+    match settings {
+        Some(settings) => target.allowance(Allowance::of_tool(&settings, backend.allowance(), None)),
+        None => target,
+    }
 }
 
 #[inline(never)]

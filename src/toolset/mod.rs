@@ -33,8 +33,9 @@
 //!
 //! A server may answer to more names than it lists: a gateway answers to each of its tools under its own name, behind that of its
 //! server, and in a shorter form. No pattern over one of them says anything of the others. So where tools are taken away one by
-//! one (a denied, a hidden or a changed one), the server is asked for nothing that it does not list, unless `allow` has that name
-//! to the letter.
+//! one (a denied, a hidden or a changed one) or have a rate or a bound of calls in flight, the server is asked for nothing that it
+//! does not list, unless `allow` has that name to the letter. Rates and bounds are kept for what is listed, so a name that has one
+//! is not asked for even then.
 
 mod settings;
 
@@ -97,7 +98,8 @@ impl Toolset {
     }
 
     /// Whether a call of a tool that nobody lists may go to the server under this name: not if the operator took the
-    /// name away, be it from all clients or by a renaming, nor where it may be another name of a tool that was taken away.
+    /// name away, be it from all clients or by a renaming, or bounds its calls, nor where it may be another name of a tool of
+    /// which that is so.
     ///
     /// No pattern is held against a name that is too long to be a tool's.
     pub(crate) fn reaches(&self, name: &str) -> bool {
@@ -107,13 +109,13 @@ impl Toolset {
         let may_be_another = self.takes_away() && !self.allow.as_deref().is_some_and(|allow| Glob::any_is(allow, name));
         name.len() <= Item::MAX_NAME
             && !may_be_another
-            && self.of(name).is_some_and(|settings| settings.rename.is_none())
+            && self.of(name).is_some_and(|settings| settings.rename.is_none() && !settings.is_bounded())
     }
 
-    /// Whether there are tools that do not exist while all others do.
+    /// Whether there are tools that do not exist, or that may not be called at will, while all others do and may.
     fn takes_away(&self) -> bool {
-        let hides = |(_, settings): &(Glob, ToolSettings)| settings.hidden == Some(true);
-        !self.deny.is_empty() || !self.withheld.is_empty() || self.tools.iter().any(hides)
+        let takes = |(_, settings): &(Glob, ToolSettings)| settings.hidden == Some(true) || settings.is_bounded();
+        !self.deny.is_empty() || !self.withheld.is_empty() || self.tools.iter().any(takes)
     }
 
     /// The longest of its timeouts.
@@ -195,6 +197,13 @@ mod tests {
                 assert!(!tools.reaches(name), "{name}: {tools:?}");
             }
             assert!(!Toolset { allow: None, ..tools }.reaches("unlisted"));
+        }
+        let bounded = ToolSettings { max_in_flight: Some(1), ..ToolSettings::default() };
+        let rated = ToolSettings { rate: Some("1/h".parse().unwrap()), ..ToolSettings::default() };
+        for settings in [bounded, rated] {
+            let one = any.clone().tool(Glob::new("search"), settings.clone());
+            assert!(!one.reaches("search") && !one.reaches("inner__search") && one.reaches("unlisted"));
+            assert!(!any.clone().tool(Glob::new("*"), settings).reaches("unlisted"), "nothing would count its calls");
         }
         let denied = any.clone().deny([Glob::new("unlisted")]);
         assert!(!denied.reaches("unlisted"), "`deny` wins");

@@ -41,6 +41,11 @@ impl ToolSettings {
     /// How long a call waits for another of its tool to end: as long as one waits for a full server.
     pub const PATIENCE: Duration = Duration::from_secs(1);
 
+    /// Whether not every call may go on at once.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.max_in_flight.is_some() || self.rate.is_some()
+    }
+
     /// Its own fields, the missing ones from `more`.
     #[must_use]
     pub(super) fn or(self, more: &Self) -> Self {

@@ -41,7 +41,8 @@ fn alike(key: &str, known: &'static str) -> Malformed {
     Malformed::new(Fault::Alike { member: key[..shown].into(), known })
 }
 
-fn is_taken_for(known: &str, key: &[u8]) -> bool {
+/// Whether some readers take `key` for `known`; so they do where it is that.
+pub(crate) fn is_taken_for(known: &str, key: &[u8]) -> bool {
     let behind = known.bytes().try_fold(key, behind);
     behind.is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
 }

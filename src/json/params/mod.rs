@@ -13,6 +13,7 @@ use bytes::Bytes;
 use places::Member;
 
 pub(super) use alike::Amiss;
+pub(crate) use alike::is_taken_for;
 pub(super) use places::Places;
 #[cfg(feature = "legacy")]
 pub(crate) use preset::Preset;
