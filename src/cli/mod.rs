@@ -74,8 +74,6 @@ const LEAVING: Duration = Duration::from_millis(200);
 /// configuration; 3 if a tool that was called says that it failed; 130 or 143 if SIGINT or SIGTERM ended it before it was
 /// done. What goes wrong is said on stderr, with `--json` as an object.
 pub fn run() -> ExitCode {
-    // Whatever the program that started this one left open is not for child processes.
-    close_fds::set_fds_cloexec_threadsafe(3, &[]);
     let said = Args::try_parse().and_then(|args| {
         let common = args.common.clone();
         Ok((args.chosen()?, common))
@@ -84,6 +82,12 @@ pub fn run() -> ExitCode {
         Ok(said) => said,
         Err(error) => return misunderstood(&error),
     };
+    if matches!(command, Command::Serve(_)) {
+        // The configuration may be one of the descriptors that are closed next, as in `--config <(…)`.
+        allocator::tell();
+    }
+    // Whatever the program that started this one left open is not for child processes.
+    close_fds::set_fds_cloexec_threadsafe(3, &[]);
     let json = common.json;
     start(command, common).unwrap_or_else(|failure| tell(&failure, json))
 }
@@ -167,7 +171,6 @@ fn in_runtime(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<E
 }
 
 fn serve_until_stopped(serve: Serve, common: &Common) -> Result<ExitCode, Failure> {
-    allocator::tell();
     let file = file(common)?;
     let any_admin = serve.admin_port() == Some(0);
     let faces = Faces { http: serve.listens(), stdio: serve.stdio, any_admin };

@@ -22,6 +22,19 @@ pub(super) struct Field<'a> {
     pub(super) node: Node<'a>,
 }
 
+impl Field<'_> {
+    /// Whether nothing stands in it.
+    pub(super) fn is_empty(&self) -> bool {
+        match self.node.shape() {
+            Some(Shape::Null) | None => true,
+            Some(Shape::String(text)) => text.is_empty(),
+            Some(Shape::List(items)) => items.is_empty(),
+            Some(Shape::Object(members)) => members.is_empty(),
+            Some(Shape::Bool(_) | Shape::Number(_)) => false,
+        }
+    }
+}
+
 /// An object whose field names have been checked.
 pub(super) struct Object<'a> {
     path: String,

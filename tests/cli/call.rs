@@ -53,7 +53,7 @@ async fn tools_are_listed_and_called_through_the_configuration() {
     ends(&shell.types(&["call", "echo", "-"], "{\"text\": \"piped\"}").await, 0, &["piped\n"], &[]);
     ends(&shell.run(&["call", "fail"]).await, 3, &["the tool failed"], &[]);
     ends(&shell.run(&["call", "error"]).await, 1, &[], &[without, "(code "]);
-    ends(&shell.run(&["call", "ehco"]).await, 1, &[], &[without, "did you mean `echo`?"]);
+    ends(&shell.run(&["call", "ehco"]).await, 1, &[], &[without, "not been listed yet: down", "did you mean `echo`?"]);
     ends(&shell.run(&["call", "echo", "{text: 1}"]).await, 2, &[], &["no JSON", "single quotes"]);
     ends(&shell.run(&["call", "echo", "[]"]).await, 2, &[], &["no JSON object"]);
     ends(

@@ -159,6 +159,16 @@ fn every_mistake_of_a_configuration_is_told() {
 }
 
 #[test]
+fn a_configuration_may_be_an_open_descriptor() {
+    let folder = folder("descriptor");
+    std::fs::write(folder.join("c.json"), r#"{"port": "four thousand"}"#).unwrap();
+    let mut shell = Command::new("sh");
+    shell.current_dir(&folder).args(["-c", r#"exec "$0" serve --config /dev/fd/7 7<c.json"#]);
+    let output = shell.arg(env!("CARGO_BIN_EXE_tower-mcp-gateway")).output().unwrap();
+    ends(&output, 2, &[], &["`port`", "/dev/fd/7"]);
+}
+
+#[test]
 fn the_file_in_the_users_folder_is_found() {
     let folder = folder("home");
     let home = folder.join("xdg/tower-mcp-gateway");

@@ -133,6 +133,18 @@ fn mistakes_name_field_line_and_remedy() {
             "`mcpServers.a.disabled` at line 1: must be `true` or `false`, not a string",
         ),
         (
+            "{\"mcpServers\": {\"a\": {\"command\": \"x\", \"args\": [], \"headers\": {\"K\": \"hunter2\"}}}}",
+            "`mcpServers.a.headers` at line 1: is for a server that is reached by `url`, and this one is started: remove it, or write its value in `env` or `args`",
+        ),
+        (
+            "{\"mcpServers\": {\"a\": {\"url\": \"http://a\", \"args\": [], \"env\": {\"K\": \"hunter2\"}}}}",
+            "`mcpServers.a.env` at line 1: is for a server that is started by `command`, and this one is reached: remove it, or write its value in `headers`",
+        ),
+        (
+            "{\"mcpServers\": {\"a\": {\"url\": \"http://a\", \"httpUrl\": \"http://b\"}}}",
+            "`mcpServers.a.httpUrl` at line 1: a second address beside `url`: remove one of the two",
+        ),
+        (
             "{\"mcpServers\": {\"\": {\"command\": \"x\"}}}",
             "`mcpServers[\"\"]` at line 1: the key is the server's id and name and must not be empty",
         ),

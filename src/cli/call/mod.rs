@@ -103,10 +103,12 @@ pub(super) async fn call(call: Call, common: Common) -> Result<ExitCode, Failure
         let result = match exchange(client, &call.name, arguments, &prompt).await.inspect_err(|_| warn(client)) {
             Ok(result) => result,
             // What the gateway says of an unknown name does not know what was meant.
-            Err(Refused::Rpc { message, .. }) if message.starts_with("unknown tool") => {
+            Err(Refused::Rpc { code, message }) if message.starts_with("unknown tool") => {
                 let listed = client.tools().await.unwrap_or_default();
                 let all: Vec<Tool> = listed.iter().filter_map(|tool| Tool::read(tool)).collect();
-                return Err(Failure::failed(unknown(&call.name, &all)));
+                let unknown = unknown(&call.name, &all);
+                // With any other code it names a server that may have the tool, and of which nothing is known yet.
+                return Err(Failure::failed(if code == -32602 { unknown } else { format!("{message}\n{unknown}") }));
             }
             Err(Refused::Rpc { code: -32021, message }) => return Err(Failure::failed(format!(
                 "{message}\nThe tool wants something of its client that a command line has not, such as a model to ask \
@@ -216,7 +218,7 @@ fn arguments(text: &str) -> Result<Value, Failure> {
 fn unknown(name: &str, all: &[Tool]) -> String {
     let names: Vec<_> = all.iter().map(|tool| tool.name.as_str()).collect();
     match crate::nearest::nearest(name, &names) {
-        Some(meant) => format!("there is no tool `{name}`: did you mean `{meant}`?"),
-        None => format!("there is no tool `{name}`; `tower-mcp-gateway tools` lists the {} there are", all.len()),
+        Some(meant) => format!("there is no tool `{name}` in the list: did you mean `{meant}`?"),
+        None => format!("there is no tool `{name}` among the {} that `tower-mcp-gateway tools` lists", all.len()),
     }
 }

@@ -25,6 +25,8 @@ pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
         "the server has enough of requests for now: it is tried again by itself; ask its operator for more"
     } else if has("HTTP status 5") {
         "the server itself is in trouble: read its log"
+    } else if has("speaks no TLS") {
+        "what answers there speaks plain HTTP: write `http://` in `url`, or the port that speaks TLS"
     } else if has("certificate") || has("TLS") {
         "the server's certificate is not accepted: correct the host name in `url`, or have the certificate renewed"
     } else if has("broke the protocol") || has("refused the handshake") {

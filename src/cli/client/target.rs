@@ -147,6 +147,7 @@ impl Target {
             }
             error if error.contains("401") || error.contains("403") => "it refuses these credentials",
             error if error.contains("connection was refused") => "does a gateway run there?",
+            error if error.contains("speaks no TLS") => "write http://, or the port that speaks TLS",
             error if error.contains("TLS") => {
                 "its certificate is not accepted: is the host name right, and http:// or https://?"
             }

@@ -57,10 +57,37 @@ fn entry(reader: &mut Reader<'_>, key: &str, field: &Field<'_>, taken: &mut Take
         reader.notes.push(format!("{}: {}: of no concern to a gateway; ignored", entry.path(), list(&foreign)));
     }
     let server = match kind(reader, &entry) {
-        Some(kind) => connection::read(reader, &entry, kind, key, key),
+        Some(kind) => {
+            strays(reader, &entry, kind);
+            connection::read(reader, &entry, kind, key, key)
+        }
         None => None,
     };
     options(reader, &entry, server, taken)
+}
+
+/// Fields that say nothing of a server of this kind: what stands in them would be lost without a word. Empty ones are what
+/// programs write.
+fn strays(reader: &mut Reader<'_>, entry: &Object<'_>, kind: Kind) {
+    let (fields, remedy) = match kind {
+        Kind::Stdio => (
+            &["headers", "auth"][..],
+            "is for a server that is reached by `url`, and this one is started: remove it, or write its value in `env` or `args`",
+        ),
+        Kind::Sse | Kind::Http => (
+            &["args", "cwd", "env"][..],
+            "is for a server that is started by `command`, and this one is reached: remove it, or write its value in `headers`",
+        ),
+    };
+    for key in entry.present(fields) {
+        if let Some(field) = entry.get(key).filter(|field| !field.is_empty()) {
+            reader.wrong(field, remedy);
+        }
+    }
+    let addresses = entry.present(&["url", "serverUrl", "httpUrl"]);
+    if let Some(second) = addresses.get(1).and_then(|key| entry.get(key)) {
+        reader.wrong(second, format!("a second address beside `{}`: remove one of the two", addresses[0]));
+    }
 }
 
 fn off(reader: &mut Reader<'_>, entry: &Object<'_>) -> bool {
