@@ -1,4 +1,8 @@
-use super::{Failure, error::plain};
+use super::{
+    Failure,
+    error::plain,
+    signal::{Stop, interrupted},
+};
 use crate::{
     config::Config,
     oauth::{OAuth, SignIn, sign_out},
@@ -42,6 +46,7 @@ pub(super) struct Login {
 /// Signs in at a server.
 pub(super) async fn login(login: Login, config: Config, json: bool) -> Result<ExitCode, Failure> {
     let (url, settings) = entry(&config, &login.server)?;
+    let mut stop = Stop::listen().map_err(|error| Failure::failed(error.to_string()))?;
     let failed = |error: crate::oauth::error::Failed| Failure::failed(plain(&format!("{}: {error}", login.server)));
     let waiting = SignIn::begin(&login.server, &url, settings, login.callback_port).await.map_err(failed)?;
     say(json, &serde_json::json!({"page": waiting.page()}), &format!("Sign in at:\n  {}\n", waiting.page()))?;
@@ -50,7 +55,7 @@ pub(super) async fn login(login: Login, config: Config, json: bool) -> Result<Ex
     }
     tokio::select! {
         done = waiting.finish() => done.map_err(failed)?,
-        _ = tokio::signal::ctrl_c() => return Err(Failure::failed("given up")),
+        code = stop.next() => return Ok(interrupted(code)),
     }
     say(json, &serde_json::json!({"signedIn": login.server}), &format!("Signed in at {}.\n", login.server))?;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-use std::io;
+use std::{io, process::ExitCode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask the program to stop.
@@ -20,4 +20,9 @@ impl Stop {
             _ = self.terminate.recv() => 143,
         }
     }
+}
+
+/// The exit code of a command that was at work when the signal came.
+pub(super) fn interrupted(code: i32) -> ExitCode {
+    code.try_into().map_or(ExitCode::FAILURE, |code: u8| code.into())
 }

@@ -11,7 +11,7 @@ use super::{
     client::{Client, Refused, Target},
     error::{Failure, plain},
     print,
-    signal::Stop,
+    signal::{Stop, interrupted},
 };
 use crate::json::{Json, object::each_member};
 use clap::Args;
@@ -184,10 +184,6 @@ async fn interruptible(
     };
     client.close().await;
     done
-}
-
-fn interrupted(code: i32) -> ExitCode {
-    code.try_into().map_or(ExitCode::FAILURE, |code: u8| code.into())
 }
 
 /// Names the servers whose tools are missing.

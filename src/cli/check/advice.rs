@@ -17,7 +17,7 @@ pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
         "sign in with that command: it opens a browser"
     } else if has("401") || has("403") {
         "the server wants credentials, or others: write them in `headers`, such as \"Authorization\": \"Bearer ${TOKEN}\"; or \"auth\": \"oauth\" and `tower-mcp-gateway login`"
-    } else if has("404") || has("405") {
+    } else if has("404") || has("405") || has("501") {
         "the server is there, but not at this path: correct it in `url` (often /mcp; /sse with \"type\": \"sse\")"
     } else if has("HTTP status 3") {
         "the server is somewhere else by now: write the address that it redirects to in `url`"
@@ -41,6 +41,11 @@ pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
 
 fn child(what: &str, command: &str) -> String {
     let has = |phrase: &str| what.contains(phrase);
+    if has("command was not found") && command.contains(' ') {
+        return format!(
+            "write only the program in `command`, and what follows it in {command:?} into `args`, each word by itself"
+        );
+    }
     if has("command was not found") {
         return format!(
             "install {command:?}, or write its full path in `command` (`which {command}` prints it): PATH is that of the \
@@ -76,6 +81,7 @@ mod tests {
     fn every_failure_has_a_remedy_of_its_own() {
         let web = Server::http("a", "a", "http://localhost/mcp").unwrap();
         let child = Server::stdio("a", "a", "npx");
+        let line = Server::stdio("a", "a", "npx files-server");
         let told = |error: &(dyn Error + 'static), server: &Server| remedy(&causes(error), Some(server.connection()));
         let status = |code| Status(http::StatusCode::from_u16(code).unwrap());
         let refused = Connect(std::io::Error::from_raw_os_error(111).into());
@@ -92,11 +98,15 @@ mod tests {
             (told(&refused_everywhere, &web), "start the server"),
             (told(&status(401), &web), "Authorization"),
             (told(&status(404), &web), "path"),
+            (told(&status(501), &web), "path"),
             (told(&status(503), &web), "read its log"),
             (told(&status(302), &web), "redirects"),
             (told(&status(429), &web), "has enough of requests"),
             (told(&Protocol("no JSON".into()), &web), "no MCP"),
             (told(&absent, &child), "which npx"),
+            (told(&absent, &line), "into `args`"),
+            (told(&Connect("the TLS handshake failed: what answers there speaks no TLS".into()), &web), "http://"),
+            (told(&Connect("the TLS handshake failed".into()), &web), "certificate"),
             (told(&NotStarted(Duration::from_secs(1)), &child), "startTimeout"),
             (told(&Closed { sent: true }, &child), "before it ends"),
             (told(&Protocol("no JSON".into()), &child), "args"),
