@@ -1,4 +1,8 @@
-use super::{error::Refusal, layer::Settings};
+use super::{
+    error::Refusal,
+    layer::Settings,
+    uploads::{Share, Uploads},
+};
 use crate::{
     BoxError,
     error::{Problem, find},
@@ -12,8 +16,12 @@ use std::{
     future::Future,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::time::timeout;
+
+/// When there may be room for a large body again: most arrive within a second.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
 
 /// Reads the whole body, never more of it nor for longer than is allowed. `declared` is how long its sender says it is.
 pub(super) async fn gather<B>(body: B, declared: u64, settings: &Settings) -> Result<Bytes, Refusal>
@@ -26,7 +34,8 @@ where
     if body.size_hint().lower() > limit as u64 || declared > limit as u64 {
         return Err(too_large());
     }
-    let mut whole = pin!(Gather { body, left: limit, first: Bytes::new(), all: BytesMut::new() });
+    let (first, all, share) = (Bytes::new(), BytesMut::new(), Share::default());
+    let mut whole = pin!(Gather { body, left: limit, limit, first, all, share, uploads: &settings.uploads });
     // Most bodies come with their head, and need no timer.
     let read = match poll_immediate(&mut whole).await {
         Some(read) => read,
@@ -43,6 +52,9 @@ where
 fn refusal(unread: Unread) -> Refusal {
     match unread {
         Unread::TooLarge => too_large(),
+        Unread::NoRoom => Problem::new(503, "overloaded", "too many large bodies are on their way")
+            .with_retry_after(ROOM_RETRY)
+            .into(),
         Unread::Failed(error) => match find::<LengthLimitError>(&*error) {
             Some(_) => too_large(),
             None => Refusal::invalid("the body could not be read to its end"),
@@ -58,6 +70,7 @@ fn too_large() -> Refusal {
 /// Why a body was not read to its end.
 enum Unread {
     TooLarge,
+    NoRoom,
     Failed(BoxError),
 }
 
@@ -65,16 +78,19 @@ pin_project! {
     /// All of a body, as it came where it came in one piece.
     ///
     /// Pieces are copied together rather than kept: of a body in chunks of one byte each, every byte would cost thirty.
-    struct Gather<B> {
+    struct Gather<'a, B> {
         #[pin]
         body: B,
+        limit: usize,
         left: usize,
+        uploads: &'a Uploads,
+        share: Share,
         first: Bytes,
         all: BytesMut,
     }
 }
 
-impl<B: Body<Error: Into<BoxError>>> Future for Gather<B> {
+impl<B: Body<Error: Into<BoxError>>> Future for Gather<'_, B> {
     type Output = Result<Bytes, Unread>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -87,6 +103,10 @@ impl<B: Body<Error: Into<BoxError>>> Future for Gather<B> {
                 return Poll::Ready(Err(Unread::TooLarge));
             };
             *this.left = left;
+            let here = *this.limit - left;
+            if here > Uploads::FREE && !this.body.is_end_stream() && !this.uploads.cover(this.share, here) {
+                return Poll::Ready(Err(Unread::NoRoom));
+            }
             if this.first.is_empty() && this.all.is_empty() {
                 *this.first = data.copy_to_bytes(data.remaining());
                 continue;
@@ -96,5 +116,39 @@ impl<B: Body<Error: Into<BoxError>>> Future for Gather<B> {
         }
         let (first, all) = (std::mem::take(this.first), std::mem::take(this.all));
         Poll::Ready(Ok(if all.is_empty() { first } else { all.freeze() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
+    use std::convert::Infallible;
+
+    async fn status(pieces: &[usize], uploads: &Uploads) -> u16 {
+        let frames = pieces.iter().map(|bytes| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b' '; *bytes]))));
+        let settings = Settings { uploads: uploads.clone(), ..Settings::default() };
+        match gather(StreamBody::new(stream::iter(frames)), 0, &settings).await {
+            Ok(body) => {
+                assert_eq!(body.len(), pieces.iter().sum::<usize>());
+                200
+            }
+            Err(refusal) => refusal.into_response().status().as_u16(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_body_that_is_still_arriving_needs_room_and_gives_it_back() {
+        let (none, one) = (Uploads::of(0), Uploads::of(256 << 10));
+        assert_eq!(status(&[40 << 10, 40 << 10, 1], &none).await, 503);
+        assert_eq!(status(&[32 << 10, 32 << 10], &none).await, 200);
+        let whole = Full::new(Bytes::from(vec![b' '; 1 << 20]));
+        assert!(gather(whole, 0, &Settings { uploads: none, ..Settings::default() }).await.is_ok(), "it has arrived");
+        for _ in 0..3 {
+            assert_eq!(status(&[100 << 10, 100 << 10, 1], &one).await, 200);
+            assert_eq!(status(&[100 << 10, 200 << 10, 1], &one).await, 503);
+        }
     }
 }

@@ -1,4 +1,4 @@
-use super::Edge;
+use super::{Edge, uploads::Uploads};
 use crate::metrics::Metrics;
 #[cfg(feature = "legacy")]
 use crate::seal::Keys;
@@ -8,7 +8,8 @@ use tower::Layer;
 /// Turns HTTP requests into calls and replies into HTTP responses.
 ///
 /// Each service it makes has sessions of its own; clones of one [`Edge`] share them, so mount clones where the same
-/// gateway answers at several paths.
+/// gateway answers at several paths. What one layer makes shares 256 MiB for request bodies above 64 KiB that are still
+/// arriving; one for which there is no room is refused with 503 and `Retry-After`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,6 +28,7 @@ pub struct EdgeLayer {
 pub(super) struct Settings {
     pub(super) max_request_bytes: usize,
     pub(super) body_timeout: Duration,
+    pub(super) uploads: Uploads,
     pub(super) keep_alive: Duration,
     pub(super) metrics: Metrics,
     #[cfg(feature = "stdio")]
@@ -48,6 +50,7 @@ impl Default for Settings {
         Self {
             max_request_bytes: EdgeLayer::MAX_REQUEST_BYTES,
             body_timeout: EdgeLayer::BODY_TIMEOUT,
+            uploads: Uploads::default(),
             keep_alive: EdgeLayer::KEEP_ALIVE,
             metrics: Metrics::default(),
             #[cfg(feature = "stdio")]

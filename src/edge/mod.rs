@@ -118,6 +118,7 @@ mod service;
 #[cfg(feature = "stdio")]
 mod stdio;
 mod stream;
+mod uploads;
 mod writer;
 
 pub use self::{body::Body, layer::EdgeLayer, parts::Broken, service::Edge};
