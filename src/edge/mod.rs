@@ -111,6 +111,8 @@ mod legacy;
 mod media;
 mod message;
 mod modern;
+#[cfg(any(feature = "legacy", feature = "stdio"))]
+mod outbox;
 mod parts;
 mod patience;
 mod running;

@@ -234,7 +234,7 @@ mod tests {
     }
 
     fn session() -> Arc<Entry> {
-        let (queue, _) = tokio::sync::mpsc::channel(1);
+        let (queue, _) = crate::edge::outbox::channel();
         Arc::new(Entry::streaming("7".into(), Mark::default(), queue))
     }
 

@@ -9,13 +9,12 @@ use super::{
 use crate::{
     Call, Method, Revision,
     auth::Mark,
-    edge::error::Refusal,
+    edge::{error::Refusal, outbox::Outbox},
     error::Problem,
     json::{Id, Params},
     reply::Note,
 };
 use ahash::RandomState;
-use bytes::Bytes;
 use http::Extensions;
 use std::{
     collections::{HashMap, hash_map},
@@ -25,7 +24,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The severities, least first (RFC 5424, as in "server/utilities/logging").
@@ -44,7 +43,7 @@ pub(in crate::edge) struct Entry {
     /// Set by `initialize`; from the start for Streamable HTTP, where the session is its result.
     client: OnceLock<Client>,
     /// The stream of an HTTP+SSE client, which is that client's session.
-    queue: Option<mpsc::Sender<Bytes>>,
+    queue: Option<Outbox>,
     ended: CancellationToken,
     calls: Mutex<Calls>,
     /// Where the level stands among [`LEVELS`]; behind all of them until one is set.
@@ -71,7 +70,7 @@ impl Entry {
     const MAX_CALLS: usize = 256;
 
     /// The session that is the one stream of a client of HTTP+SSE, or the pipe of one of stdio.
-    pub(in crate::edge) fn streaming(id: Arc<str>, owner: Mark, queue: mpsc::Sender<Bytes>) -> Self {
+    pub(in crate::edge) fn streaming(id: Arc<str>, owner: Mark, queue: Outbox) -> Self {
         let mut entry = Self::new(id, owner, None, Arc::default(), 0);
         entry.queue = Some(queue);
         entry
@@ -143,7 +142,7 @@ impl Entry {
         self.client().is_some_and(|client| client.session().revision() >= Revision::V2025_11_25)
     }
 
-    pub(in crate::edge) fn queue(&self) -> Option<&mpsc::Sender<Bytes>> {
+    pub(in crate::edge) fn queue(&self) -> Option<&Outbox> {
         self.queue.as_ref()
     }
 

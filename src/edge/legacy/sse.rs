@@ -22,6 +22,7 @@ use crate::{
         layer::Settings,
         legacy::Legacy,
         media::not_acceptable,
+        outbox::{self, Inbox},
         parts::Broken,
         running::Inner,
         stream::{WriteEvents, Written, event},
@@ -40,12 +41,8 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Messages that wait for one client to read them. A client that does not read stops its own calls, each of which
-/// waits here with one message more.
-const QUEUE: usize = 64;
 /// The last segment of the path that clients post to, unless it is configured.
 const MESSAGES: &str = "messages";
 const PARAMETER: &str = "sessionId=";
@@ -82,7 +79,7 @@ impl Legacy {
         if !Fields::of(&parts.headers).media.accepts(&parts.headers, &["text/event-stream", "text/*"]) {
             return Err(not_acceptable());
         }
-        let (sender, queue) = mpsc::channel(QUEUE);
+        let (sender, queue) = outbox::channel();
         let entry = self.sessions.insert(Arc::new(Entry::streaming(
             store::mint()?,
             Principal::mark_in(&parts.extensions),
@@ -126,7 +123,7 @@ struct Open {
     endpoint: Option<String>,
     over: Pin<Box<WaitForCancellationFutureOwned>>,
     entry: Arc<Entry>,
-    queue: mpsc::Receiver<Bytes>,
+    queue: Inbox,
     sessions: Arc<Sessions>,
 }
 
@@ -145,7 +142,7 @@ impl WriteEvents for Open {
         }
         let message = ready!(self.queue.poll_recv(cx));
         Poll::Ready(message.map(|message| {
-            event(out, |out| out.extend_from_slice(&message));
+            event(out, |out| out.extend_from_slice(message.as_ref()));
             Ok(Written::Event)
         }))
     }
@@ -229,7 +226,8 @@ pub(in crate::edge) fn request<S: Inner>(
     let mut dialogue = dialogue.map_err(|refusal| refusal.with_id(&id))?;
     let entry = entry.clone();
     tokio::spawn(async move {
-        while let Some(said) = dialogue.next().await {
+        let Some(queue) = entry.queue() else { return };
+        while let Some(said) = queue.when_free(dialogue.next()).await {
             if send(&entry, cancelled.wait(), said.into_message()).await.is_none() {
                 break;
             }
@@ -289,6 +287,6 @@ async fn send(entry: &Entry, over: impl Future<Output = ()>, message: Bytes) -> 
     tokio::select! {
         biased;
         () = over => None,
-        sent = entry.queue()?.send(message) => sent.ok(),
+        sent = entry.queue()?.send(message) => sent,
     }
 }

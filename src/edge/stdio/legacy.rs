@@ -4,14 +4,13 @@ use crate::{
     edge::{
         error::Refusal,
         legacy::{post, session::Entry, sse, store},
+        outbox::Outbox,
         running::{Inner, Running},
     },
     json::{Id, Json, Params},
 };
-use bytes::Bytes;
 use http::Extensions;
 use std::sync::{Arc, Weak};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// The one session of a client that opens with `initialize`: that of an HTTP+SSE client, whose messages all go one way
@@ -24,7 +23,7 @@ pub(super) struct Legacy<S> {
 }
 
 impl<S: Inner> Legacy<S> {
-    pub(super) fn new(inner: Arc<S>, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> Result<Self, Refusal> {
+    pub(super) fn new(inner: Arc<S>, queue: Outbox, over: CancellationToken) -> Result<Self, Refusal> {
         let entry = Arc::new(Entry::streaming(store::mint()?, Mark::default(), queue));
         Ok(Self { inner, entry, over })
     }

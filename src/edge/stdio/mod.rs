@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | a line | [`max_request_bytes`](super::EdgeLayer::max_request_bytes) | skipped, and answered with −32600 |
 //! | calls in flight, of each era | 256 | 503 |
-//! | messages the client has not read | 64, and one for each call in flight | its calls wait |
+//! | messages the client has not read | 64, or 1 MiB | its calls wait |
 //! | notifications that a server has not taken | 64 | dropped |
 
 #[cfg(feature = "legacy")]

@@ -4,6 +4,7 @@ use crate::{
         answer::append,
         error::Refusal,
         modern::{check_body, missing, supported},
+        outbox::Outbox,
         running::{Inner, Running},
         writer::Writer,
     },
@@ -19,13 +20,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// The requests that stand for themselves.
 pub(super) struct Modern<S> {
     inner: Arc<S>,
-    queue: mpsc::Sender<Bytes>,
+    queue: Outbox,
     running: Arc<Mutex<HashMap<Id, CancellationToken>>>,
     /// Cancelled when calls must end.
     ended: CancellationToken,
@@ -43,12 +43,7 @@ impl<S: Inner> Modern<S> {
     /// answers keeps a bounded number of them here.
     const MAX_CALLS: usize = 256;
 
-    pub(super) fn new(
-        inner: Arc<S>,
-        queue: mpsc::Sender<Bytes>,
-        ended: CancellationToken,
-        over: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(inner: Arc<S>, queue: Outbox, ended: CancellationToken, over: CancellationToken) -> Self {
         Self { inner, queue, running: Arc::default(), ended, over }
     }
 
@@ -64,18 +59,18 @@ impl<S: Inner> Modern<S> {
                 loop {
                     let event = tokio::select! {
                         biased;
-                        event = running.next() => event?,
+                        event = queue.when_free(running.next()) => event?,
                         () = over.cancelled(), if listens => Ok(Event::Done(Outcome::Result(Json::from_static("{}")))),
                     };
                     let done = matches!(event, Ok(Event::Done(_)));
                     let mut message = Vec::new();
                     append(&writer, event, &mut message);
                     if !message.is_empty() {
-                        queue.send(message.into()).await.ok()?;
+                        queue.send(message.into()).await?;
                     }
                     // Over pipes the end of a subscription is said in both ways that the revision knows.
                     if done && listens {
-                        return queue.send(taken_back(&place.id)).await.ok();
+                        return queue.send(taken_back(&place.id)).await;
                     }
                 }
             };

@@ -10,13 +10,13 @@ use crate::{
         Edge,
         error::Refusal,
         incoming::Incoming,
+        outbox::{self, Outbox},
         running::{Inner, Running},
     },
     error::Problem,
     json::{Id, Params},
     upstream::stdio::{Line, Lines},
 };
-use bytes::Bytes;
 use futures_util::StreamExt;
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
@@ -26,10 +26,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::Service;
-
-/// Messages that wait for the client to read them. One that does not read stops its own calls, each of which waits here
-/// with one message more.
-const QUEUE: usize = 64;
 
 /// Notifications that wait for their turn: a client sends few, and one that floods must not fill the memory.
 const NOTICES: usize = 64;
@@ -77,7 +73,7 @@ where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let (queue, messages) = mpsc::channel(QUEUE);
+        let (queue, messages) = outbox::channel();
         let over = CancellationToken::new();
         let lanes = Lanes::new(self.shared().clone(), queue, over.clone())?;
         // Two, because a session ends by itself with the last of its own calls.
@@ -104,13 +100,13 @@ struct Lanes<S> {
     modern: Modern<S>,
     #[cfg(feature = "legacy")]
     legacy: Legacy<S>,
-    queue: mpsc::Sender<Bytes>,
+    queue: Outbox,
     notices: mpsc::Sender<Running>,
     ended: CancellationToken,
 }
 
 impl<S: Inner> Lanes<S> {
-    fn new(inner: Arc<S>, queue: mpsc::Sender<Bytes>, over: CancellationToken) -> io::Result<Self> {
+    fn new(inner: Arc<S>, queue: Outbox, over: CancellationToken) -> io::Result<Self> {
         #[cfg(feature = "legacy")]
         let legacy = Legacy::new(inner.clone(), queue.clone(), over.clone())
             .map_err(|_| io::Error::other("no random bytes for a session"))?;
@@ -132,7 +128,7 @@ impl<S: Inner> Lanes<S> {
         while let Some(line) = lines.next().await? {
             for message in self.parse(line) {
                 let Err(refusal) = message.and_then(|message| self.take(message)) else { continue };
-                if self.queue.send(refusal.message()).await.is_err() {
+                if self.queue.send(refusal.message()).await.is_none() {
                     return Ok(());
                 }
             }

@@ -1,6 +1,7 @@
 //! HTTP+SSE, the transport of 2024-11-05.
 
 use super::*;
+use std::sync::Arc;
 use tower_mcp_gateway::{edge::EdgeLayer, reply::Event};
 
 /// Opens a stream and gives it with the path to post to.
@@ -185,6 +186,31 @@ async fn a_client_that_never_reads_stops_itself() {
     }
     assert_eq!(ask(&edge, call(&path, json!("after"), "ping")).await.status(), 202);
     assert_eq!(message(&frame(&mut body).await.unwrap())["id"], "after");
+}
+
+#[tokio::test]
+async fn an_answer_that_a_slow_client_has_no_room_for_stays_with_its_call() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    let permit = Arc::new(());
+    let mut calls = Vec::new();
+    for (id, length) in [("large", 2 << 20), ("next", 1)] {
+        ask(&edge, call(&path, json!(id), "tools/call")).await;
+        calls.push((next(&mut behind).await.1, length));
+    }
+    for (respond, length) in calls {
+        let answer = result(json!({"text": "x".repeat(length)}));
+        respond.send_response(events(vec![Ok(Event::Done(answer))]).hold(permit.clone()));
+        // All there is to do for it, on the one thread of this test.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(Arc::strong_count(&permit), 2, "the next one is in flight, as long as the large one has not been read");
+    assert_eq!(message(&frame(&mut body).await.unwrap())["id"], "large");
+    assert_eq!(message(&frame(&mut body).await.unwrap())["id"], "next");
+    assert_eq!(Arc::strong_count(&permit), 1);
 }
 
 #[tokio::test]
