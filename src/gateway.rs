@@ -172,6 +172,8 @@ impl Gateway {
         let edge = edge.leaving(limits.drain_timeout);
         #[cfg(feature = "legacy")]
         let edge = edge.max_sessions(limits.max_sessions).session_idle_timeout(limits.idle_timeout);
+        #[cfg(feature = "legacy")]
+        let edge = edge.ask_timeout(limits.ask_timeout);
         // What clients carry outlives this process if the keys do.
         #[cfg(feature = "legacy")]
         let edge = edge.keys(registry.settings().keys.clone()).mount(registry.name());

@@ -1,7 +1,7 @@
 use super::{Edge, uploads::Uploads};
 use crate::metrics::Metrics;
 #[cfg(feature = "legacy")]
-use crate::seal::Keys;
+use crate::{edge::legacy::Asking, seal::Keys};
 use std::{sync::Arc, time::Duration};
 use tower::Layer;
 
@@ -38,6 +38,8 @@ pub(super) struct Settings {
     #[cfg(feature = "legacy")]
     pub(super) session_idle: Duration,
     #[cfg(feature = "legacy")]
+    pub(super) ask_timeout: Duration,
+    #[cfg(feature = "legacy")]
     pub(super) messages_path: Option<Arc<str>>,
     #[cfg(feature = "legacy")]
     pub(super) keys: Option<Keys>,
@@ -60,12 +62,21 @@ impl Default for Settings {
             #[cfg(feature = "legacy")]
             session_idle: EdgeLayer::SESSION_IDLE,
             #[cfg(feature = "legacy")]
+            ask_timeout: EdgeLayer::ASK,
+            #[cfg(feature = "legacy")]
             messages_path: None,
             #[cfg(feature = "legacy")]
             keys: None,
             #[cfg(feature = "legacy")]
             mount: Box::default(),
         }
+    }
+}
+
+#[cfg(feature = "legacy")]
+impl Settings {
+    pub(super) fn asking(&self) -> Asking {
+        Asking { timeout: self.ask_timeout, metrics: self.metrics.clone() }
     }
 }
 
@@ -138,6 +149,8 @@ impl EdgeLayer {
     pub const MAX_SESSIONS: usize = 10_000;
     /// How long a session stays in memory without a request, a running call or an open stream.
     pub const SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+    /// How long a client may take to answer what a result asks: five minutes, in which a person has read the question.
+    pub const ASK: Duration = Duration::from_secs(300);
 
     /// Refuses `initialize` with 503 while this many sessions are alive.
     #[must_use]
@@ -155,6 +168,25 @@ impl EdgeLayer {
     #[must_use]
     pub fn session_idle_timeout(mut self, idle: Duration) -> Self {
         self.settings.session_idle = idle;
+        self
+    }
+
+    /// Ends a call with 504 where its result asks something of the client, and that does not answer in time.
+    ///
+    /// A server of 2026-07-28 asks by a result and is done with the call until it is made again, so for clients of the
+    /// earlier revisions it is the edge that asks, and waits. Questions in the middle of a call are none of its concern:
+    /// [`TimeoutLayer::ask_timeout`](crate::timeout::TimeoutLayer::ask_timeout) bounds those.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_mcp_gateway::edge::EdgeLayer;
+    ///
+    /// let layer = EdgeLayer::new().ask_timeout(Duration::from_secs(60));
+    /// # drop(layer);
+    /// ```
+    #[must_use]
+    pub fn ask_timeout(mut self, limit: Duration) -> Self {
+        self.settings.ask_timeout = limit;
         self
     }
 

@@ -134,7 +134,7 @@ impl Dialogue {
         let mut call = call.ok_or_else(|| Refusal::invalid("the session is not initialized"))?;
         call.in_parts = in_parts;
         Ok(match asks {
-            true => answering.on(Rounds::start(inner, call)),
+            true => answering.on(Rounds::start(inner, call, entry.asking().clone())),
             false => answering.on(Running::start(inner, call)),
         })
     }

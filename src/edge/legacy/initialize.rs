@@ -58,7 +58,8 @@ impl Legacy {
         if let Some(client) = client {
             let name = HeaderValue::from_str(client.session().id()).expect("a token is visible ASCII");
             let entry = Entry::sealed(client, owner, stamp, self.sessions.budget().clone());
-            self.sessions.insert(Arc::new(entry)).map_err(|full| full.with_id(&id))?;
+            let entry = Arc::new(entry.with_asking(self.settings.asking()));
+            self.sessions.insert(entry).map_err(|full| full.with_id(&id))?;
             response.headers_mut().insert(MCP_SESSION_ID, name);
         }
         Ok(response)

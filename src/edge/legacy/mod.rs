@@ -29,6 +29,8 @@ pub(super) mod stream;
 mod token;
 mod welcome;
 
+pub(super) use self::rounds::Asking;
+
 use self::{session::Entry, store::Sessions, welcome::Welcome};
 use super::{
     Body,

@@ -1,12 +1,16 @@
 use super::inquiry::{Inquiry, Kind};
 use crate::{
     BoxError, Call, Method,
-    edge::running::{Inner, Running},
+    edge::{
+        EdgeLayer,
+        running::{Inner, Running},
+    },
     error::Problem,
     json::{
         Json,
         object::{Edit, push_member},
     },
+    metrics::{Count, Metrics},
     reply::{Answer, Ask, Event, Outcome},
 };
 use futures_util::{
@@ -26,8 +30,6 @@ use tokio::time::{sleep, timeout};
 /// The most times one call is made again: more than any dialogue with a person has, and the end of a server that is
 /// never content.
 const MAX_ROUNDS: u32 = 10;
-/// The longest a client may take to answer what a result asks: time for a person, as long as a whole call may take.
-const ASK_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long to wait before a call is made again whose result asks nothing, doubled each time.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -38,10 +40,24 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// server that asks in the middle of a call.
 pub(super) struct Rounds<S> {
     inner: Arc<S>,
+    asking: Asking,
     /// As the client made it.
     call: Call,
     step: Step,
     made: u32,
+}
+
+/// How long a client may take to answer what a result asks, and where it is counted that it did not.
+#[derive(Clone, Debug)]
+pub(in crate::edge) struct Asking {
+    pub(in crate::edge) timeout: Duration,
+    pub(in crate::edge) metrics: Metrics,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self { timeout: EdgeLayer::ASK, metrics: Metrics::default() }
+    }
 }
 
 enum Step {
@@ -96,7 +112,7 @@ impl<S: Inner> Stream for Rounds<S> {
                 }
                 Step::Asking(..) => {
                     if let Step::Asking(_, pending) = mem::replace(&mut this.step, Step::Over) {
-                        this.step = Step::Waiting(Box::pin(answered(pending)));
+                        this.step = Step::Waiting(Box::pin(answered(pending, this.asking.clone())));
                     }
                 }
                 Step::Waiting(answered) => {
@@ -119,9 +135,9 @@ impl<S: Inner> Rounds<S> {
         [Method::TOOLS_CALL, Method::PROMPTS_GET, Method::RESOURCES_READ].contains(method)
     }
 
-    pub(super) fn start(inner: &Arc<S>, call: Call) -> Self {
+    pub(super) fn start(inner: &Arc<S>, call: Call, asking: Asking) -> Self {
         let step = Step::Calling(Running::start(inner, call.clone()));
-        Self { inner: inner.clone(), call, step, made: 0 }
+        Self { inner: inner.clone(), asking, call, step, made: 0 }
     }
 
     #[cold]
@@ -167,13 +183,14 @@ impl<S: Inner> Rounds<S> {
 }
 
 /// Waits for the answers of one round.
-async fn answered(pending: Pending) -> Result<Edits, Ended> {
+async fn answered(pending: Pending, asking: Asking) -> Result<Edits, Ended> {
     if pending.answers.is_empty() {
         let doubled = PAUSE * 2u32.pow(pending.made.saturating_sub(1).min(MAX_ROUNDS));
         sleep(doubled.min(LONGEST_PAUSE)).await;
     }
     let answers = pending.answers.into_iter().map(|(key, kind, answer)| async move { (key, kind, answer.await) });
-    let Ok(answers) = timeout(ASK_TIMEOUT, join_all(answers)).await else {
+    let Ok(answers) = timeout(asking.timeout, join_all(answers)).await else {
+        asking.metrics.count(Count::Ask);
         return Err(Err(Problem::new(504, "timeout", "the client did not answer in time").into()));
     };
     let mut responses = b"{".to_vec();

@@ -4,6 +4,7 @@ use super::{
     feed::Feed,
     history::{Budget, History},
     questions::Questions,
+    rounds::Asking,
     token::{Stamp, Token},
 };
 use crate::{
@@ -50,6 +51,7 @@ pub(in crate::edge) struct Entry {
     level: AtomicU8,
     listening: AtomicBool,
     questions: Questions,
+    asking: Asking,
     history: History,
     feed: Feed,
     since: Instant,
@@ -105,11 +107,23 @@ impl Entry {
             level: AtomicU8::new(u8::MAX),
             listening: AtomicBool::new(false),
             questions: Questions::new(base),
+            asking: Asking::default(),
             history: History::new(base, budget),
             feed: Feed::default(),
             since: Instant::now(),
             seen: AtomicU64::new(0),
         }
+    }
+
+    /// How its client is asked what results ask for.
+    #[must_use]
+    pub(in crate::edge) fn with_asking(mut self, asking: Asking) -> Self {
+        self.asking = asking;
+        self
+    }
+
+    pub(super) fn asking(&self) -> &Asking {
+        &self.asking
     }
 
     pub(super) fn id(&self) -> &Arc<str> {

@@ -80,11 +80,8 @@ impl Legacy {
             return Err(not_acceptable());
         }
         let (sender, queue) = outbox::channel();
-        let entry = self.sessions.insert(Arc::new(Entry::streaming(
-            store::mint()?,
-            Principal::mark_in(&parts.extensions),
-            sender,
-        )))?;
+        let entry = Entry::streaming(store::mint()?, Principal::mark_in(&parts.extensions), sender);
+        let entry = self.sessions.insert(Arc::new(entry.with_asking(self.settings.asking())))?;
         let path = self.settings.messages_path.as_deref().map_or_else(|| messages_path(parts.uri.path()), String::from);
         let endpoint = format!("{path}?{PARAMETER}{}", entry.id());
         let over = Box::pin(entry.ended().clone().cancelled_owned());

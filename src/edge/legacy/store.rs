@@ -1,5 +1,6 @@
 use super::{
     history::Budget,
+    rounds::Asking,
     session::{Entry, lock},
     token::{Clock, Stamp, Token},
 };
@@ -41,6 +42,7 @@ pub(super) struct Sessions {
     clock: Clock,
     budget: Arc<Budget>,
     metrics: Metrics,
+    asking: Asking,
 }
 
 struct Store {
@@ -80,7 +82,8 @@ impl Sessions {
         let (max, idle, mount) = (settings.max_sessions, settings.session_idle, settings.mount.clone());
         let (clock, budget, metrics) = (Clock::new(), Arc::default(), settings.metrics.clone());
         let nobody = bound(&Mark::default(), &mount);
-        Self { store: Mutex::new(store), max, idle, pause: idle / 4, keys, mount, nobody, clock, budget, metrics }
+        let (pause, asking, store) = (idle / 4, settings.asking(), Mutex::new(store));
+        Self { store, max, idle, pause, keys, mount, nobody, clock, budget, metrics, asking }
     }
 
     pub(super) fn keys(&self) -> &Keys {
@@ -160,7 +163,7 @@ impl Sessions {
             return Err(super::no_session());
         }
         let stamp = token.stamp;
-        let entry = Entry::revived(id.into(), *owner, token, self.budget.clone());
+        let entry = Entry::revived(id.into(), *owner, token, self.budget.clone()).with_asking(self.asking.clone());
         // It may have been ended while it was being opened again.
         self.insert_if(Arc::new(entry), |revoked| !revoked.contains(&stamp))
     }

@@ -3,7 +3,7 @@ use crate::{
     auth::Mark,
     edge::{
         error::Refusal,
-        legacy::{post, session::Entry, sse, store},
+        legacy::{Asking, post, session::Entry, sse, store},
         outbox::Outbox,
         running::{Inner, Running},
     },
@@ -23,8 +23,8 @@ pub(super) struct Legacy<S> {
 }
 
 impl<S: Inner> Legacy<S> {
-    pub(super) fn new(inner: Arc<S>, queue: Outbox, over: CancellationToken) -> Result<Self, Refusal> {
-        let entry = Arc::new(Entry::streaming(store::mint()?, Mark::default(), queue));
+    pub(super) fn new(inner: Arc<S>, queue: Outbox, over: CancellationToken, asking: Asking) -> Result<Self, Refusal> {
+        let entry = Arc::new(Entry::streaming(store::mint()?, Mark::default(), queue).with_asking(asking));
         Ok(Self { inner, entry, over })
     }
 

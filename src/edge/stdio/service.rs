@@ -18,7 +18,7 @@ use crate::{
     upstream::stdio::{Line, Lines},
 };
 use futures_util::StreamExt;
-use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, io, pin::pin, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
@@ -75,7 +75,7 @@ where
     {
         let (queue, messages) = outbox::channel();
         let over = CancellationToken::new();
-        let lanes = Lanes::new(self.shared().clone(), queue, over.clone())?;
+        let lanes = Lanes::new(self, queue, over.clone())?;
         // Two, because a session ends by itself with the last of its own calls.
         let _cancelled_if_dropped = lanes.ended.clone().drop_guard();
         #[cfg(feature = "legacy")]
@@ -106,9 +106,10 @@ struct Lanes<S> {
 }
 
 impl<S: Inner> Lanes<S> {
-    fn new(inner: Arc<S>, queue: Outbox, over: CancellationToken) -> io::Result<Self> {
+    fn new(edge: &Edge<S>, queue: Outbox, over: CancellationToken) -> io::Result<Self> {
+        let inner = edge.shared().clone();
         #[cfg(feature = "legacy")]
-        let legacy = Legacy::new(inner.clone(), queue.clone(), over.clone())
+        let legacy = Legacy::new(inner.clone(), queue.clone(), over.clone(), edge.settings().asking())
             .map_err(|_| io::Error::other("no random bytes for a session"))?;
         let ended = CancellationToken::new();
         let (notices, waiting) = mpsc::channel(NOTICES);

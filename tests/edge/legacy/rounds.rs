@@ -2,7 +2,11 @@
 
 use super::*;
 use std::time::Duration;
-use tower_mcp_gateway::Reply;
+use tower_mcp_gateway::{
+    Reply,
+    edge::EdgeLayer,
+    metrics::{Count, Metrics},
+};
 use tower_test::mock::SendResponse;
 
 fn able() -> Value {
@@ -237,15 +241,22 @@ async fn what_no_client_can_give_fails_the_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_never_answers_ends_its_call() {
-    let (edge, mut behind) = edge();
-    let session = open_with(&edge, &mut behind, "2025-11-25", able()).await;
-    let asks = required(json!({"k": elicit()}), None);
-    let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), asks).await;
-    let started = tokio::time::Instant::now();
-    let messages = messages(response).await;
-    assert_eq!(messages[1]["error"]["code"], 504);
-    assert!(started.elapsed() >= Duration::from_secs(300));
-    assert_eq!(ask(&edge, answer(&session, &messages[0]["id"], json!({}))).await.status(), 202);
+    for (layer, limit) in [
+        (EdgeLayer::new(), EdgeLayer::ASK),
+        (EdgeLayer::new().ask_timeout(Duration::from_secs(7)), Duration::from_secs(7)),
+    ] {
+        let metrics = Metrics::default();
+        let (edge, mut behind) = edge_with(layer.metrics(metrics.clone()));
+        let session = open_with(&edge, &mut behind, "2025-11-25", able()).await;
+        let asks = required(json!({"k": elicit()}), None);
+        let (_, response) = through(&edge, &mut behind, tool_call(&session, json!(1)), asks).await;
+        let started = tokio::time::Instant::now();
+        let messages = messages(response).await;
+        assert_eq!((&messages[1]["error"]["code"], metrics.get(Count::Ask)), (&json!(504), 1));
+        let lasted = started.elapsed();
+        assert!(lasted >= limit && lasted < limit + Duration::from_secs(1), "{lasted:?}");
+        assert_eq!(ask(&edge, answer(&session, &messages[0]["id"], json!({}))).await.status(), 202);
+    }
 }
 
 #[tokio::test]
