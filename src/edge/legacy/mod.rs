@@ -61,6 +61,8 @@ pub(super) struct Legacy {
 impl Legacy {
     /// The methods of the endpoint.
     pub(super) const ALLOW: &'static str = "GET, POST, DELETE";
+    /// Those that do without a session.
+    const ALLOW_WITHOUT: &'static str = "POST";
 
     pub(super) fn new(settings: Arc<Settings>) -> Self {
         let generate = || Keys::generate().expect("the operating system gives random bytes");
@@ -101,7 +103,7 @@ impl Legacy {
     #[cold]
     pub(super) fn delete(&self, parts: &Parts) -> Result<Response<Body>, Refusal> {
         let entry = self.session(&Fields::of(&parts.headers).target, &parts.extensions)?;
-        let entry = entry.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
+        let entry = entry.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW_WITHOUT))?;
         self.sessions.revoke(&entry);
         Ok(bare(StatusCode::NO_CONTENT))
     }

@@ -21,7 +21,7 @@ impl Legacy {
     pub(super) async fn open_stream<S: Inner>(&self, inner: &Arc<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
         let Fields { media, target } = Fields::of(&parts.headers);
         let entry = self.session(&target, &parts.extensions)?;
-        let entry = entry.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW))?;
+        let entry = entry.ok_or_else(|| Refusal::method_not_allowed(Self::ALLOW_WITHOUT))?;
         if !media.accepts(&parts.headers, &["text/event-stream", "text/*"]) {
             return Err(not_acceptable());
         }
