@@ -95,6 +95,12 @@ impl History {
         lock(&self.told).lines.get(&number).map(|known| known.line.clone())
     }
 
+    /// The stream of what is told outside of calls.
+    pub(super) fn telling(&self) -> Option<Arc<Line>> {
+        let told = lock(&self.told);
+        told.lines.values().rev().find(|known| known.line.tells()).map(|known| known.line.clone())
+    }
+
     /// The stream of this number, which is gone on with: it is not forgotten from here on.
     pub(super) fn reopened(&self, number: u64) -> Option<Arc<Line>> {
         let told = lock(&self.told);

@@ -82,6 +82,11 @@ impl Line {
         out.push(b'\n');
     }
 
+    /// Whether what is told outside of calls is told on it.
+    pub(super) fn tells(&self) -> bool {
+        !self.outlives && !self.is_over()
+    }
+
     /// More is said on it again, unless it was the answer to a call.
     pub(super) fn reopen(&self) {
         self.over.store(self.outlives && self.is_over(), Ordering::Release);
@@ -150,6 +155,16 @@ impl Entry {
         let after = before.as_ref().map(|(_, place)| *place);
         let line = before.map_or_else(|| self.history().add(|number| Line::new(number, false)), |(line, _)| line);
         line.begin(self, source, after)
+    }
+
+    /// Takes over the stream of what is told outside of calls, from here on; `None` where none is read.
+    ///
+    /// A client that comes again without having had an event knows no id to go on from, and the connection it had may be
+    /// dead without anybody's having noticed.
+    pub(super) fn take_over(self: &Arc<Self>) -> Option<Reader> {
+        let line = self.history().telling()?;
+        let state = lock(&line.state);
+        state.source.is_some().then(|| line.read(self, state, None))
     }
 
     /// Goes on with a stream after the message the client had last; `None` where nothing is known of it.

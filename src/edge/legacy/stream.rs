@@ -16,7 +16,8 @@ use http::{Response, request::Parts};
 use std::sync::{Arc, Weak};
 
 impl Legacy {
-    /// The stream of what is told outside of calls; one per session, because each message must go to one stream only.
+    /// The stream of what is told outside of calls; one per session, because each message must go to one stream only. It
+    /// is that of the latest request for it.
     /// With `Last-Event-ID` the stream that event was of is gone on with, whichever it was.
     pub(super) async fn open_stream<S: Inner>(&self, inner: &Arc<S>, parts: Parts) -> Result<Response<Body>, Refusal> {
         let Fields { media, target } = Fields::of(&parts.headers);
@@ -35,7 +36,12 @@ impl Legacy {
                 None => {}
             }
         }
-        let place = entry.listen().ok_or_else(|| Problem::new(409, "stream", "the session has a stream already"))?;
+        let Some(place) = entry.listen() else {
+            // The latest has it, and the response that had it ends. One that is only about to begin has nothing to give.
+            let reader = entry.take_over();
+            let reader = reader.ok_or_else(|| Problem::new(409, "stream", "the session's stream is being opened"))?;
+            return Ok(event_stream(reader, self.settings.keep_alive));
+        };
         let listening = listen(inner, &entry, parts.extensions, place).await;
         let (first, rest) = listening.ok_or_else(super::no_session)?;
         match &first {

@@ -73,12 +73,26 @@ async fn what_a_server_asks_one_client_outside_of_calls_is_asked_where_that_list
 }
 
 #[tokio::test]
-async fn a_session_has_one_stream_at_a_time() {
+async fn a_session_has_one_stream_the_latest() {
     let (edge, mut behind) = edge();
     let session = open(&edge, &mut behind, "2025-11-25").await;
-    let (_, first) = through(&edge, &mut behind, get(&session), endless(vec![acknowledged()]).0).await;
+    let opening = start(&edge, get(&session));
+    let (_, respond) = next(&mut behind).await;
     refused(ask(&edge, get(&session)).await, 409, 409, Value::Null).await;
-    drop(first);
+    let (tell, reply) = driven();
+    tell.send(acknowledged()).unwrap();
+    respond.send_response(reply);
+    let mut stream = Reading::of(opening.await.unwrap());
+    for n in 0..3 {
+        let mut later = Reading::of(ask(&edge, get(&session)).await);
+        assert_eq!(said(&mut stream).await, None, "the one before has ended");
+        drop(stream);
+        tell.send(note("notifications/message", json!({"n": n}))).unwrap();
+        assert_eq!(said(&mut later).await.unwrap()["params"]["n"], n);
+        stream = later;
+    }
+    drop(stream);
+    tell.closed().await;
     let (_, again) = through(&edge, &mut behind, get(&session), endless(vec![acknowledged()]).0).await;
     assert_eq!(again.status(), 200);
     refused(ask(&edge, get(&session).with("accept", "application/json")).await, 406, 406, Value::Null).await;
