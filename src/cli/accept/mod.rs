@@ -112,6 +112,9 @@ impl Accept {
     /// Sets how long a client may read nothing of an answer before its connection is cut, and the call with it where its
     /// revision says so. Until then the call waits: nothing more is taken from its server than fits in the buffers
     /// between.
+    ///
+    /// On Linux a connection ends after twice this time as well if the client's machine confirms nothing of what was sent:
+    /// it is gone, and its system could not say so.
     #[must_use]
     pub fn stall_timeout(mut self, limit: Duration) -> Self {
         self.limits.stall = limit;
@@ -250,9 +253,8 @@ struct Accepted {
 impl Accepted {
     fn serve<S: HttpService>(self, stream: TcpStream, service: S) -> impl Future<Output = ()> + Send {
         let begun = Instant::now();
-        // Answers are written whole; waiting for more to send would only delay their last segment.
-        let _ = stream.set_nodelay(true);
         let Self { peer, tls, limits, closing } = self;
+        prepare(&stream, limits.0.stall);
         let Some(tls) = tls else {
             return Either::Left(http1::serve(stream, service, limits, begun, closing));
         };
@@ -270,6 +272,19 @@ impl Accepted {
         };
         Either::Right(Box::pin(encrypted))
     }
+}
+
+/// Sets what the system does for a connection.
+fn prepare(stream: &TcpStream, stall: Duration) {
+    // Answers are written whole; waiting for more to send would only delay their last segment.
+    let _ = stream.set_nodelay(true);
+    // A client that vanished takes nothing and refuses nothing: what is written to it, comments on a silent stream too,
+    // waits in the system's buffer for a quarter of an hour, and its connection and session with it. Twice the time it may
+    // read nothing, so that one which is merely slow is cut, and counted, by its own clock.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(stall.checked_mul(2));
+    #[cfg(not(target_os = "linux"))]
+    let _ = stall;
 }
 
 /// The next connection; errors are waited out, and told once however often they repeat.
@@ -295,4 +310,21 @@ async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[tokio::test]
+    async fn a_client_that_vanished_is_given_up_after_twice_the_time_it_may_read_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = next(&listener).await;
+        for (stall, given_up) in [(Accept::STALL, Some(Duration::from_secs(60))), (Duration::MAX, None)] {
+            prepare(&stream, stall);
+            assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), given_up);
+        }
+    }
 }
