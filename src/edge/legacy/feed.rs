@@ -17,10 +17,16 @@ use http::Extensions;
 use std::{
     collections::BTreeSet,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Notify, Semaphore, futures::Notified},
+    time::timeout,
+};
 
 /// What a session listens to: one `subscriptions/listen` behind the edge, made anew whenever the client subscribes to
 /// another resource, since what such a call listens to is fixed.
@@ -28,6 +34,10 @@ pub(super) struct Feed {
     state: Mutex<State>,
     /// Makes changes wait for each other.
     turn: Semaphore,
+    /// Whether somebody reads for as long as the session lasts.
+    announced: AtomicBool,
+    /// Told of each subscription, which is heard only once somebody reads.
+    subscribed: Notify,
 }
 
 #[derive(Default)]
@@ -39,7 +49,8 @@ struct State {
 
 impl Default for Feed {
     fn default() -> Self {
-        Self { state: Mutex::default(), turn: Semaphore::new(1) }
+        let (announced, subscribed) = (AtomicBool::new(false), Notify::new());
+        Self { state: Mutex::default(), turn: Semaphore::new(1), announced, subscribed }
     }
 }
 
@@ -67,6 +78,16 @@ impl Feed {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Whether nobody has said yet that he reads for as long as the session lasts.
+    pub(super) fn is_first_reader(&self) -> bool {
+        !self.announced.swap(true, Ordering::AcqRel)
+    }
+
+    /// Completes at the next subscription, or at once if there was one since this completed last.
+    pub(super) fn subscribed(&self) -> Notified<'_> {
+        self.subscribed.notified()
     }
 
     /// Nobody reads any more. What is subscribed to goes on, so that nothing is missed until somebody reads again.
@@ -199,6 +220,7 @@ async fn changed<S: Inner>(
     match answer {
         Ok(Some(Ok(Event::Note(note)))) if !wanted || honours(&note.params, uri) => {
             feed.replace(Some(live), uris);
+            feed.subscribed.notify_one();
             Ok(empty)
         }
         // What is not wanted any more is forgotten when the client listens the next time.

@@ -7,6 +7,7 @@
 //! Messages to the Server"). So a call belongs to its session: one whose response is dropped goes on in a task of its
 //! own until it is done, cancelled, or the session ends.
 
+pub(super) mod announce;
 mod batch;
 mod cancel;
 mod client;

@@ -1,13 +1,12 @@
 use super::{
+    announce::announce,
     batch,
     client::Client,
     dialogue::Dialogue,
-    feed::listen,
     initialize::{greeting, introduce},
     post::{local, told},
     session::{Entry, Ticket},
     store::{self, Sessions},
-    stream::Notices,
     welcome::Welcome,
 };
 use crate::{
@@ -33,7 +32,7 @@ use crate::{
     sse,
 };
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use http::{Extensions, Response, StatusCode, Uri, request::Parts};
 use std::{
     future::Future,
@@ -41,7 +40,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// The last segment of the path that clients post to, unless it is configured.
 const MESSAGES: &str = "messages";
@@ -257,30 +256,8 @@ async fn initialize<S: Inner>(
     send(&entry, ticket.cancelled().wait(), message).await;
 }
 
-/// Tells the client of what changes outside of calls from here on, once.
-pub(in crate::edge) fn announce<S: Inner>(
-    inner: &Arc<S>,
-    entry: &Arc<Entry>,
-    extensions: Extensions,
-    over: CancellationToken,
-) {
-    let Some(place) = entry.listen() else { return };
-    let (inner, entry) = (inner.clone(), entry.clone());
-    tokio::spawn(over.run_until_cancelled_owned(async move {
-        let Some((first, rest)) = listen(&inner, &entry, extensions, place).await else { return };
-        let (mut events, mut notices) = (stream::iter(first).chain(rest), Notices::of(&entry));
-        while let Some(event) = events.next().await {
-            if let Some(message) = notices.take(event)
-                && send(&entry, entry.ended().cancelled(), message).await.is_none()
-            {
-                break;
-            }
-        }
-    }));
-}
-
 /// Waits for a place in the client's queue; `None` once the call is taken back or the client is gone.
-async fn send(entry: &Entry, over: impl Future<Output = ()>, message: Bytes) -> Option<()> {
+pub(super) async fn send(entry: &Entry, over: impl Future<Output = ()>, message: Bytes) -> Option<()> {
     tokio::select! {
         biased;
         () = over => None,

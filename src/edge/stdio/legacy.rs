@@ -3,7 +3,7 @@ use crate::{
     auth::Mark,
     edge::{
         error::Refusal,
-        legacy::{Asking, post, session::Entry, sse, store},
+        legacy::{Asking, announce, post, session::Entry, sse, store},
         outbox::Outbox,
         running::{Inner, Running},
     },
@@ -35,7 +35,7 @@ impl<S: Inner> Legacy<S> {
     /// What a notification makes of itself: nothing more to do, or something to hand on.
     pub(super) fn told(&self, method: Method, params: Params) -> Result<Option<Running>, Refusal> {
         if method == Method::INITIALIZED {
-            sse::announce(&self.inner, &self.entry, Extensions::new(), self.over.clone());
+            announce::announce(&self.inner, &self.entry, Extensions::new(), self.over.clone());
         }
         post::told(&self.inner, &self.entry, Extensions::new(), method, params)
     }

@@ -1,8 +1,9 @@
 //! HTTP+SSE, the transport of 2024-11-05.
 
 use super::*;
-use std::sync::Arc;
-use tower_mcp_gateway::{edge::EdgeLayer, reply::Event};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tower_mcp_gateway::{BoxError, edge::EdgeLayer, error::Problem, reply::Event};
 
 /// Opens a stream and gives it with the path to post to.
 async fn connect(edge: &TestEdge, path: &str) -> (Reading, String) {
@@ -162,6 +163,48 @@ async fn changed_lists_are_told_on_the_stream() {
     respond.send_response(reply);
     assert_eq!(message(&frame(&mut body).await.unwrap())["method"], "notifications/prompts/list_changed");
     assert_eq!(ask(&edge, initialized()).await.status(), 202);
+    drop(body);
+    dropped.await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_listening_fails_listens_again_until_it_hears() {
+    let (edge, mut behind) = edge();
+    let (mut body, path) = connect(&edge, "/sse").await;
+    greet(&edge, &mut behind, &mut body, &path, "2024-11-05").await;
+    let initialized = || to(&path, json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    ask(&edge, initialized()).await;
+    let full = || Problem::new(503, "too_many_streams", "full").with_retry_after(Duration::from_secs(30));
+    let (_, mut respond) = next(&mut behind).await;
+    for (why, waits) in [(BoxError::from("cut"), 1), ("cut".into(), 2), (full().into(), 30), ("cut".into(), 8)] {
+        respond.send_error(why);
+        let refused = Instant::now();
+        assert_eq!(ask(&edge, initialized()).await.status(), 202, "it is tried by one alone");
+        let (call, again) = next(&mut behind).await;
+        assert_eq!((call.method.as_str(), refused.elapsed().as_secs()), ("subscriptions/listen", waits));
+        respond = again;
+    }
+    let acknowledged = |uris: Value| {
+        let honoured = json!({"notifications": {"resourceSubscriptions": uris}});
+        note("notifications/subscriptions/acknowledged", honoured)
+    };
+    let changed = || note("notifications/tools/list_changed", json!({}));
+    respond.send_response(events(vec![Ok(acknowledged(json!([]))), Ok(changed()), Err("cut".into())]));
+    assert_eq!(said(&mut body).await.unwrap()["method"], "notifications/tools/list_changed");
+    let heard = Instant::now();
+    let (_, respond) = next(&mut behind).await;
+    assert_eq!(heard.elapsed().as_secs(), 1, "the pause is that of the beginning once something was heard");
+    respond.send_response(error(json!({"code": -32601, "message": ""})).into());
+    let subscribed = Instant::now();
+    let subscribe = json!({"jsonrpc": "2.0", "id": 2, "method": "resources/subscribe", "params": {"uri": "a"}});
+    ask(&edge, to(&path, subscribe)).await;
+    let updated = note("notifications/resources/updated", json!({"uri": "a"}));
+    let (reply, dropped) = endless(vec![acknowledged(json!(["a"])), updated]);
+    next(&mut behind).await.1.send_response(reply);
+    let mut seen = [said(&mut body).await.unwrap(), said(&mut body).await.unwrap()];
+    seen.sort_by_key(|message| message["id"].is_null());
+    assert_eq!((&seen[0]["result"], &seen[1]["params"]["uri"]), (&json!({}), &json!("a")));
+    assert_eq!(subscribed.elapsed().as_secs(), 0);
     drop(body);
     dropped.await;
 }
