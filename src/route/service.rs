@@ -19,6 +19,8 @@ use tower::{Service, ServiceExt};
 /// name the server itself uses; nothing else of it is touched. A clone is the same router: there is nothing to keep
 /// per caller.
 ///
+/// Notifications of clients are accepted, and go to no server.
+///
 /// # Errors
 ///
 /// [`Unknown`] and [`Problem`](crate::error::Problem)s of its own, beside what the pool fails with. −32020 (HTTP 400) for
@@ -93,6 +95,8 @@ impl<S> Found<S> {
 
 /// `settled` says whether every server had its chance to be listed, so that nothing is to be waited for.
 fn find<S>(table: &Table<S>, call: Call, settled: bool) -> Found<S> {
+    // Servers are told of none: what clients of earlier revisions say of their roots is declared at no server, and all else
+    // concerns the hop to the client.
     if call.method.is_notification() {
         return Found::Answer(Ok(Reply::single(Outcome::Accepted)));
     }

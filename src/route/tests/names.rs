@@ -62,10 +62,12 @@ async fn what_leads_nowhere_is_refused_in_the_protocols_words() {
 }
 
 #[tokio::test]
-async fn notifications_are_taken() {
-    let route = route(&[]);
-    let reply = route.oneshot(call(Method::ROOTS_LIST_CHANGED, "{}")).await.unwrap();
+async fn notifications_are_taken_and_told_to_no_server() {
+    let (a, mut at_a) = server("a", tools("[]"));
+    let route = route(&[a]);
+    let reply = route.clone().oneshot(call(Method::ROOTS_LIST_CHANGED, "{}")).await.unwrap();
     assert!(matches!(reply.as_single(), Some(Outcome::Accepted)));
+    assert!(tokio_test::task::spawn(at_a.next_request()).poll().is_pending());
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ async fn what_the_edge_answers_itself() {
 }
 
 #[tokio::test]
-async fn other_notifications_are_handed_on() {
+async fn other_notifications_are_accepted_by_what_stands_behind() {
     let (edge, mut behind) = edge();
     let session = open(&edge, &mut behind, "2025-11-25").await;
     let changed = told(&session, "notifications/roots/list_changed", json!({}));
