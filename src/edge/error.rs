@@ -38,6 +38,16 @@ impl Refusal {
         self
     }
 
+    /// That there is no room for a call, as the answer to it: where one is read off the response itself, clients of earlier
+    /// revisions take other statuses for a failure of the transport and lose what was said.
+    #[cfg(feature = "legacy")]
+    pub(super) fn overload_answered(mut self) -> Self {
+        if self.problem.status == StatusCode::SERVICE_UNAVAILABLE {
+            self.problem.status = StatusCode::OK;
+        }
+        self
+    }
+
     pub(super) fn count(&self, metrics: &Metrics) {
         metrics.count(Count::of_problem(&self.problem));
     }

@@ -71,7 +71,7 @@ fn begin<'a, S: Inner>(
         let (status, message) = Writer::legacy(id, &method).done(outcome);
         return Ok(Begun::Answered(json(status, message).into()));
     }
-    let ticket = entry.begin(&id)?;
+    let ticket = entry.begin(&id).map_err(Refusal::overload_answered)?;
     let writer = Writer::legacy(id, &method);
     let dialogue = Dialogue::start(inner, &entry, ticket, writer, (method, params, extensions), true)?;
     Ok(Begun::InSession(entry, Kept::new(dialogue)))
