@@ -2,7 +2,7 @@
 
 use super::*;
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower_mcp_gateway::{BoxError, edge::EdgeLayer, error::Problem, reply::Event};
 
 /// Opens a stream and gives it with the path to post to.
@@ -167,6 +167,11 @@ async fn changed_lists_are_told_on_the_stream() {
     dropped.await;
 }
 
+/// What comes within two minutes: keep-alives would go on for ever.
+async fn soon<T>(it: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(120), it).await.expect("nothing came")
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_session_whose_listening_fails_listens_again_until_it_hears() {
     let (edge, mut behind) = edge();
@@ -175,12 +180,12 @@ async fn a_session_whose_listening_fails_listens_again_until_it_hears() {
     let initialized = || to(&path, json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
     ask(&edge, initialized()).await;
     let full = || Problem::new(503, "too_many_streams", "full").with_retry_after(Duration::from_secs(30));
-    let (_, mut respond) = next(&mut behind).await;
+    let (_, mut respond) = soon(next(&mut behind)).await;
     for (why, waits) in [(BoxError::from("cut"), 1), ("cut".into(), 2), (full().into(), 30), ("cut".into(), 8)] {
         respond.send_error(why);
         let refused = Instant::now();
         assert_eq!(ask(&edge, initialized()).await.status(), 202, "it is tried by one alone");
-        let (call, again) = next(&mut behind).await;
+        let (call, again) = soon(next(&mut behind)).await;
         assert_eq!((call.method.as_str(), refused.elapsed().as_secs()), ("subscriptions/listen", waits));
         respond = again;
     }
@@ -190,9 +195,9 @@ async fn a_session_whose_listening_fails_listens_again_until_it_hears() {
     };
     let changed = || note("notifications/tools/list_changed", json!({}));
     respond.send_response(events(vec![Ok(acknowledged(json!([]))), Ok(changed()), Err("cut".into())]));
-    assert_eq!(said(&mut body).await.unwrap()["method"], "notifications/tools/list_changed");
+    assert_eq!(soon(said(&mut body)).await.unwrap()["method"], "notifications/tools/list_changed");
     let heard = Instant::now();
-    let (_, respond) = next(&mut behind).await;
+    let (_, respond) = soon(next(&mut behind)).await;
     assert_eq!(heard.elapsed().as_secs(), 1, "the pause is that of the beginning once something was heard");
     respond.send_response(error(json!({"code": -32601, "message": ""})).into());
     let subscribed = Instant::now();
@@ -200,8 +205,8 @@ async fn a_session_whose_listening_fails_listens_again_until_it_hears() {
     ask(&edge, to(&path, subscribe)).await;
     let updated = note("notifications/resources/updated", json!({"uri": "a"}));
     let (reply, dropped) = endless(vec![acknowledged(json!(["a"])), updated]);
-    next(&mut behind).await.1.send_response(reply);
-    let mut seen = [said(&mut body).await.unwrap(), said(&mut body).await.unwrap()];
+    soon(next(&mut behind)).await.1.send_response(reply);
+    let mut seen = [soon(said(&mut body)).await.unwrap(), soon(said(&mut body)).await.unwrap()];
     seen.sort_by_key(|message| message["id"].is_null());
     assert_eq!((&seen[0]["result"], &seen[1]["params"]["uri"]), (&json!({}), &json!("a")));
     assert_eq!(subscribed.elapsed().as_secs(), 0);
