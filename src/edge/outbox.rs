@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::ready,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -91,11 +91,13 @@ impl Room {
 }
 
 impl Inbox {
-    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Waiting>> {
+    #[cfg(feature = "legacy")]
+    pub(super) fn poll_recv(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Waiting>> {
         self.messages.poll_recv(cx)
     }
 
     /// Takes up to `most` messages that are there, once there is one.
+    #[cfg(any(feature = "stdio", test))]
     pub(super) async fn recv_many(&mut self, into: &mut Vec<Waiting>, most: usize) -> usize {
         self.messages.recv_many(into, most).await
     }
@@ -119,7 +121,7 @@ impl Drop for Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::ready as now;
+    use std::{future::ready as now, task::Poll};
     use tokio_test::{assert_pending, assert_ready_eq, task::spawn};
 
     #[tokio::test]
