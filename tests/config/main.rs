@@ -171,6 +171,35 @@ fn what_one_replica_says_of_its_tools_need_not_be_said_by_the_others() {
 }
 
 #[test]
+fn replicas_must_agree_on_what_may_be_sent_again() {
+    let replica = |id: &str, says: &str| {
+        format!(
+            r#"{{"id": "{id}", "name": "s", "transport": "http", "connection": {{"type": "http", "url": "http://a"}}{says}}}"#
+        )
+    };
+    let [plain, never, twice] =
+        [replica("s-1", ""), replica("s-2", r#", "retry": "never""#), replica("s-3", r#", "retry": "idempotent""#)];
+    let both = |one: &str, other: &str| parse(&format!("{{\"servers\": [{one},\n{other}]}}"));
+    assert_eq!(both(&plain, &never).unwrap().servers.len(), 2);
+    assert_eq!(both(&twice, &twice.replace("s-3", "s-4")).unwrap().servers.len(), 2);
+    let must = "all entries of a name must have the same";
+    for (one, other, expected) in [
+        (&plain, &twice, format!("`servers[1].retry` at line 2: `servers[0]` is a replica of s and has `never`: {must}")),
+        (
+            &twice,
+            &plain,
+            format!(
+                "`servers[1].retry` at line 2: is missing: `servers[0]` is a replica of s and has `idempotent`: {must}"
+            ),
+        ),
+    ] {
+        let error = both(one, other).unwrap_err();
+        let [mistake] = error.all() else { panic!("{error}") };
+        assert_eq!(mistake.to_string(), expected);
+    }
+}
+
+#[test]
 fn a_timeout_that_the_longest_total_cuts_is_noted() {
     let text = r#"{"mcpServers": {"a": {"command": "a", "toolSettings": {"slow": {"requestTimeout": 300001}}}}}"#;
     let [note] = &parse(text).unwrap().notes[..] else { panic!("one note") };

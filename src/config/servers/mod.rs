@@ -28,6 +28,7 @@ struct Taken {
     /// Ids, and where.
     ids: HashMap<String, String>,
     tools: tools::Said,
+    retries: tools::Retries,
 }
 
 /// The servers of both forms.
@@ -136,10 +137,7 @@ fn options(reader: &mut Reader<'_>, entry: &Object<'_>, server: Option<Server>, 
         };
         server = server.zip(sessions).map(|(server, sessions)| server.sessions(sessions));
     }
-    if let Some(field) = entry.get("retry") {
-        let resend = tools::retry(reader, field);
-        server = server.zip(resend).map(|(server, resend)| server.resend(resend));
-    }
+    server = tools::resend(reader, entry, server, &mut taken.retries);
     if let Some(field) = entry.get("pin") {
         let pin = super::settings::pin(reader, field);
         server = server.zip(pin).map(|(server, pin)| server.pin(pin));

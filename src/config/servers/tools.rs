@@ -26,6 +26,9 @@ const MAX_NAME: usize = 64;
 /// The entries that said something of the tools of a server name, with what they said.
 pub(super) type Said = HashMap<String, (String, Toolset, Option<Duration>)>;
 
+/// The first entry of each server name, with what it said of `retry`.
+pub(super) type Retries = HashMap<String, (String, Resend)>;
+
 /// Reads the fields of one entry; mistakes are noted even if `server` is none.
 pub(super) fn read(
     reader: &mut Reader<'_>,
@@ -158,8 +161,33 @@ fn quota(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Quota> {
         .ok()
 }
 
+/// Reads `retry` of an entry. A call is sent again only where every entry that lists the tool allows it, so what one of them
+/// said alone would have no effect.
+pub(super) fn resend(
+    reader: &mut Reader<'_>,
+    entry: &Object<'_>,
+    server: Option<Server>,
+    said: &mut Retries,
+) -> Option<Server> {
+    let field = entry.get("retry");
+    let resend = field.map_or(Some(Resend::Never), |field| retry(reader, field));
+    let (server, resend) = server.zip(resend)?;
+    let name = server.name().to_string();
+    let (path, first) = said.entry(name.clone()).or_insert_with(|| (entry.path().to_owned(), resend));
+    if *first == resend {
+        return Some(server.resend(resend));
+    }
+    let word = if *first == Resend::Idempotent { "idempotent" } else { "never" };
+    let reason = format!("`{path}` is a replica of {name} and has `{word}`: all entries of a name must have the same");
+    match field {
+        Some(field) => reader.wrong(field, reason),
+        None => reader.missing(entry, "retry", &reason),
+    }
+    None
+}
+
 /// The word of `retry`, of a server or of a tool.
-pub(super) fn retry(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Resend> {
+fn retry(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Resend> {
     Some(match reader.word(field, &["never", "idempotent"])? {
         "idempotent" => Resend::Idempotent,
         _ => Resend::Never,
