@@ -3,7 +3,7 @@ use super::{
     reader::{Field, Object, Reader},
 };
 use crate::auth::{AuthLayer, Token, error::InvalidToken};
-use std::{fs::File, io::Read};
+use std::{fs::File, io::Read, path::Path};
 
 const FIELDS: &[&str] = if cfg!(feature = "oauth") { &["tokens", "oauth"] } else { &["tokens"] };
 const TOKEN: &[&str] = &["name", "sha256", "token", "file"];
@@ -72,17 +72,22 @@ fn secret<'a, 'b>(reader: &mut Reader<'_>, object: &'b Object<'a>) -> Option<Sec
     match kind {
         "sha256" => Some(Secret::Digest(field, text)),
         "token" => Some(Secret::Plain(field, text)),
-        _ => match content(&text) {
+        _ => match content(&reader.path(&text)) {
             Ok(secret) => Some(Secret::Plain(field, secret)),
             Err(reason) => {
-                reader.wrong(field, format!("cannot be read: {reason}"));
+                // What was written is not repeated: it may be the token itself.
+                let remedy = match reader.folder {
+                    Some(_) if Path::new(&text).is_relative() => "; the path is relative to the folder of the configuration",
+                    _ => "",
+                };
+                reader.wrong(field, format!("cannot be read: {reason}{remedy}"));
                 None
             }
         },
     }
 }
 
-fn content(path: &str) -> std::io::Result<String> {
+fn content(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(Token::MAX_BYTES as u64).read_to_string(&mut text)?;
     Ok(text)

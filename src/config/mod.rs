@@ -89,7 +89,8 @@
 //!
 //! `auth` is `"none"`, or an object with a list `tokens` of bearer tokens, each with the `name` of its principal and one of
 //! `sha256` (64 hexadecimal digits), `token` (`"${CI_TOKEN}"`, from the environment) or `file` (whose content is the
-//! token). `tower-mcp-gateway token` makes one. Only digests are kept.
+//! token, its path relative to the folder of the configuration). `tower-mcp-gateway token` makes one. Only digests are
+//! kept.
 //!
 //! `oauth` takes access tokens of an authorization server: `issuer` and `resource` (the URL under which clients know the
 //! gateway) are needed; `audience` (the resource), `jwksUri` (found in the issuer's metadata), `scopes` (none; all of them
@@ -331,7 +332,8 @@ impl Config {
         same.into_iter().filter(|(_, same)| !same).map(|(field, _)| field).collect()
     }
 
-    /// Reads a file, with variables from the environment of the process.
+    /// Reads a file, with variables from the environment of the process. The files of `tls` and the `file` of a token are
+    /// looked for relative to its folder, wherever the program was started.
     ///
     /// # Errors
     ///
@@ -339,22 +341,19 @@ impl Config {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let text = read(path).map_err(|error| ConfigError::unreadable(path, error))?;
-        let parsed = Self::parse(&text, |variable| std::env::var(variable).ok());
-        let mut config = parsed.map_err(|error| error.in_file(path))?;
-        if let (Some(tls), Some(folder)) = (&mut config.tls, path.parent()) {
-            tls.beside(folder);
-        }
-        Ok(config)
+        let env = |variable: &str| std::env::var(variable).ok();
+        settings::read(&text, &env, path.parent()).map_err(|error| error.in_file(path))
     }
 
-    /// Reads the text of a file; `env` answers for the environment, so that a test needs none.
+    /// Reads the text of a file; `env` answers for the environment, so that a test needs none. The `file`
+    /// of a token is looked for relative to the working directory, and the files of `tls` are taken as they are written.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] with every mistake in it: each names the field, the line and what to write instead. Values that
     /// may be secret (`env`, `headers`, `url`, `args`) are never part of it.
     pub fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        settings::read(text, &env)
+        settings::read(text, &env, None)
     }
 }
 

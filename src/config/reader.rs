@@ -4,13 +4,19 @@ use super::{
     node::{Member, Node, Shape},
 };
 use crate::nearest::nearest;
-use std::{collections::HashSet, ops::RangeInclusive};
+use std::{
+    collections::HashSet,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 /// Reads fields and collects what is wrong with them, so that one run tells every mistake of a file.
 ///
 /// Each method answers `None` where it noted a mistake.
 pub(super) struct Reader<'e> {
     env: &'e dyn Fn(&str) -> Option<String>,
+    /// The folder of the file; `None` of a text that is in none.
+    pub(super) folder: Option<&'e Path>,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) notes: Vec<String>,
 }
@@ -58,8 +64,8 @@ impl<'a> Object<'a> {
 }
 
 impl<'e> Reader<'e> {
-    pub(super) fn new(env: &'e dyn Fn(&str) -> Option<String>) -> Self {
-        Self { env, mistakes: Vec::new(), notes: Vec::new() }
+    pub(super) fn new(env: &'e dyn Fn(&str) -> Option<String>, folder: Option<&'e Path>) -> Self {
+        Self { env, folder, mistakes: Vec::new(), notes: Vec::new() }
     }
 
     /// Notes that `field` has a wrong value.
@@ -70,6 +76,12 @@ impl<'e> Reader<'e> {
     /// A variable of the environment.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name)
+    }
+
+    /// The file that `text` names: a relative path begins at the folder of the configuration, from wherever the program was
+    /// started.
+    pub(super) fn path(&self, text: &str) -> PathBuf {
+        self.folder.map_or_else(|| text.into(), |folder| folder.join(text))
     }
 
     /// Notes that `object` lacks `key`.

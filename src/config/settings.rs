@@ -17,6 +17,7 @@ use crate::{
 };
 use std::{
     net::{IpAddr, Ipv4Addr},
+    path::Path,
     time::Duration,
 };
 
@@ -63,8 +64,12 @@ fn no_json(error: &serde_json::Error) -> String {
     format!("no valid JSON at column {}: {reason}", error.column())
 }
 
-/// Reads a whole file.
-pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+/// Reads a whole text, which may be that of a file in `folder`.
+pub(super) fn read(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    folder: Option<&Path>,
+) -> Result<Config, ConfigError> {
     let line = |offset: usize| 1 + memchr::memchr_iter(b'\n', &text.as_bytes()[..offset]).count();
     let blanked = jsonc::blank(text)
         .map_err(|jsonc::Unclosed(at)| unreadable(line(at), "a comment begins with `/*` and never ends with `*/`"))?;
@@ -78,7 +83,7 @@ pub(super) fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<C
         return Err(unreadable(1, "the file is empty: the least it needs is `{ }`"));
     }
     let node = Node::root(&blanked).map_err(|error| unreadable(error.line(), no_json(&error)))?;
-    let mut reader = Reader::new(env);
+    let mut reader = Reader::new(env, folder);
     let mut config = Config::default();
     let root = Field { path: String::new(), node };
     if let Some(object) = reader.object(&root, FIELDS, hint) {

@@ -1,5 +1,5 @@
 use super::reader::{Field, Reader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const FIELDS: &[&str] = &["cert", "key", "clientCa"];
 
@@ -25,15 +25,9 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
+#[cfg(feature = "cli")]
 impl TlsFiles {
-    /// Takes relative paths for relative to `folder`.
-    pub(super) fn beside(&mut self, folder: &Path) {
-        let files = [Some(&mut self.cert), Some(&mut self.key), self.client_ca.as_mut()];
-        files.into_iter().flatten().for_each(|file| *file = folder.join(&*file));
-    }
-
     /// All that are named.
-    #[cfg(feature = "cli")]
     pub(crate) fn all(&self) -> impl Iterator<Item = &PathBuf> {
         [&self.cert, &self.key].into_iter().chain(&self.client_ca)
     }
@@ -43,7 +37,7 @@ impl TlsFiles {
 pub(super) fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<TlsFiles> {
     let object = reader.object(field, FIELDS, |_| None)?;
     let mut file = |key: &str, needed: Option<&str>| match (object.get(key), needed) {
-        (Some(field), _) => reader.text(field).map(PathBuf::from),
+        (Some(field), _) => reader.text(field).map(|text| reader.path(&text)),
         (None, Some(remedy)) => {
             reader.missing(&object, key, remedy);
             None

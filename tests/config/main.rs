@@ -235,6 +235,24 @@ fn a_file_is_read_and_named_in_its_errors() {
 }
 
 #[test]
+fn the_file_of_a_token_is_found_beside_the_configuration() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("config-token");
+    std::fs::create_dir_all(folder.join("secrets")).unwrap();
+    std::fs::write(folder.join("secrets/ci"), "a-token-of-thirty-two-characters-or-more\n").unwrap();
+    let file = folder.join("gateway.json");
+    let auth = |named: &str| format!(r#"{{"tokens": [{{"name": "ci", "file": "{named}"}}]}}"#);
+    let (known, absolute) = (auth("secrets/ci"), auth(folder.join("secrets/ci").to_str().unwrap()));
+    std::fs::write(&file, format!(r#"{{"auth": {known}, "admin": {{"auth": {absolute}}}}}"#)).unwrap();
+    let config = Config::from_file(&file).unwrap();
+    assert!([config.auth, config.admin.auth].iter().flatten().all(AuthLayer::is_required));
+    std::fs::write(&file, format!(r#"{{"admin": {{"auth": {}}}}}"#, auth("ci"))).unwrap();
+    let error = Config::from_file(&file).unwrap_err().to_string();
+    let expected = "`admin.auth.tokens[0].file` at line 1: cannot be read: No such file or directory (os error 2); the \
+                    path is relative to the folder of the configuration";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
 fn no_text_makes_the_parser_panic() {
     use proptest::prelude::*;
     let pieces = prop::sample::select(vec![
