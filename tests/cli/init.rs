@@ -102,7 +102,7 @@ fn the_servers_of_every_client_are_taken_over() {
         "issues is switched off until NOT_SET_HERE is set",
         "hub is switched off until HUB_TOKEN is set",
         "socket in",
-        "unknown value `ws`",
+        "`type`: unknown value `ws`",
         "it is this gateway, which would call itself",
         "everything in",
         "this gateway serves at port 4000",

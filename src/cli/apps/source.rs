@@ -167,9 +167,22 @@ fn usable(name: &str, entry: &CstInputValue, env: &dyn Fn(&str) -> Option<OsStri
     match parsed("localhost").or_else(|error| parsed("http://localhost").map_err(|_| error)) {
         Ok(_) => Ok(unset),
         Err(error) => {
-            let reasons: Vec<_> = error.all().iter().map(|mistake| mistake.reason.as_str()).collect();
+            let reasons: Vec<_> =
+                error.all().iter().map(|mistake| said(name, &mistake.field, &mistake.reason)).collect();
             Err(reasons.join("; "))
         }
+    }
+}
+
+/// A mistake of the entry `name`, with its place in the entry.
+fn said(name: &str, field: &str, reason: &str) -> String {
+    let within = field.strip_prefix("mcpServers").unwrap_or(field);
+    let quoted = format!("[{name:?}]");
+    let within =
+        within.strip_prefix(&quoted).or_else(|| within.strip_prefix('.')?.strip_prefix(name)).unwrap_or(within);
+    match within.trim_start_matches('.') {
+        "" => reason.to_owned(),
+        within => format!("`{within}`: {reason}"),
     }
 }
 
@@ -203,4 +216,23 @@ fn is_own_address(url: &str) -> bool {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     is_loopback && url.port_u16() == Some(Config::default().port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_an_entry_cannot_be_taken_is_said_of_its_fields() {
+        let member = |key: &str, value: &str| (key.to_owned(), CstInputValue::String(value.to_owned()));
+        let entry = CstInputValue::Object(vec![member("comand", "x"), member("url", "nowhere")]);
+        for name in ["files", "my.files"] {
+            let reason = usable(name, &entry, &|_| None).unwrap_err();
+            assert!(
+                reason.starts_with("`comand`: did you mean `command`?; `url`: must begin with http://"),
+                "{reason}"
+            );
+        }
+        assert!(usable("", &entry, &|_| None).unwrap_err().contains("must not be empty"));
+    }
 }
