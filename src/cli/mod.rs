@@ -209,9 +209,14 @@ fn file(common: &Common) -> Result<PathBuf, Failure> {
 /// The configuration as it stands in the file.
 fn configured(common: &Common) -> Result<Config, Failure> {
     let file = file(common)?;
-    let mut config = Config::from_file(&file).map_err(|error| Failure::usage(unusable(&error, &file)))?;
+    let mut config = read(&file)?;
     config.watchdog = Some(watchdog());
     Ok(config)
+}
+
+/// The configuration of the file, or why it cannot be used.
+fn read(file: &Path) -> Result<Config, Failure> {
+    Config::from_file(file).map_err(|error| Failure::usage(unusable(&error, file)))
 }
 
 /// Why a configuration cannot be used, and how to come by one where there is none.

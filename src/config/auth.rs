@@ -77,7 +77,9 @@ fn secret<'a, 'b>(reader: &mut Reader<'_>, object: &'b Object<'a>) -> Option<Sec
             Err(reason) => {
                 // What was written is not repeated: it may be the token itself.
                 let remedy = match reader.folder {
-                    Some(_) if Path::new(&text).is_relative() => "; the path is relative to the folder of the configuration",
+                    Some(_) if Path::new(&text).is_relative() => {
+                        "; the path is relative to the folder of the configuration"
+                    }
                     _ => "",
                 };
                 reader.wrong(field, format!("cannot be read: {reason}{remedy}"));

@@ -99,13 +99,11 @@ fn without_a_configuration_it_says_what_to_write() {
         &[],
         &["no configuration file", &home.display().to_string(), "init --import", "\"mcpServers\": {"],
     );
-    let output = command(&folder).args(["serve", "--config", "nowhere.json"]).output().unwrap();
-    ends(
-        &output,
-        2,
-        &[],
-        &["nowhere.json: cannot be read", "; `tower-mcp-gateway init --config nowhere.json` makes one"],
-    );
+    for line in ["serve", "check", "tools", "call echo", "connect cursor", "connect claude-desktop", "login a"] {
+        let output = command(&folder).args(line.split(' ')).args(["--config", "nowhere.json"]).output().unwrap();
+        let said = ["nowhere.json: cannot be read", "; `tower-mcp-gateway init --config nowhere.json` makes one"];
+        ends(&output, 2, &[], &said);
+    }
     let output = command(&folder).arg("fly").output().unwrap();
     ends(&output, 2, &[], &["fly"]);
 }

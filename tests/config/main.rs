@@ -184,7 +184,11 @@ fn replicas_must_agree_on_what_may_be_sent_again() {
     assert_eq!(both(&twice, &twice.replace("s-3", "s-4")).unwrap().servers.len(), 2);
     let must = "all entries of a name must have the same";
     for (one, other, expected) in [
-        (&plain, &twice, format!("`servers[1].retry` at line 2: `servers[0]` is a replica of s and has `never`: {must}")),
+        (
+            &plain,
+            &twice,
+            format!("`servers[1].retry` at line 2: `servers[0]` is a replica of s and has `never`: {must}"),
+        ),
         (
             &twice,
             &plain,

@@ -5,7 +5,7 @@ use crate::{
         accept::tls::shown,
         args::Common,
         error::{Failure, plain},
-        find, pins,
+        find, pins, read,
     },
     config::Config,
     registry::{Entry, Server, Status},
@@ -59,7 +59,7 @@ impl Target {
         };
         let config = match config {
             Ok(file) => {
-                let mut config = Config::from_file(&file).map_err(|error| Failure::usage(error.to_string()))?;
+                let mut config = read(&file)?;
                 config.place = Some(find::place_of(&file).into());
                 // What a gateway would withhold is withheld here as well.
                 pins::recall(&mut config, &file);

@@ -1,6 +1,6 @@
 use super::Connect;
 use crate::{
-    cli::{apps::Way, args::Common, client::url, error::Failure, file},
+    cli::{apps::Way, args::Common, client::url, error::Failure, file, read},
     config::Config,
 };
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(super) fn find(connect: &Connect, common: &Common) -> Result<Way, Failure> {
     }
     // Without a configuration there may still be a gateway, where it listens by default.
     let config = match file(common) {
-        Ok(file) => Config::from_file(file).map_err(|error| Failure::usage(error.to_string()))?,
+        Ok(file) => read(&file)?,
         Err(_) => Config::default(),
     };
     if config.port == 0 {
@@ -39,7 +39,7 @@ pub(super) fn find(connect: &Connect, common: &Common) -> Result<Way, Failure> {
 fn launch(common: &Common) -> Result<Way, Failure> {
     let file = file(common)?;
     // A mistake in it would only show in the client's log.
-    Config::from_file(&file).map_err(|error| Failure::usage(error.to_string()))?;
+    read(&file)?;
     let file = std::path::absolute(&file).map_err(|error| Failure::failed(format!("{}: {error}", file.display())))?;
     let program =
         std::env::current_exe().map_err(|error| Failure::failed(format!("this program's own path: {error}")))?;
