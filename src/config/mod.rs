@@ -339,10 +339,13 @@ impl Config {
     ///
     /// [`ConfigError`] if the file cannot be read, and for everything [`parse`](Self::parse) refuses.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
+        Self::from_file_in(path.as_ref(), &|variable| std::env::var(variable).ok())
+    }
+
+    /// The same in another environment.
+    pub(crate) fn from_file_in(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let text = read(path).map_err(|error| ConfigError::unreadable(path, error))?;
-        let env = |variable: &str| std::env::var(variable).ok();
-        settings::read(&text, &env, path.parent()).map_err(|error| error.in_file(path))
+        settings::read(&text, env, path.parent()).map_err(|error| error.in_file(path))
     }
 
     /// Reads the text of a file; `env` answers for the environment, so that a test needs none. The `file`

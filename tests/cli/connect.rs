@@ -186,6 +186,39 @@ fn whoever_connects_to_a_gateway_that_knows_its_clients_is_told_of_the_token() {
 }
 
 #[test]
+fn who_launches_the_gateway_is_told_of_the_variables_that_it_needs() {
+    let home = Home::new("connect-variables");
+    let config = json!({
+        "mcpServers": {
+            "files": { "command": "${HOME}/files", "env": { "KEY": "${FILES_KEY}", "ZONE": "${ZONE:-UTC}" } },
+            "far": { "url": "https://${FAR_HOST}/mcp", "headers": { "Authorization": "Bearer ${FILES_KEY}" } },
+            "off": { "command": "x", "env": { "K": "${NOWHERE}" }, "disabled": true },
+        },
+    });
+    fs::write(home.0.join("tower-mcp-gateway.json"), config.to_string()).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = command(&home.0);
+        command.env_remove("CLAUDE_CONFIG_DIR").env("FILES_KEY", "k").env("FAR_HOST", "h").env("ZONE", "CET");
+        command.args(args).output().unwrap()
+    };
+    let told = "needs FAR_HOST, FILES_KEY: start Claude Desktop with these variables, or write them into `env`";
+    ends(&run(&["connect", "claude-desktop", "--print"]), 0, &["\"command\""], &[told]);
+    ends(&run(&["connect", "claude-desktop"]), 0, &["is connected", told], &[]);
+    let connected = run(&["connect", "cursor"]);
+    assert!(!String::from_utf8_lossy(&connected.stdout).contains("FILES_KEY"), "the gateway that runs has them");
+
+    let (_, file, key, mut entry) = clients(&home.0).swap_remove(0);
+    entry["env"] = json!({ "FILES_KEY": "k", "FAR_HOST": "h" });
+    home.write(&file, &json!({ key: { "tower-mcp-gateway": entry } }).to_string());
+    ends(&run(&["connect", "claude-desktop"]), 0, &["is connected already"], &[]);
+    entry["command"] = "elsewhere".into();
+    home.write(&file, &json!({ key: { "tower-mcp-gateway": entry } }).to_string());
+    ends(&run(&["connect", "claude-desktop"]), 0, &["is connected: "], &[]);
+    let written = value(&home.read(&file).unwrap())[key]["tower-mcp-gateway"].clone();
+    assert_eq!((&written["env"], written["command"] == "elsewhere"), (&entry["env"], false));
+}
+
+#[test]
 fn a_link_to_a_file_that_does_not_exist_yet_stays_one() {
     let home = Home::new("connect-dangling");
     let (file, real) = (Path::new(".cursor/mcp.json"), Path::new("dotfiles/cursor.json"));

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{auth::AuthLayer, config::Config};
 use clap::Args;
+use jsonc_parser::cst::CstInputValue;
 use std::{
     fmt::Write as _,
     io::Write as _,
@@ -86,10 +87,10 @@ pub(super) struct Disconnect {
 pub(super) fn connect(connect: &Connect, common: &Common) -> Result<ExitCode, Failure> {
     let place = &connect.place;
     let way = way::find(connect, common)?;
-    let entry = place.client.entry(&way);
     let path = place.file()?;
     let kept = Kept::read(&path).map_err(Failure::failed)?;
     let document = kept.document().map_err(Failure::failed)?;
+    let entry = with_env(place.client.entry(&way), document.get(place.client.key(), &place.name), &way);
     let others = document.entries(&[place.client.key()]);
     if place.print {
         let only = Document::parse("").expect("the empty text is a document");
@@ -99,7 +100,7 @@ pub(super) fn connect(connect: &Connect, common: &Common) -> Result<ExitCode, Fa
             return shown(place, &path, "entry", &text[place.client.key()][&place.name]);
         }
         // Nobody can be told that stderr is closed.
-        let _ = writeln!(std::io::stderr(), "into {}:", path.display());
+        let _ = writeln!(std::io::stderr(), "{}into {}:", needs(&way, place, common), path.display());
         return print(only.text().as_bytes());
     }
     let changed = kept.connect(place.client.key(), &place.name, entry).map_err(Failure::failed)?;
@@ -168,12 +169,34 @@ fn report(place: &Place, path: &Path, changed: &Changed, said: String, json: boo
     print(format!("{report}\n").as_bytes())
 }
 
+/// The entry with the `env` of the one that it replaces: whatever variables the gateway needs stand there and nowhere else.
+fn with_env(mut entry: CstInputValue, before: Option<CstInputValue>, way: &Way) -> CstInputValue {
+    if let (Way::Launch { .. }, CstInputValue::Object(members), Some(CstInputValue::Object(before))) =
+        (way, &mut entry, before)
+    {
+        members.extend(before.into_iter().filter(|(key, _)| key == "env"));
+    }
+    entry
+}
+
+/// Which variables a gateway that the client launches would miss; nothing if none.
+fn needs(way: &Way, place: &Place, common: &Common) -> String {
+    let file = matches!(way, Way::Launch { .. }).then(|| super::file(common).ok()).flatten();
+    let variables = file.map(|file| way::variables(&file)).unwrap_or_default();
+    if variables.is_empty() {
+        return String::new();
+    }
+    let (needed, client) = (variables.join(", "), place.client.name());
+    format!("the gateway needs {needed}: start {client} with these variables, or write them into `env` of this entry\n")
+}
+
 /// What else there is to know after the entry was written.
 fn hints(way: &Way, place: &Place, others: &[String], common: &Common) -> String {
     let mut said = String::new();
     if let Way::Url { url, .. } = way {
         let _ = writeln!(said, "it connects to {url}: `tower-mcp-gateway` must run");
     }
+    said += &needs(way, place, common);
     let _ = writeln!(said, "restart {} if it runs", place.client.name());
     let config = super::file(common).ok().and_then(|file| Config::from_file(file).ok());
     let asks = config.as_ref().is_some_and(|config| config.auth.as_ref().is_some_and(AuthLayer::is_required));

@@ -2,8 +2,9 @@ use super::Connect;
 use crate::{
     cli::{apps::Way, args::Common, client::url, error::Failure, file, read},
     config::Config,
+    upstream::stdio::INHERITED,
 };
-use std::path::Path;
+use std::{cell::RefCell, collections::BTreeSet, env, path::Path};
 
 /// How the client will reach the gateway.
 pub(super) fn find(connect: &Connect, common: &Common) -> Result<Way, Failure> {
@@ -49,4 +50,20 @@ fn launch(common: &Common) -> Result<Way, Failure> {
     };
     let args = ["serve", "--stdio", "--config"].map(str::to_owned).into_iter().chain([text(&file)?]).collect();
     Ok(Way::Launch { command: text(&program)?, args })
+}
+
+/// The variables without which the configuration cannot be read, but for those that whoever launches a program gives it: a
+/// client that was started from a menu has none of those that this shell has.
+pub(super) fn variables(file: &Path) -> Vec<String> {
+    let asked = RefCell::new(BTreeSet::new());
+    let all = Config::from_file_in(file, &|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        env::var(name).ok()
+    });
+    if all.is_err() {
+        return Vec::new();
+    }
+    let without = |hidden: &str| Config::from_file_in(file, &|name| env::var(name).ok().filter(|_| name != hidden));
+    let needed = |name: &String| !INHERITED.contains(&name.as_str()) && without(name).is_err();
+    asked.into_inner().into_iter().filter(needed).collect()
 }
