@@ -41,6 +41,21 @@ pub(super) struct Common {
     pub(super) log: Option<String>,
 }
 
+impl Common {
+    /// The command line of `command` with the same configuration, to be copied into a shell.
+    pub(super) fn line(&self, command: &str) -> String {
+        let mut line = "tower-mcp-gateway".to_owned();
+        if !command.is_empty() {
+            line = format!("{line} {command}");
+        }
+        let Some(file) = &self.config else { return line };
+        let file = file.display().to_string();
+        let is_plain = |c: char| c.is_alphanumeric() || "/._-+@%:,".contains(c);
+        let file = if file.chars().all(is_plain) { file } else { format!("'{}'", file.replace('\'', r"'\''")) };
+        format!("{line} --config {file}")
+    }
+}
+
 /// Where the gateway serves.
 #[derive(Clone, Debug, Default, Group)]
 pub(super) struct Serve {
@@ -273,6 +288,16 @@ mod tests {
         }
         let stray = Args::try_parse_from(["x", "--stdio", "check"]).unwrap().chosen().unwrap_err();
         assert!(stray.exit_code() == 2 && stray.to_string().contains("belong to `serve`"), "{stray}");
+    }
+
+    #[test]
+    fn a_command_line_that_is_advised_names_the_same_configuration() {
+        let line = |config: Option<&str>, command: &str| {
+            Common { config: config.map(PathBuf::from), json: false, log: None }.line(command)
+        };
+        assert_eq!(line(None, "check"), "tower-mcp-gateway check");
+        assert_eq!(line(Some("a/b.json"), "check"), "tower-mcp-gateway check --config a/b.json");
+        assert_eq!(line(Some("o'er it"), ""), r"tower-mcp-gateway --config 'o'\''er it'");
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn start(command: Command, common: Common) -> Result<ExitCode, Failure> {
             guarded(&config, &Serve::default()).map_err(Failure::usage)?;
             tls(&config)?;
             pins::recall(&mut config, &file);
-            in_runtime(check::run(check, config, common.json))
+            in_runtime(check::run(check, config, &common))
         }
         Command::Pins(command) => {
             let file = file(&common)?;

@@ -58,8 +58,11 @@ async fn every_server_has_a_row_and_a_sick_one_a_remedy() {
 async fn of_a_child_that_exits_at_once_it_says_with_what() {
     let exits = |code: u8| json!({ "command": "sh", "args": ["-c", format!("exit {code}")] });
     let output = check("check-exits", &json!({ "one": exits(1), "three": exits(3) }), &[]).await;
-    let told =
-        ["the child exited (exit status: 1)", "the child exited (exit status: 3)", "run the command in a terminal"];
+    let told = [
+        "the child exited (exit status: 1)",
+        "the child exited (exit status: 3)",
+        "check --config mine.json --log info`",
+    ];
     ends(&output, 1, &told, &[]);
 }
 

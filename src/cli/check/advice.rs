@@ -1,10 +1,10 @@
 use crate::registry::Connection;
 
-/// What an operator can do about a failure, by the words the gateway has for it.
-pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
+/// What an operator can do about a failure, by the words the gateway has for it; `again` is the command line of the check.
+pub(super) fn remedy(what: &str, connection: Option<&Connection>, again: &str) -> String {
     let has = |phrase: &str| what.contains(phrase);
     if let Some(Connection::Stdio { command, .. }) = connection {
-        return child(what, command);
+        return child(what, command, again);
     }
     // Before what is said of servers: it is another that cannot be reached.
     let plain = if has("the authorization server") || has("another gateway") {
@@ -34,12 +34,12 @@ pub(super) fn remedy(what: &str, connection: Option<&Connection>) -> String {
     } else if has("did not start") || has("no answer within") || has("not answer") || has("timed out") {
         "the server takes the connection and says nothing, or a firewall swallows it: look at the server, or correct `url`"
     } else {
-        "run `tower-mcp-gateway check --log debug` to see what was sent and answered"
+        return format!("run `{again} --log debug` to see what was sent and answered");
     };
     plain.into()
 }
 
-fn child(what: &str, command: &str) -> String {
+fn child(what: &str, command: &str, again: &str) -> String {
     let has = |phrase: &str| what.contains(phrase);
     if has("command was not found") && command.contains(' ') {
         return format!(
@@ -57,11 +57,11 @@ fn child(what: &str, command: &str) -> String {
     } else if has("did not start") || has("no answer within") {
         "run the command in a terminal to see what it waits for; if it only needs longer, raise `startTimeout`"
     } else if has("went away") || has("ended") || has("exited") {
-        "run the command in a terminal, or `tower-mcp-gateway check --log info`, to see what it says before it ends"
+        return format!("run the command in a terminal, or `{again} --log info`, to see what it says before it ends");
     } else if has("broke the protocol") || has("refused the handshake") {
         "the program is no MCP server on stdin and stdout, or prints other lines there: look at `args`"
     } else {
-        "run `tower-mcp-gateway check --log debug` to see what it says"
+        return format!("run `{again} --log debug` to see what it says");
     };
     plain.into()
 }
@@ -82,7 +82,9 @@ mod tests {
         let web = Server::http("a", "a", "http://localhost/mcp").unwrap();
         let child = Server::stdio("a", "a", "npx");
         let line = Server::stdio("a", "a", "npx files-server");
-        let told = |error: &(dyn Error + 'static), server: &Server| remedy(&causes(error), Some(server.connection()));
+        let told = |error: &(dyn Error + 'static), server: &Server| {
+            remedy(&causes(error), Some(server.connection()), "tower-mcp-gateway check --config mine.json")
+        };
         let status = |code| Status(http::StatusCode::from_u16(code).unwrap());
         let refused = Connect(std::io::Error::from_raw_os_error(111).into());
         // A name that leads to several addresses.
@@ -108,7 +110,7 @@ mod tests {
             (told(&Connect("the TLS handshake failed: what answers there speaks no TLS".into()), &web), "http://"),
             (told(&Connect("the TLS handshake failed".into()), &web), "certificate"),
             (told(&NotStarted(Duration::from_secs(1)), &child), "startTimeout"),
-            (told(&Closed { sent: true }, &child), "before it ends"),
+            (told(&Closed { sent: true }, &child), "`tower-mcp-gateway check --config mine.json --log info`"),
             (told(&Protocol("no JSON".into()), &child), "args"),
         ];
         for (remedy, expected) in all {

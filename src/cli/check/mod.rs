@@ -6,6 +6,7 @@ mod row;
 use self::row::Row;
 pub(super) use self::row::is_known;
 use super::{
+    args::Common,
     client,
     error::{Failure, plain},
     print, table,
@@ -39,7 +40,7 @@ pub(super) struct Check {
 }
 
 /// Contacts every server of `config` and prints how each is.
-pub(super) async fn run(check: Check, config: Config, json: bool) -> Result<ExitCode, Failure> {
+pub(super) async fn run(check: Check, config: Config, common: &Common) -> Result<ExitCode, Failure> {
     let patience = check.timeout.map_or(config.start_timeout, Duration::from_secs);
     let mut notes = config.notes.clone();
     let connections: HashMap<_, _> =
@@ -50,21 +51,24 @@ pub(super) async fn run(check: Check, config: Config, json: bool) -> Result<Exit
     // Whoever is not there by then has not answered.
     let _ = tokio::time::timeout(patience, settled(gateway.registry())).await;
     let entries = gateway.registry().list();
-    let rows: Vec<_> = entries.iter().map(|entry| Row::new(entry, connections.get(&entry.id), patience)).collect();
-    notes.extend(entries.iter().flat_map(changes));
+    let again = common.line("check");
+    let row = |entry: &Entry| Row::new(entry, connections.get(&entry.id), patience, &again);
+    let rows: Vec<_> = entries.iter().map(row).collect();
+    let pins = common.line("pins");
+    notes.extend(entries.iter().flat_map(|entry| changes(entry, &pins)));
     gateway.drain().await;
     let well = rows.iter().all(|row| row.problem.is_none());
-    let text = if json { as_json(well, &rows, &notes) } else { as_text(&rows, &notes) };
+    let text = if common.json { as_json(well, &rows, &notes) } else { as_text(&rows, &notes) };
     print(text.as_bytes())?;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(Failure::FAILED) })
 }
 
-/// A sentence for each tool that is not what was first seen.
-fn changes(entry: &Entry) -> impl Iterator<Item = String> {
-    entry.changes().iter().map(|change| {
+/// A sentence for each tool that is not what was first seen; `pins` is the command line that is for them.
+fn changes<'a>(entry: &'a Entry, pins: &'a str) -> impl Iterator<Item = String> + 'a {
+    entry.changes().iter().map(move |change| {
         let what = change.fields.join(", ");
         let said = format!("{}: the tool {:?} is not what was first seen: {what}", entry.id, change.tool);
-        format!("{} (`tower-mcp-gateway pins` shows and accepts)", plain(&said))
+        format!("{} (`{pins}` shows and accepts)", plain(&said))
     })
 }
 

@@ -43,14 +43,15 @@ pub(in crate::cli) fn is_known(entry: &Entry) -> bool {
 }
 
 impl Row {
-    pub(super) fn new(entry: &Entry, connection: Option<&Connection>, patience: Duration) -> Self {
+    /// What is told of `entry`; `again` is the command line by which it would be told once more.
+    pub(super) fn new(entry: &Entry, connection: Option<&Connection>, patience: Duration, again: &str) -> Self {
         let silent = || format!("no answer within {} s", patience.as_secs());
         let what = match (&entry.error, is_known(entry)) {
             (Some(error), _) => Some(plain(error)),
             (None, false) => Some(silent()),
             (None, true) => unlisted(entry),
         };
-        let problem = what.map(|what| Problem { remedy: remedy(&what, connection), what });
+        let problem = what.map(|what| Problem { remedy: remedy(&what, connection, again), what });
         let listing = entry.listing.as_ref();
         Self {
             id: entry.id.to_string(),

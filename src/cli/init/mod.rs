@@ -111,8 +111,7 @@ fn summary(file: &Path, ids: &[String], told: &[String], common: &Common) -> Str
             ids => format!(" with {}", ids.join(", ")),
         }
     );
-    let option = common.config.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
-    let _ = writeln!(said, "next: `tower-mcp-gateway check{option}`, then `tower-mcp-gateway{option}`");
+    let _ = writeln!(said, "next: `{}`, then `{}`", common.line("check"), common.line(""));
     said
 }
 
