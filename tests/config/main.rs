@@ -211,6 +211,20 @@ fn a_timeout_that_the_longest_total_cuts_is_noted() {
 }
 
 #[test]
+fn a_header_that_cannot_be_configured_is_noted() {
+    let text = r#"{"mcpServers": {"a": {
+        "url": "https://a",
+        "headers": {"Cache-Control": "no-store", "X-Key": "k", "content-TYPE": "text/plain", "Authorization": "Bearer t"}AUTH
+    }}}"#;
+    let own = "mcpServers.a.headers.content-TYPE: the gateway writes this header itself; ignored";
+    assert_eq!(parse(&text.replace("AUTH", "")).unwrap().notes, [own]);
+    let signed_in = "mcpServers.a.headers.Authorization: `auth` says whose token is sent; ignored";
+    let text = text.replace("AUTH", r#", "auth": "oauth""#);
+    let config = Config::parse(&text, |name| (name == "HOME").then(|| "/h".into()));
+    assert_eq!(config.unwrap().notes, [own, signed_in]);
+}
+
+#[test]
 fn replicas_share_a_name_and_order_is_kept() {
     let config = parse(
         r#"{"mcpServers": {"z": {"command": "z"}, "a": {"command": "a"}},

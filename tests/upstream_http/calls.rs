@@ -28,6 +28,7 @@ async fn a_modern_call_says_in_headers_what_its_body_says() {
         ("accept", Some("application/json, text/event-stream")),
         ("content-type", Some("application/json")),
         ("authorization", Some("Bearer own")),
+        ("cache-control", Some("max-age=0")),
         ("mcp-protocol-version", Some("2026-07-28")),
         ("mcp-method", Some("tools/call")),
         ("mcp-name", Some("search")),

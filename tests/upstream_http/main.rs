@@ -35,6 +35,8 @@ fn at(url: &str) -> Http {
     let server = Server::http("a", "a", url).unwrap();
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Bearer own"));
+    headers.insert("cache-control", HeaderValue::from_static("max-age=0"));
+    headers.insert("accept", HeaderValue::from_static("what no configuration can ask for"));
     Http::new(&server, &url.parse().unwrap(), &headers)
 }
 

@@ -2,7 +2,8 @@ use super::{
     super::reader::{Field, Object, Reader},
     auth, refused,
 };
-use crate::registry::Server;
+use crate::{header::COMPUTED, registry::Server};
+use http::{HeaderName, header::AUTHORIZATION};
 
 /// The transports.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,7 @@ fn web(reader: &mut Reader<'_>, object: &Object<'_>, kind: Kind, id: &str, name:
             // Without a server there is still a name and a value to check.
             let target = server.take().unwrap_or_else(|| Server::stdio(id, name, "?"));
             server = refused(reader, &field, target.header(&key, &value));
+            note_if_ignored(reader, &field, &key, object.get("auth").is_some());
         }
     }
     if let Some(field) = object.get("auth") {
@@ -102,6 +104,16 @@ fn web(reader: &mut Reader<'_>, object: &Object<'_>, kind: Kind, id: &str, name:
         auth::check(reader, url(object), server.as_ref());
     }
     server.filter(|_| reader.mistakes.len() == before)
+}
+
+/// Says of a header that it will not be sent, where another stands in its place.
+fn note_if_ignored(reader: &mut Reader<'_>, field: &Field<'_>, name: &str, signs_in: bool) {
+    let why = match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(name) if COMPUTED.contains(&name) => "the gateway writes this header itself",
+        Ok(AUTHORIZATION) if signs_in => "`auth` says whose token is sent",
+        _ => return,
+    };
+    reader.notes.push(format!("{}: {why}; ignored", field.path));
 }
 
 /// The address under any of the names that programs give it.

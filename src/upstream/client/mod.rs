@@ -35,15 +35,15 @@ use self::{
 use super::error::{Closed, Connect, Protocol};
 use crate::{
     BoxError,
-    header::{LAST_EVENT_ID, MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, MCP_SESSION_ID},
+    header::COMPUTED,
     metrics::{Count, Metrics},
     oauth::Tokens,
     registry::Server,
 };
 use bytes::Bytes;
+use http::{HeaderMap, Method, Uri, header};
 #[cfg(feature = "http")]
-use http::HeaderValue;
-use http::{HeaderMap, HeaderName, Method, Uri, header};
+use http::{HeaderName, HeaderValue};
 use std::{fmt, future::poll_fn, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::task::TaskTracker;
@@ -55,24 +55,6 @@ const MAX_DETACHED: usize = 512;
 
 /// How long a request that nobody waits for may take.
 const DETACHED: Duration = Duration::from_secs(5);
-
-/// Headers that the transports write themselves, so that the configuration cannot.
-const COMPUTED: [HeaderName; 14] = [
-    header::ACCEPT,
-    header::CACHE_CONTROL,
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    LAST_EVENT_ID,
-    MCP_METHOD,
-    MCP_NAME,
-    MCP_PROTOCOL_VERSION,
-    MCP_SESSION_ID,
-];
 
 /// Sends requests to one server, with the headers its configuration adds; clones share the connections.
 #[derive(Clone)]
