@@ -86,6 +86,11 @@ async fn what_is_shown_to_operators_is_shown_elsewhere_to_whom_the_configuration
             assert_eq!(Raw::get(gateway.admin(), path, &headers).await.status, status, "{path} {headers:?}");
         }
     }
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(Raw::get(gateway.admin(), path, &[("host", "10.0.0.7:4001")]).await.status, 200, "{path}");
+        let page = [("host", "10.0.0.7:4001"), ("origin", "http://10.0.0.7:4001")];
+        assert_eq!(Raw::get(gateway.admin(), path, &page).await.status, 403, "{path}");
+    }
     assert_eq!(gateway.post("tools/list", json!({})).await.status, 200, "clients are not concerned");
 }
 

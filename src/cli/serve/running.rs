@@ -2,7 +2,7 @@ use crate::{
     Gateway,
     auth::AuthLayer,
     cli::{
-        accept::{Accept, Workers, tls::Tls},
+        accept::{Accept, Incoming, Workers, tls::Tls},
         admin::Admin,
         console::Console,
         routes::Routes,
@@ -12,6 +12,8 @@ use crate::{
     gateway::origin,
     origin::OriginLayer,
 };
+use futures_util::future::Either;
+use http::Request;
 use std::{
     error::Error,
     io,
@@ -23,7 +25,7 @@ use std::{
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tower::Layer;
+use tower::{Layer, ServiceExt, service_fn};
 
 /// How long connections may take to deliver what the drain has finished.
 const DELIVERY: Duration = Duration::from_millis(300);
@@ -64,7 +66,13 @@ impl Running {
         let Some(listener) = listener else { return };
         let metrics = self.gateway.metrics();
         let auth = shown.auth.unwrap_or(AuthLayer::none()).metrics(metrics.clone());
-        let admin = auth.layer(Admin::new(self.gateway.registry().clone(), self.readiness()));
+        let open = Admin::new(self.gateway.registry().clone(), self.readiness());
+        let guarded = auth.layer(open.clone());
+        let admin = service_fn(move |request: Request<Incoming>| match request.uri().path() {
+            // Probes have no token, and are told no more than at the clients' address.
+            "/healthz" | "/readyz" => Either::Left(open.clone().oneshot(request)),
+            _ => Either::Right(guarded.clone().oneshot(request)),
+        });
         let admin = origin(shown.host).metrics(metrics.clone()).layer(admin);
         self.accept(listener).serve(admin, self.drained.cancelled_owned()).await;
     }
