@@ -94,6 +94,14 @@ fn an_entry_may_say_what_only_a_gateway_knows() {
 }
 
 #[test]
+fn an_address_that_is_written_for_several_programs_is_one() {
+    let config = parse(
+        r#"{"mcpServers": {"a": {"url": "http://a", "serverUrl": "http://a", "httpUrl": "", "args": [], "env": {}}}}"#,
+    );
+    assert_eq!(servers(&config.unwrap()), [("a", "http")]);
+}
+
+#[test]
 fn mistakes_name_field_line_and_remedy() {
     let cases = [
         (
@@ -142,7 +150,7 @@ fn mistakes_name_field_line_and_remedy() {
         ),
         (
             "{\"mcpServers\": {\"a\": {\"url\": \"http://a\", \"httpUrl\": \"http://b\"}}}",
-            "`mcpServers.a.httpUrl` at line 1: a second address beside `url`: remove one of the two",
+            "`mcpServers.a.httpUrl` at line 1: another address than `url`: remove one of the two",
         ),
         (
             "{\"mcpServers\": {\"\": {\"command\": \"x\"}}}",

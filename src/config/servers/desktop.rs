@@ -85,8 +85,12 @@ fn strays(reader: &mut Reader<'_>, entry: &Object<'_>, kind: Kind) {
         }
     }
     let addresses = entry.present(&["url", "serverUrl", "httpUrl"]);
-    if let Some(second) = addresses.get(1).and_then(|key| entry.get(key)) {
-        reader.wrong(second, format!("a second address beside `{}`: remove one of the two", addresses[0]));
+    let mut fields = addresses.iter().filter_map(|key| entry.get(key));
+    let first = fields.next();
+    for second in
+        fields.filter(|field| !field.is_empty() && first.is_some_and(|first| first.node.text != field.node.text))
+    {
+        reader.wrong(second, format!("another address than `{}`: remove one of the two", addresses[0]));
     }
 }
 
