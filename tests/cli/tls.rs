@@ -122,3 +122,27 @@ fn files_that_cannot_be_used_are_told_before_anything_is_served() {
     Certificate { cert: own.cert, key: other.key }.write(&folder);
     told(&["`tls.key`: ", "is the key of another certificate", "server.pem"]);
 }
+
+#[tokio::test]
+async fn of_a_server_with_which_tls_cannot_be_spoken_it_is_told_why() {
+    let (folder, tls) = certificates("tls-upstream");
+    Authority::new("nobody").issue().write(&folder);
+    let stranger = Gateway::start("tls-upstream", &json!({ "tls": tls, "mcpServers": {} })).await;
+    let plain = Gateway::start("tls-upstream-plain", &json!({ "mcpServers": {} })).await;
+    let folder = crate::folder("tls-downstream");
+    let entry = |gateway: &Gateway| json!({ "url": format!("https://{}/mcp", gateway.address) });
+    let config = json!({ "port": 0, "mcpServers": { "stranger": entry(&stranger), "plain": entry(&plain) } });
+    fs::write(folder.join("tower-mcp-gateway.json"), config.to_string()).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = command(&folder);
+        command.args(arguments);
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+    };
+    let (untrusted, no_tls) =
+        ("the TLS handshake failed: its certificate is not accepted", "what answers there speaks no TLS");
+    let remedies = ["correct the host name in `url`, or have the certificate renewed", "write `http://` in `url`"];
+    let checked = soon("the check", run(&["check"])).await.unwrap();
+    ends(&checked, 1, &[&[untrusted, no_tls][..], &remedies].concat(), &[]);
+    let called = soon("the call", run(&["call", "echo"])).await.unwrap();
+    ends(&called, 1, &[], &["without the tools of stranger: ", untrusted, "without the tools of plain: ", no_tls]);
+}

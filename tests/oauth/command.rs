@@ -49,6 +49,24 @@ async fn a_person_signs_in_once_and_the_gateway_is_let_in_until_they_sign_out() 
 }
 
 #[tokio::test]
+async fn a_sign_in_that_is_interrupted_ends_as_every_command_does() {
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+    let (authority, state) = (Authority::start(None).await, state("interrupted"));
+    let config = state.join("mcp.json");
+    std::fs::write(&config, text(&authority)).unwrap();
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let mut login = command(&state, &config, &["login", "hosted", "--no-browser"]).spawn().unwrap();
+        let mut lines = BufReader::new(login.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next_line().await.unwrap().unwrap(), "Sign in at:");
+        kill(Pid::from_raw(login.id().unwrap().try_into().unwrap()), signal).unwrap();
+        assert_eq!(login.wait().await.unwrap().code(), Some(code), "{signal}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_be_signed_in_at_is_said_with_what_to_do() {
     let state = state("absent");
     let config = state.join("mcp.json");
