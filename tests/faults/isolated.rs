@@ -79,7 +79,7 @@ async fn round(fronts: &[front::Front; 2]) -> [Duration; 3] {
 
 #[tokio::test]
 async fn a_dead_server_is_felt_by_nobody_else() {
-    let dead = [Faulty::down_at_first(Wire::Modern).await, Faulty::down_at_first(Wire::Sse).await];
+    let dead = [Faulty::down_at_first(Wire::Modern), Faulty::down_at_first(Wire::Sse)];
     compare(vec![entry("dead-1", "dead", &dead[0]), entry("dead-2", "gone", &dead[1])]).await;
 }
 

@@ -66,7 +66,7 @@ async fn a_dead_replica_is_passed_over_and_no_call_fails() {
 #[tokio::test]
 async fn a_server_that_was_down_at_the_start_comes_by_itself() {
     let tries = Wire::ALL.map(|wire| async move {
-        let (bad, good) = (Faulty::down_at_first(wire).await, Running::named(Kind::Modern, "good").await);
+        let (bad, good) = (Faulty::down_at_first(wire), Running::named(Kind::Modern, "good").await);
         let front = gateway(vec![entry("bad-1", "bad", &bad), front::entry("good-1", "good", &good)]).await;
         let session = Session::open(&front).await;
         session.untouched("echo").await;

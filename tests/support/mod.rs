@@ -10,6 +10,7 @@
 pub mod asking;
 pub mod clients;
 pub mod faults;
+pub mod kept;
 #[path = "../../examples/platform/kit/mod.rs"]
 pub(crate) mod kit;
 pub mod ledger;

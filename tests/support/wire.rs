@@ -1,10 +1,14 @@
 //! A server whose every byte is the test's: it shows each request and sends what it is told to.
 #![allow(dead_code, unreachable_pub, reason = "shared by test crates that each use a part")]
 
+#[path = "kept.rs"]
+mod kept;
+
+pub use self::kept::Kept;
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::mpsc,
     time::timeout,
 };
@@ -14,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 pub struct Peer {
     pub address: SocketAddr,
+    kept: Kept,
     requests: mpsc::UnboundedReceiver<Request>,
     more: mpsc::UnboundedSender<Request>,
     accepting: tokio::task::JoinHandle<()>,
@@ -29,15 +34,11 @@ pub struct Request {
 
 impl Peer {
     pub async fn start() -> Self {
-        Self::at("127.0.0.1:0".parse().unwrap()).await
+        Self::at(Kept::new())
     }
 
-    pub async fn at(address: SocketAddr) -> Self {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(address).unwrap();
-        let listener: TcpListener = socket.listen(64).unwrap();
-        let address = listener.local_addr().unwrap();
+    pub fn at(kept: Kept) -> Self {
+        let (listener, address) = (kept.listen(), kept.address());
         let (more, requests) = mpsc::unbounded_channel();
         let sender = more.clone();
         let accepting = tokio::spawn(async move {
@@ -45,12 +46,7 @@ impl Peer {
                 tokio::spawn(read(connection, sender.clone()));
             }
         });
-        Self { address, requests, more, accepting }
-    }
-
-    /// An address where nobody listens.
-    pub async fn nowhere() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+        Self { address, kept, requests, more, accepting }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -72,10 +68,10 @@ impl Peer {
     }
 
     /// Stops listening.
-    pub async fn stop(self) -> SocketAddr {
+    pub async fn stop(self) -> Kept {
         self.accepting.abort();
         let _ = self.accepting.await;
-        self.address
+        self.kept
     }
 }
 

@@ -1,4 +1,7 @@
-use crate::{at, find, legacy, modern, send, tool, transport, wire::Peer};
+use crate::{
+    at, find, legacy, modern, send, tool, transport,
+    wire::{Kept, Peer},
+};
 use futures_util::StreamExt;
 use tower_mcp_gateway::{
     error::{is_connection, never_sent},
@@ -8,14 +11,14 @@ use tower_mcp_gateway::{
 
 #[tokio::test]
 async fn a_refused_connection_was_never_sent_and_is_told_without_the_address() {
-    let address = Peer::nowhere().await;
-    let http = at(&format!("http://{address}/"));
+    let kept = Kept::new();
+    let http = at(&format!("http://{}/", kept.address()));
     let error = send(&http, &modern(), tool()).await.unwrap().unwrap_err();
     find::<Connect>(&error);
     assert!(never_sent(&*error) && is_connection(&*error));
     assert_eq!(http.fault().unwrap(), "the connection was refused");
 
-    let mut peer = Peer::at(address).await;
+    let mut peer = Peer::at(kept);
     let reply = send(&http, &modern(), tool());
     peer.next().await.result("{}").await;
     drop(reply.await.unwrap().unwrap());

@@ -1,4 +1,7 @@
-use crate::{at, find, hop, result, send, stream, tool, transport, wire::Peer};
+use crate::{
+    at, find, hop, result, send, stream, tool, transport,
+    wire::{Kept, Peer},
+};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tower_mcp_gateway::{
@@ -72,8 +75,8 @@ async fn an_endpoint_of_another_origin_gets_nothing() {
 
 #[tokio::test]
 async fn a_server_that_is_down_at_start_is_found_when_it_comes() {
-    let address = Peer::nowhere().await;
-    let (sse, _server) = at(&format!("http://{address}/sse"));
+    let kept = Kept::new();
+    let (sse, _server) = at(&format!("http://{}/sse", kept.address()));
     for _ in 0..3 {
         let begun = Instant::now();
         let error = send(&sse, &Hop::new(None, 0).into(), tool()).await.unwrap().unwrap_err();
@@ -83,7 +86,7 @@ async fn a_server_that_is_down_at_start_is_found_when_it_comes() {
     assert_eq!(sse.fault().unwrap(), "the connection was refused");
     assert_eq!(sse.epoch(), 0);
 
-    let mut peer = Peer::at(address).await;
+    let mut peer = Peer::at(kept);
     let _stream = timeout(Duration::from_secs(5), stream(&mut peer, "/message")).await.expect("back within 5 s");
     assert_eq!(sse.connected().await.unwrap(), 1);
 }
@@ -130,8 +133,8 @@ async fn the_stream_is_closed_when_the_service_and_its_calls_are_gone() {
 
 #[tokio::test]
 async fn a_driver_that_waits_to_connect_ends_as_well() {
-    let address = Peer::nowhere().await;
-    let (sse, server) = at(&format!("http://{address}/sse"));
+    let kept = Kept::new();
+    let (sse, server) = at(&format!("http://{}/sse", kept.address()));
     sse.connected().await.unwrap_err();
     drop(sse);
     server.tasks().close();
@@ -144,7 +147,7 @@ async fn a_dead_server_fails_calls_without_a_wait_and_returns() {
     let (sse, _server) = transport(&peer);
     let first = stream(&mut peer, "/message").await;
     let old = hop(&sse).await;
-    let address = peer.stop().await;
+    let kept = peer.stop().await;
     drop(first);
     let begun = Instant::now();
     loop {
@@ -154,7 +157,7 @@ async fn a_dead_server_fails_calls_without_a_wait_and_returns() {
         }
     }
     assert!(begun.elapsed() < Duration::from_secs(1));
-    let mut peer = Peer::at(address).await;
+    let mut peer = Peer::at(kept);
     let _second = timeout(Duration::from_secs(5), stream(&mut peer, "/message")).await.expect("back within 5 s");
     assert_eq!(sse.connected().await.unwrap(), 2);
 }

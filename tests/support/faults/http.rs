@@ -1,11 +1,10 @@
 //! The misbehaving server over Streamable HTTP of either era, and over HTTP+SSE.
 
 use super::{Fault, answer, answers::misbehave, bytes, bytes::Request, routine, unknown};
-use crate::support::ledger::Ledger;
+use crate::support::{kept::Kept, ledger::Ledger};
 use serde_json::Value;
 use std::{
     collections::{HashMap, HashSet},
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -13,7 +12,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     sync::mpsc,
     task::JoinSet,
 };
@@ -36,7 +35,7 @@ impl Wire {
 /// A running server, dead or alive.
 pub struct Faulty {
     pub wire: Wire,
-    address: SocketAddr,
+    kept: Kept,
     state: Arc<State>,
     running: Mutex<Option<JoinSet<()>>>,
 }
@@ -63,17 +62,14 @@ pub(super) struct State {
 impl Faulty {
     /// Starts a server on a port of its own.
     pub async fn start(wire: Wire) -> Self {
-        let (state, running) = (Arc::default(), Mutex::default());
-        let mut faulty = Self { wire, address: ([127, 0, 0, 1], 0).into(), state, running };
-        faulty.address = faulty.listen();
+        let faulty = Self::down_at_first(wire);
+        faulty.up();
         faulty
     }
 
     /// An address at which nobody listens yet; [`up`](Self::up) brings the server up.
-    pub async fn down_at_first(wire: Wire) -> Self {
-        let faulty = Self::start(wire).await;
-        faulty.down().await;
-        faulty
+    pub fn down_at_first(wire: Wire) -> Self {
+        Self { wire, kept: Kept::new(), state: Arc::default(), running: Mutex::default() }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -82,7 +78,7 @@ impl Faulty {
 
     pub fn url(&self) -> String {
         let path = if self.wire == Wire::Sse { "sse" } else { "mcp" };
-        format!("http://{}/{path}", self.address)
+        format!("http://{}/{path}", self.kept.address())
     }
 
     /// When each connection so far was accepted.
@@ -104,21 +100,11 @@ impl Faulty {
         self.running.lock().unwrap().is_none()
     }
 
-    /// Listens again at the same address.
+    /// Listens, at the same address each time.
     pub fn up(&self) {
-        self.listen();
-    }
-
-    fn listen(&self) -> SocketAddr {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_reuseaddr(true).expect("an option every system has");
-        socket.bind(self.address).expect("the address is ours");
-        let listener = socket.listen(1024).expect("listening");
-        let address = listener.local_addr().expect("a bound listener has an address");
         let mut running = JoinSet::new();
-        running.spawn(accept(listener, self.wire, self.state.clone()));
+        running.spawn(accept(self.kept.listen(), self.wire, self.state.clone()));
         *self.running.lock().unwrap() = Some(running);
-        address
     }
 
     /// Forgets every session, as a restart without one would.

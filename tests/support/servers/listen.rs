@@ -14,20 +14,6 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Binds an address; one that was just given up may need a moment until its last connection is gone.
-pub(super) async fn bind(address: SocketAddr) -> TcpListener {
-    super::super::soon("binding the address", async {
-        loop {
-            match TcpListener::bind(address).await {
-                Ok(listener) => return listener,
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
-                Err(error) => panic!("cannot bind {address}: {error}"),
-            }
-        }
-    })
-    .await
-}
-
 /// Accepts connections until the token is cancelled, and then breaks those it accepted.
 pub(super) struct Cuttable {
     listener: TcpListener,
@@ -37,10 +23,6 @@ pub(super) struct Cuttable {
 impl Cuttable {
     pub(super) fn new(listener: TcpListener, cut: CancellationToken) -> Self {
         Self { listener, cut }
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.listener.local_addr().expect("a bound listener has an address")
     }
 }
 

@@ -14,9 +14,9 @@ use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::listen::{Cuttable, bind};
+use self::listen::Cuttable;
 pub use self::rmcp::{Speaks, serve_stdio};
-use super::{kit::sse, peer::Peer};
+use super::{kept::Kept, kit::sse, peer::Peer};
 
 /// A server's wire and era.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Kind {
 pub struct Running {
     pub peer: Arc<Peer>,
     pub kind: Kind,
-    address: SocketAddr,
+    kept: Arc<Kept>,
     cut: CancellationToken,
     serving: Option<JoinHandle<()>>,
 }
@@ -83,7 +83,7 @@ pub struct Running {
 impl Running {
     /// Starts a server of `kind` that is `peer`.
     pub async fn start(kind: Kind, peer: Arc<Peer>) -> Self {
-        Self::at(kind, peer, ([127, 0, 0, 1], 0).into()).await
+        Self::at(kind, peer, Arc::new(Kept::new()))
     }
 
     /// Starts a server of `kind` with a fresh peer of that name.
@@ -91,10 +91,9 @@ impl Running {
         Self::start(kind, Peer::new(name)).await
     }
 
-    async fn at(kind: Kind, peer: Arc<Peer>, address: SocketAddr) -> Self {
+    fn at(kind: Kind, peer: Arc<Peer>, kept: Arc<Kept>) -> Self {
         let cut = CancellationToken::new();
-        let listener = Cuttable::new(bind(address).await, cut.clone());
-        let address = listener.address();
+        let listener = Cuttable::new(kept.listen(), cut.clone());
         let ended = cut.clone().cancelled_owned();
         let served = match kind {
             Kind::Pipe | Kind::ModernPipe => pipes(listener, peer.clone(), kind == Kind::ModernPipe).boxed(),
@@ -109,20 +108,20 @@ impl Running {
                 () = ended => {}
             }
         });
-        Self { peer, kind, address, cut, serving: Some(serving) }
+        Self { peer, kind, kept, cut, serving: Some(serving) }
     }
 
     /// The URL to configure a gateway with: the base URL for HTTP+SSE, the endpoint otherwise.
     pub fn url(&self) -> String {
         match self.kind {
-            Kind::Sse => format!("http://{}", self.address),
-            _ => format!("http://{}/mcp", self.address),
+            Kind::Sse => format!("http://{}", self.address()),
+            _ => format!("http://{}/mcp", self.address()),
         }
     }
 
     /// The address it listens at.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.kept.address()
     }
 
     /// Dies as a killed process does: connections are cut, the port refuses.
@@ -136,7 +135,7 @@ impl Running {
     /// Comes back at the same address after [`kill`](Self::kill), without memory of its sessions.
     pub async fn restart(&mut self) {
         self.kill().await;
-        *self = Self::at(self.kind, self.peer.clone(), self.address).await;
+        *self = Self::at(self.kind, self.peer.clone(), self.kept.clone());
     }
 }
 
