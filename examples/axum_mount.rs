@@ -31,11 +31,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // One service, three paths: clones share their sessions.
         .route_service("/mcp", gateway.clone())
         .route_service("/mcp/sse", gateway.clone())
-        .route_service("/mcp/messages", gateway);
+        .route_service("/mcp/messages", gateway.clone());
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await?;
+    let end = async move {
+        let _ = tokio::signal::ctrl_c().await;
+        // Calls in flight finish and children are stopped, while axum still delivers the answers.
+        gateway.drain().await;
+    };
+    axum::serve(listener, app).with_graceful_shutdown(end).await?;
     Ok(())
 }
 

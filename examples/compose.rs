@@ -23,9 +23,15 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, ServiceBuilder, load_shed::LoadShedLayer};
 use tower_http::{
-    ServiceBuilderExt, compression::CompressionLayer, cors::CorsLayer, request_id::MakeRequestUuid, trace::TraceLayer,
+    ServiceBuilderExt,
+    compression::CompressionLayer,
+    cors::{AllowHeaders, CorsLayer},
+    request_id::MakeRequestUuid,
+    trace::TraceLayer,
 };
 use tower_mcp_gateway::{
     Call,
@@ -109,24 +115,28 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(driver);
     registry.register(Server::sse("search-1", "search", "http://localhost:3510")?)?;
 
-    // The edge stack: one per mount.
+    // The edge stack: one per mount. What counts the calls in flight is kept apart, because their end is seen there.
+    let ending = CancellationToken::new();
+    let calls = ServiceBuilder::new()
+        .layer(LimitLayer::new(512))
+        .layer(TimeoutLayer::new(Duration::from_secs(30), Duration::from_secs(300)))
+        .service(Route::new(registry.tables()));
     let gateway = ServiceBuilder::new()
         .layer(OriginLayer::localhost().allow_origin("https://app.example.com"))
         .layer(EdgeLayer::new())
         .layer(CountLayer::new("edge"))
         .layer(CatalogLayer::new(registry.tables()))
-        .layer(SubscribeLayer::new(registry.tables().versions()))
+        .layer(SubscribeLayer::new(registry.tables().versions()).resources(registry.hub()).shutdown(ending.clone()))
         .layer(LoadShedLayer::new())
-        .layer(LimitLayer::new(512))
-        .layer(TimeoutLayer::new(Duration::from_secs(30), Duration::from_secs(300)))
-        .service(Route::new(registry.tables()));
+        .service(calls.clone());
 
     // What is HTTP and not MCP is any tower-http layer, around it.
     let cors = CorsLayer::new()
         .allow_origin(["https://app.example.com".parse::<http::HeaderValue>()?])
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("mcp-session-id")])
-        .expose_headers([HeaderName::from_static("mcp-session-id")]);
+        // The ones by which a page sends the arguments of a tool have names of the tool's own (`mcp-param-…`).
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([HeaderName::from_static("mcp-session-id"), header::WWW_AUTHENTICATE, header::RETRY_AFTER]);
     let around = ServiceBuilder::new()
         .set_x_request_id(MakeRequestUuid)
         .layer(TraceLayer::new_for_http())
@@ -138,6 +148,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3001").await?;
     println!("listening on http://{}/mcp", listener.local_addr()?);
-    axum::serve(listener, app).await?;
+    let end = async move {
+        let _ = tokio::signal::ctrl_c().await;
+        // What listens is told that it is over, calls in flight finish, servers are left; nobody waits longer than this.
+        ending.cancel();
+        let _ = timeout(Duration::from_secs(30), async { tokio::join!(calls.drain(), registry.close()) }).await;
+    };
+    axum::serve(listener, app).with_graceful_shutdown(end).await?;
     Ok(())
 }

@@ -50,7 +50,7 @@
 //!     .layer(OriginLayer::localhost())               // DNS rebinding
 //!     .layer(EdgeLayer::new())                       // http::Request → Call, Reply → http::Response
 //!     .layer(CatalogLayer::new(registry.tables()))   // tools/list …, answered here, never behind a slow server
-//!     .layer(SubscribeLayer::new(registry.tables().versions()))   // what changes, as long streams
+//!     .layer(SubscribeLayer::new(registry.tables().versions()).resources(registry.hub()))   // what changes, as long streams
 //!     .layer(LoadShedLayer::new())                   // full? say so now
 //!     .layer(LimitLayer::new(512))                   // calls in flight, counted to their last event
 //!     .layer(TimeoutLayer::new(Duration::from_secs(30), Duration::from_secs(300)))   // longest silence, longest total

@@ -8,7 +8,8 @@ use std::{fmt, sync::Arc};
 /// (a session id, the state of a call that waits for answers) is bound to it: another principal's is to the gateway
 /// as if it had never been.
 ///
-/// A layer of your own that authenticates in another way inserts one itself:
+/// A layer of your own that authenticates in another way inserts one itself, or has
+/// [`Policies::admit`](crate::policy::Policies::admit) do it where principals have policies:
 ///
 /// ```
 /// use http::Request;

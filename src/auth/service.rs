@@ -84,14 +84,12 @@ where
 pub(super) fn admitted<B>(rules: &Rules, mut request: Request<B>, principal: Principal) -> Request<B> {
     request.headers_mut().remove(header::AUTHORIZATION);
     let extensions = request.extensions_mut();
-    if let Some(policies) = &rules.policies {
-        let policy = policies.of(&principal);
-        extensions.insert(policy.view().clone());
-        if let Some(account) = policy.account(&principal) {
-            extensions.insert(account);
+    match &rules.policies {
+        Some(policies) => policies.admit(principal, extensions),
+        None => {
+            extensions.insert(principal);
         }
     }
-    extensions.insert(principal);
     request
 }
 

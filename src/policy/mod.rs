@@ -29,6 +29,7 @@ pub use self::{future::ResponseFuture, layer::QuotaLayer, rules::Policy, service
 pub(crate) use self::{quota::Account, rules::Rules};
 
 use crate::{Glob, auth::Principal};
+use http::Extensions;
 use std::sync::Arc;
 
 /// Which principals have which policy; whoever none of them names sees nothing.
@@ -60,13 +61,41 @@ impl Policies {
         self
     }
 
+    /// Puts a principal into the extensions of its request, with what it sees and may do.
+    ///
+    /// [`AuthLayer::policies`](crate::auth::AuthLayer::policies) does so for whom the gateway knows by itself. A layer of your
+    /// own that authenticates in another way, around the edge, calls it in place of inserting the principal alone, which
+    /// would see everything:
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower_mcp_gateway::{Glob, auth::Principal, policy::{Policies, Policy}};
+    ///
+    /// let policies = Policies::default().principal(Glob::new("ci-*"), &Policy::new("readers"));
+    /// let mut request = Request::post("/mcp").body(())?;
+    /// // After `x-forwarded-user` of a proxy that is trusted, say.
+    /// policies.admit(Principal::new("ci-1"), request.extensions_mut());
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    ///
+    /// Where no registry was [built](crate::registry::Builder::policies) with the policy, its principals see nothing, and
+    /// the log says so.
+    pub fn admit(&self, principal: Principal, extensions: &mut Extensions) {
+        let policy = self.of(&principal);
+        extensions.insert(policy.shown().clone());
+        if let Some(account) = policy.account(&principal) {
+            extensions.insert(account);
+        }
+        extensions.insert(principal);
+    }
+
     /// All policies, each once.
     pub(crate) fn all(&self) -> &[Policy] {
         &self.all
     }
 
     /// The policy of a principal; one that lets nothing through where nobody said which.
-    pub(crate) fn of(&self, principal: &Principal) -> Policy {
+    fn of(&self, principal: &Principal) -> Policy {
         let named = self.principals.iter().find(|(pattern, _)| pattern.matches(principal.name()));
         named.map_or_else(Policy::nothing, |(_, policy)| policy.clone())
     }

@@ -6,7 +6,13 @@ use crate::{
     rate,
     route::{Pool, Table, Tables, View},
 };
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// What its principals see and may call, and how much each of them may do; clones are the same policy.
 ///
@@ -29,6 +35,8 @@ pub struct Policy {
     rules: Arc<Rules>,
     view: View<Pool>,
     accounts: Arc<Accounts>,
+    /// Whether somebody fills the table of the view, or has been found not to.
+    cared_for: Arc<AtomicBool>,
 }
 
 /// What is allowed.
@@ -88,11 +96,12 @@ impl Policy {
         let accounts = Arc::new(Accounts::new(rules.quota, rules.max_in_flight));
         let nothing = Merge::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).table(&[], None);
         let view = View::new(Tables::<Table>::new(nothing));
-        // Who is in no registry's care sees nothing, and does not wait for it either.
-        if rules.servers.as_ref().is_some_and(Vec::is_empty) {
+        // There is nothing to wait for, whoever fills it.
+        let is_nothing = rules.servers.as_ref().is_some_and(Vec::is_empty);
+        if is_nothing {
             view.tables().settle();
         }
-        Self { rules: Arc::new(rules), view, accounts }
+        Self { rules: Arc::new(rules), view, accounts, cared_for: Arc::new(is_nothing.into()) }
     }
 
     fn with(self, change: impl FnOnce(&mut Rules)) -> Self {
@@ -135,7 +144,26 @@ impl Policy {
         &self.rules
     }
 
+    /// The table of what its principals see, to fill.
     pub(crate) fn view(&self) -> &View<Pool> {
+        &self.view
+    }
+
+    /// Says that the table will be filled.
+    pub(crate) fn keep(&self) {
+        self.cared_for.store(true, Ordering::Relaxed);
+    }
+
+    /// The table of what its principals see, for one of them. Where no registry fills it they see nothing, and are not left
+    /// to wait for it either.
+    pub(super) fn shown(&self) -> &View<Pool> {
+        if !self.cared_for.load(Ordering::Relaxed) && !self.cared_for.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                policy = &*self.rules.name,
+                "no registry was built with this policy, so its principals see nothing: give it to `Builder::policies`"
+            );
+            self.view.tables().settle();
+        }
         &self.view
     }
 

@@ -11,7 +11,7 @@ use crate::{
     identity::Identity,
     limit::{Limit, LimitLayer},
     pin::{Pin, Pins},
-    policy::Policies,
+    policy::{Policies, Policy},
     route::{Pool, Table, Tables},
     subscribe::Hub,
     upstream::{self, Upstream},
@@ -253,6 +253,7 @@ impl<C, E> Builder<C, E> {
         let (tables, board) = (Tables::new(Table::default()), Board::new(self.thresholds));
         let identity = Identity::new(self.settings.identity.configuration.clone());
         let settings = upstream::Settings { hung_after: self.thresholds.fall, identity, ..self.settings };
+        self.policies.all().iter().for_each(Policy::keep);
         let shared = Arc::new(Shared {
             name: self.name.as_str().into(),
             policies: self.policies,

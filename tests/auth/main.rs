@@ -7,6 +7,7 @@ mod front;
 mod layer;
 #[cfg(feature = "oauth")]
 mod oauth;
+mod own;
 mod policy;
 mod sessions;
 #[path = "../support/mod.rs"]

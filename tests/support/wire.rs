@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by test crates that each use a part")]
 
 #[path = "kept.rs"]
+#[allow(clippy::duplicate_mod, reason = "some test targets take all of the support beside this")]
 mod kept;
 
 pub use self::kept::Kept;
