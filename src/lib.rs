@@ -63,8 +63,8 @@
 //! # The way of a call
 //!
 //! ```text
-//! edge stack, one per mount    Origin ─ Auth ─ Edge ─ Tally ─ Quota ─ Catalog ─ Subscribe ─ LoadShed ─ Limit ─ Timeout ─ Route
-//! pool stack, one per name                                                                          Route ─▶ Retry ─ Balance
+//! edge stack, one per mount    Origin ─ Auth ─ Edge ─ Tally ─ Quota ─ Catalog ─ Subscribe ─ Filter ─ LoadShed ─ Limit ─ Timeout ─ Route
+//! pool stack, one per name                                                                                   Route ─▶ Retry ─ Balance
 //! endpoint stack, one per id                            Balance ─▶ Rate ─ Observe ─ LoadShed ─ Limit ─ Era ─ transport
 //! ```
 //!

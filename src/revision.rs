@@ -15,6 +15,7 @@ use std::{fmt, str::FromStr};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Revision {
     /// HTTP+SSE and stdio.
     V2024_11_05,

@@ -19,6 +19,7 @@ use crate::{
 /// assert_eq!(Kind::of(&Method::TOOLS_CALL), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     /// `tools/list`
     Tools,

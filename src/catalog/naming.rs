@@ -13,6 +13,7 @@ use std::{borrow::Cow, collections::HashSet};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Naming {
     /// The server's own; `{server}__{name}` only where two servers have one name.
     #[default]

@@ -64,6 +64,7 @@ impl Default for Thresholds {
 /// assert!(!verdict.is_well() && !Verdict::default().is_well());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Nobody has been able to ask it yet.
     #[default]

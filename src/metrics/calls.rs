@@ -47,6 +47,7 @@ struct Inner {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Outcome {
     /// With a result, one that `isError` included: the server says what that means.
     Result,

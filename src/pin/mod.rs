@@ -47,6 +47,7 @@ pub(crate) use self::{ledger::Prints, pins::Review};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Pin {
     /// Nothing: tools are not compared.
     Off,

@@ -30,6 +30,7 @@ pub use self::{
     error::RegisterError,
     handle::Registry,
     measured::Measured,
-    server::{Connection, InvalidServer, Resend, Server, Sessions},
+    server::{Connection, InvalidServer, Server, Sessions},
     status::{Entry, Status},
+    terms::Resend,
 };

@@ -74,24 +74,13 @@ pub enum Connection {
 /// Whose upstream session a call runs in, at servers that have sessions: those of the initialize era.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Sessions {
     /// One for all clients: the default of stdio and HTTP+SSE servers.
     Shared,
     /// One per client: the default of Streamable HTTP servers. A stdio server becomes one child process per client, an
     /// HTTP+SSE server one event stream; see [`PerClient`](crate::upstream::era::PerClient).
     PerClient,
-}
-
-/// Whether a call that was sent to a server, and may have run there, is sent again when its connection is lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Resend {
-    /// Never: what a tool says of itself is the server's word alone.
-    #[default]
-    Never,
-    /// Once, if the tool is marked `readOnlyHint` or `idempotentHint`; see
-    /// [`retry::Idempotent`](crate::retry::Idempotent) for the conditions.
-    Idempotent,
 }
 
 /// A server entry that cannot be used, with the field that is wrong.

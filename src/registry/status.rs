@@ -22,6 +22,7 @@ use std::{fmt, sync::Arc};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Status {
     /// Taken into the registry; the driver has not begun with it.
     Registered,

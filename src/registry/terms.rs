@@ -1,6 +1,19 @@
-use super::{Resend, Server};
+use super::Server;
 use crate::{pin::Pin, toolset::Toolset};
 use std::{sync::Arc, time::Duration};
+
+/// Whether a call that was sent to a server, and may have run there, is sent again when its connection is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Resend {
+    /// Never: what a tool says of itself is the server's word alone.
+    #[default]
+    Never,
+    /// Once, if the tool is marked `readOnlyHint` or `idempotentHint`; see
+    /// [`retry::Idempotent`](crate::retry::Idempotent) for the conditions.
+    Idempotent,
+}
 
 /// What of an entry concerns its calls and tools, not its connection: another value of it needs no other connection.
 ///

@@ -27,6 +27,7 @@ use bytes::Bytes;
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// Something told on the way.
     Note(Box<Note>),
@@ -88,6 +89,7 @@ impl Note {
 /// assert_eq!(Outcome::Result(Json::from_static("{}")).result().unwrap().as_str(), "{}");
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The `result`.
     Result(Json),

@@ -46,6 +46,7 @@ impl Nonce {
 
 /// What a token is for; one purpose's tokens are nothing to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Purpose {
     /// The id of an initialize-era client's session.
     Session,

@@ -27,6 +27,7 @@ impl Elapsed {
 /// assert!(!is_hanging(&"something else".into()));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Limit {
     /// The longest silence of a server.
     Silence,
