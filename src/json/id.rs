@@ -19,13 +19,20 @@ use std::fmt;
 pub struct Id(Bytes);
 
 impl Id {
+    /// The longest text of an id, in bytes. Ids go back with answers, many of which may wait to be written, and nobody counts
+    /// in numbers of a thousand digits.
+    pub const MAX: usize = 1024;
+
     /// Takes a JSON value as an id.
     ///
     /// # Errors
     ///
-    /// [`Malformed`] for anything but a string or an integer; `null` is no id in MCP.
+    /// [`Malformed`] for anything but a string or an integer of at most [`MAX`](Self::MAX) bytes; `null` is no id in MCP.
     pub fn from_json(json: Json) -> Result<Self, Malformed> {
         let bytes = json.into_bytes();
+        if bytes.len() > Self::MAX {
+            return Err(Malformed::shape("the id must not be longer than 1024 bytes"));
+        }
         let integer = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
         match bytes.first() {
             Some(b'"') => Ok(Self(bytes)),
@@ -94,6 +101,13 @@ mod tests {
                 assert!(Id::from_json(json).is_err(), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn what_would_fill_a_queue_of_answers_is_no_id() {
+        let id = |length: usize| Id::from_json(Json::parse(format!("{:?}", "x".repeat(length - 2))).unwrap());
+        assert!(id(Id::MAX).is_ok());
+        assert!(id(Id::MAX + 1).unwrap_err().to_string().contains(&Id::MAX.to_string()));
     }
 
     #[test]

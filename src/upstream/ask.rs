@@ -10,6 +10,10 @@ use bytes::Bytes;
 /// Questions of one call that wait for their answers; a server that asks more at once is refused.
 pub(crate) const MAX_ASKS: usize = 16;
 
+/// The longest name of a method that is repeated to a server that asks for it, in bytes: answers that wait to be written must
+/// not be as large as what the server wrote.
+const MAX_METHOD: usize = 128;
+
 /// The frame that answers a request of the server which is no question to a client; `None` for one that is.
 ///
 /// Anything may want to know whether the gateway lives; what else a server could ask of a client is not known here.
@@ -18,7 +22,8 @@ pub(crate) fn at_once(id: &Id, method: &Method) -> Option<Bytes> {
         return Some(write::result(id, &Json::from_static("{}")));
     }
     let is_question = [Method::ELICIT, Method::SAMPLE, Method::ROOTS_LIST].contains(method);
-    (!is_question).then(|| refusal(id, -32601, format!("{method} is not known here")))
+    let name = Some(method.as_str()).filter(|name| name.len() <= MAX_METHOD).unwrap_or("the method");
+    (!is_question).then(|| refusal(id, -32601, format!("{name} is not known here")))
 }
 
 /// The frame of the client's answer, or of there being none.

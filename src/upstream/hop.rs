@@ -1,4 +1,4 @@
-use crate::{BoxError, Call, Reply, Revision};
+use crate::{BoxError, Call, Method, Reply, Revision};
 use http::HeaderValue;
 use std::{
     future::Future,
@@ -91,6 +91,14 @@ pub struct OfClient {
 /// the session that it keeps for that client. A server that keeps none accepts it without a stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InSession;
+
+/// What a server said while nobody listened may have been any of these; the last, without a URI, of every resource.
+pub(super) const MISSED: [Method; 4] = [
+    Method::TOOLS_LIST_CHANGED,
+    Method::PROMPTS_LIST_CHANGED,
+    Method::RESOURCES_LIST_CHANGED,
+    Method::RESOURCES_UPDATED,
+];
 
 /// Carries calls to one server in one way; knows ids, framing and tokens, but no handshake.
 ///

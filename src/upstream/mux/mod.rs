@@ -363,8 +363,7 @@ impl Mux {
         if slot.kind == Kind::Listener {
             state.listeners.retain(|listener| *listener != id);
         } else if slot.begun && !slot.is_over() && slot.kind != Kind::Initialize && !quietly {
-            let params = format!("{{\"requestId\":{id},\"reason\":\"the caller is gone\"}}");
-            state.push_outgoing(write::notification(&Method::CANCELLED, params.as_bytes()));
+            state.cancel(id);
             if slot.of_client {
                 state.hush(slot.whose.clone(), slot.modern, self.heard());
             }
@@ -389,6 +388,11 @@ impl State {
     fn drop_one(&mut self, what: Count) {
         self.dropped += 1;
         self.metrics.count(what);
+    }
+
+    fn cancel(&mut self, id: u64) {
+        let params = format!("{{\"requestId\":{id},\"reason\":\"the caller is gone\"}}");
+        self.push_outgoing(write::notification(&Method::CANCELLED, params.as_bytes()));
     }
 
     /// Queues a frame nobody waits for. Whoever does so tells the writer once the lock is free.

@@ -92,9 +92,14 @@ impl Mux {
             state.push_outgoing(frame);
         } else {
             let slot = state.only_client().and_then(|call| state.slots.get_mut(&call));
-            match slot.map(|slot| (slot.questions.push(id.clone(), method.clone(), params), slot.waker.take())) {
-                Some((true, waker)) => waker_of_call = waker,
-                _ => {
+            // Whoever is not given the question still waits for the answer, and is woken by that alone.
+            let taken = slot.map(|slot| match slot.questions.push(id.clone(), method.clone(), params) {
+                true => Some(slot.waker.take()),
+                false => None,
+            });
+            match taken.flatten() {
+                Some(waker) => waker_of_call = waker,
+                None => {
                     state.push_outgoing(ask::nobody(&id));
                     state.metrics.count(Count::Question);
                     refused = Some((mem::replace(&mut state.told, true), state.server.clone()));

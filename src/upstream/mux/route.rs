@@ -114,9 +114,18 @@ impl Mux {
             let listeners = state.listeners.clone();
             listeners.into_iter().flat_map(|id| state.push(id, note.clone())).collect()
         };
+        let more = !state.outgoing.is_empty();
         drop(state);
         wakers.into_iter().for_each(Waiter::wake);
+        if more {
+            self.shared.outgoing.notify_one();
+        }
     }
+}
+
+/// The end of a subscription.
+fn complete() -> Outcome {
+    Outcome::Result(Json::from_static(r#"{"resultType":"complete"}"#))
 }
 
 impl State {
@@ -143,8 +152,7 @@ impl State {
     fn ended(&mut self, note: &Note) -> Vec<Waiter> {
         let id = note.params.member("requestId").and_then(number);
         let Some(id) = id.filter(|id| self.is(*id, Kind::Subscription)) else { return self.withdrawn(note) };
-        let complete = Outcome::Result(Json::from_static(r#"{"resultType":"complete"}"#));
-        self.slots.get_mut(&id).and_then(|slot| slot.end(Ok(complete))).into_iter().collect()
+        self.slots.get_mut(&id).and_then(|slot| slot.end(Ok(complete()))).into_iter().collect()
     }
 
     fn is(&self, id: u64, kind: Kind) -> bool {
@@ -154,11 +162,24 @@ impl State {
     fn push(&mut self, id: u64, note: Note) -> Vec<Waiter> {
         match self.slots.get_mut(&id).map(|slot| slot.push(note)) {
             Some(Ok(waker)) => waker.into_iter().collect(),
-            Some(Err(())) => {
-                self.drop_one(Count::Notification);
-                Vec::new()
-            }
+            Some(Err(())) => self.overflowed(id).into_iter().collect(),
             None => Vec::new(),
+        }
+    }
+
+    /// A note was one too many. Who listens for changes must not take the lists for those that it knows.
+    fn overflowed(&mut self, id: u64) -> Option<Waiter> {
+        self.drop_one(Count::Notification);
+        let slot = self.slots.get_mut(&id)?;
+        match slot.kind {
+            Kind::Listener => slot.miss(),
+            // Whoever is told that it is over asks anew, and then for the lists.
+            Kind::Subscription => {
+                let waker = slot.end(Ok(complete()));
+                self.cancel(id);
+                waker
+            }
+            Kind::Call | Kind::Check | Kind::Initialize => None,
         }
     }
 }

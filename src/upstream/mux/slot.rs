@@ -4,7 +4,7 @@ use crate::{
     json::{Json, Params},
     meta,
     reply::{Note, Outcome},
-    upstream::{OfClient, Outbound, quiet::Whose},
+    upstream::{OfClient, Outbound, hop::MISSED, quiet::Whose},
 };
 use std::collections::VecDeque;
 
@@ -162,6 +162,13 @@ impl Slot {
         Ok(self.waker.take())
     }
 
+    /// What was not read may have been anything, and is said so in its place.
+    pub(super) fn miss(&mut self) -> Option<Waiter> {
+        self.notes = MISSED.into_iter().map(|method| Note::new(method, Params::empty())).collect();
+        self.bytes = self.notes.iter().map(size).sum();
+        self.waker.take()
+    }
+
     pub(super) fn pop(&mut self) -> Option<Note> {
         let note = self.notes.pop_front()?;
         self.bytes -= size(&note);
@@ -169,8 +176,10 @@ impl Slot {
     }
 
     fn says_the_same(&self, note: &Note) -> bool {
-        let changed = [&Method::TOOLS_LIST_CHANGED, &Method::PROMPTS_LIST_CHANGED, &Method::RESOURCES_LIST_CHANGED];
-        changed.contains(&&note.method) && self.notes.iter().any(|unread| unread.method == note.method)
+        // One without a URI is about every resource.
+        let is_about = |unread: &Note| unread.params.uri().is_none_or(|uri| note.params.uri() == Some(uri));
+        let says_it = |unread: &Note| note.method != Method::RESOURCES_UPDATED || is_about(unread);
+        MISSED.contains(&note.method) && self.notes.iter().any(|unread| unread.method == note.method && says_it(unread))
     }
 }
 
@@ -183,3 +192,6 @@ pub(super) fn kept(method: Method, params: Params, message: usize) -> Note {
 fn size(note: &Note) -> usize {
     note.params.as_bytes().len()
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,17 +211,20 @@ fn unread_notes_are_bounded_in_bytes_too() {
     let mux = connected();
     let mut listener = mux.listen(&Hop::new(Some(Revision::V2025_11_25), 1)).unwrap().into_events();
     let text = "x".repeat(MAX_NOTE_BYTES / 4);
-    for _ in 0..20 {
-        let note =
-            format!(r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{{"data":"{text}"}}}}"#);
-        deliver(&mux, note);
-    }
-    assert_eq!(mux.dropped(), 17);
+    let updated = |uri: usize| {
+        let params = format!(r#"{{"uri":"r://{uri}","data":"{text}"}}"#);
+        deliver(&mux, format!(r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{params}}}"#));
+    };
+    (0..3).for_each(updated);
+    assert_eq!(mux.dropped(), 0);
+    (3..20).for_each(updated);
+    assert_eq!(mux.dropped(), 1, "after which all are said to be missed");
     let mut read = 0;
-    while let Some(Some(Ok(_))) = listener.next().now_or_never() {
+    while let Some(Some(Ok(Event::Note(note)))) = listener.next().now_or_never() {
+        assert!(note.params.as_bytes().len() < MAX_NOTE_BYTES / 4);
         read += 1;
     }
-    assert_eq!(read, 3);
+    assert_eq!(read, 4);
 }
 
 #[test]

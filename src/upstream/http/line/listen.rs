@@ -1,4 +1,4 @@
-use super::{Phase, Shared, Use, reader::MISSED};
+use super::{Phase, Shared, Use};
 use crate::{
     BoxError, Method, Reply,
     json::Params,
@@ -6,6 +6,7 @@ use crate::{
     upstream::{
         Hop,
         error::{SessionLost, SessionRefused, Status},
+        hop::MISSED,
         http::{Endpoint, MAX_UNREAD},
     },
 };

@@ -7,6 +7,7 @@ use crate::{
     upstream::{
         Hop, ask,
         backoff::Backoff,
+        hop::MISSED,
         http::{
             Endpoint,
             body::{Arrival, Messages},
@@ -20,14 +21,6 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-
-/// What a server said while nobody listened may have been any of these; the last, without a URI, of every resource.
-pub(super) const MISSED: [Method; 4] = [
-    Method::TOOLS_LIST_CHANGED,
-    Method::PROMPTS_LIST_CHANGED,
-    Method::RESOURCES_LIST_CHANGED,
-    Method::RESOURCES_UPDATED,
-];
 
 /// The longest wait before the next attempt that a server may ask for.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);

@@ -19,6 +19,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -52,6 +53,21 @@ fn asks(mux: &Mux, id: &str) {
 
 fn events(ticket: Ticket) -> Events {
     ticket.now_or_never().expect("something came").unwrap().into_events()
+}
+
+#[test]
+fn a_call_whose_question_was_refused_is_woken_by_its_answer() {
+    let mux = connected();
+    let ticket = of_client(&mux);
+    asks(&mux, "7");
+    let mut events = tokio_test::task::spawn(events(ticket));
+    let Poll::Ready(Some(Ok(Event::Ask(_open)))) = events.poll_next() else { panic!("no question") };
+    assert!(events.poll_next().is_pending());
+    asks(&mux, "7");
+    assert!(!events.is_woken());
+    assert!(outgoing(&mux).unwrap().contains("-32603"));
+    deliver(&mux, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.into());
+    assert!(events.is_woken());
 }
 
 fn asked(events: &mut Events) -> Ask {
