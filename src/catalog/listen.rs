@@ -3,7 +3,7 @@
 use super::{Kind, Terms};
 use crate::{
     BoxError, Call, Method, Reply,
-    json::object::Edit,
+    json::{Params, object::Edit},
     reply::{Event, Events, Outcome},
 };
 use futures_util::{StreamExt, future::BoxFuture};
@@ -22,6 +22,8 @@ const CHANGES: [(Method, Kind); 3] = [
 pub(super) enum Heard {
     /// It will tell; changes up to here were not told.
     Acknowledged,
+    /// It will tell of none of its lists.
+    Silent,
     /// This list changed.
     Changed(Kind),
     /// It stopped telling.
@@ -59,7 +61,7 @@ impl Ear {
                 Ear::Open { events, acknowledged } => match events.next().await {
                     Some(Ok(Event::Note(note))) if note.method == Method::LISTEN_ACKNOWLEDGED => {
                         *acknowledged = true;
-                        return Heard::Acknowledged;
+                        return if tells(&note.params) { Heard::Acknowledged } else { Heard::Silent };
                     }
                     Some(Ok(Event::Note(note))) => {
                         if let Some((_, kind)) = CHANGES.iter().find(|(method, _)| *method == note.method) {
@@ -76,13 +78,15 @@ impl Ear {
         }
     }
 
-    /// Whether nothing will be heard any more.
-    pub(super) fn is_deaf(&self) -> bool {
-        matches!(self, Ear::Deaf)
-    }
-
     fn deafen(&mut self, heard: Heard) -> Heard {
         *self = Ear::Deaf;
         heard
     }
+}
+
+/// Whether an acknowledgement promises to tell of a list; one that says nothing of what it promises, promises what was asked for.
+fn tells(acknowledged: &Params) -> bool {
+    let Some(honoured) = acknowledged.member("notifications") else { return true };
+    let names = ["toolsListChanged", "promptsListChanged", "resourcesListChanged"];
+    names.iter().any(|name| honoured.member(name).is_some_and(|told| told.as_str() == "true"))
 }

@@ -40,7 +40,7 @@ pub struct Update {
 ///
 /// It lists the endpoint, follows `subscriptions/listen` and lists it again on every change, at most once a second.
 /// When that stream ends, it is opened again after a pause, and the lists count as changed; an endpoint that refuses
-/// it is listed every five minutes. A failure is told too, then tried again with growing pauses. All pauses have
+/// it, or tells of none of its lists, is listed every five minutes. A failure is told too, then tried again with growing pauses. All pauses have
 /// jitter, so that a thousand gateways do not ask one server in step.
 ///
 /// ```
@@ -164,13 +164,16 @@ where
             Ok(due) => due,
             Err(stopped) => return stopped,
         };
-        let wake = self.wake.clone();
+        let (wake, mut tells) = (self.wake.clone(), true);
         loop {
             match heard.take() {
                 Some(Heard::Ended) => return Stopped::Ended,
-                Some(Heard::Refused) => due = due.or_else(|| Some(Instant::now() + jittered(SLOW_INTERVAL))),
+                Some(Heard::Refused | Heard::Silent) => tells = false,
                 Some(Heard::Changed(kind)) => self.remember(kind),
                 Some(Heard::Acknowledged) | None => {}
+            }
+            if !tells {
+                due = due.or_else(|| Some(Instant::now() + jittered(SLOW_INTERVAL)));
             }
             tokio::select! {
                 news = ear.hear() => {
@@ -186,7 +189,6 @@ where
                         Ok(due) => due,
                         Err(stopped) => return stopped,
                     };
-                    heard = ear.is_deaf().then_some(Heard::Refused);
                 }
                 () = self.updates.closed() => return Stopped::Unwanted,
             }

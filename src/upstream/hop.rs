@@ -60,6 +60,14 @@ impl Hop {
         let _ = self.session_id.set(id);
     }
 
+    /// Completes when the session is [lost](Self::lose); never where a session ends with its connection.
+    pub(super) async fn lost(&self) {
+        #[cfg(feature = "http")]
+        self.line.closed().await;
+        #[cfg(not(feature = "http"))]
+        std::future::pending::<()>().await;
+    }
+
     /// The server does not know the session any more: who listens in it is told, and begins anew in the next one.
     pub(super) fn lose(&self) {
         #[cfg(feature = "http")]

@@ -13,6 +13,7 @@ mod crossing;
 mod crowd;
 mod front;
 mod large;
+mod leave;
 mod matrix;
 mod names;
 mod old;

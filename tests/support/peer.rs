@@ -26,6 +26,8 @@ const MISSED_NOTIFICATIONS: usize = 16;
 
 /// What the [`Ledger`] calls the opening of a stream that will carry news.
 pub const LISTENING: &str = "(listening)";
+/// What the ledger of a server calls the end of a session by its client.
+pub const LEAVING: &str = "(leaving)";
 
 /// Stands for [`EXACT`] until the message is written.
 const EXACT_MARK: &str = "\u{1}exact\u{1}";

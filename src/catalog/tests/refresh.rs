@@ -148,6 +148,26 @@ async fn a_server_that_refuses_to_tell_is_listed_seldom() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_promises_to_tell_of_nothing_is_listed_seldom_until_its_stream_ends() {
+    let server = Server::default();
+    let (tell, told) = mpsc::unbounded_channel();
+    let nothing = Params::parse(Json::from_static(r#"{"notifications":{"resourcesListChanged":false}}"#)).unwrap();
+    tell.send(Ok(Event::from(Note::new(Method::LISTEN_ACKNOWLEDGED, nothing)))).unwrap();
+    server.streams.lock().unwrap().push(told);
+    let (mut arriving, _) = server.run();
+    assert_eq!(name(&mut arriving).await, "t1");
+    for expected in ["t2", "t3"] {
+        let start = Instant::now();
+        assert_eq!(name(&mut arriving).await, expected);
+        assert!(start.elapsed() > Duration::from_secs(240), "{:?}", start.elapsed());
+    }
+    let start = Instant::now();
+    tell.send(Err("the session is lost".into())).unwrap();
+    assert_eq!(name(&mut arriving).await, "t4");
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_are_told_and_tried_again_ever_more_seldom_until_woken() {
     let server = Server::default();
     *server.down.lock().unwrap() = true;

@@ -1,7 +1,7 @@
 use super::{
     agreed::Agreed,
     error::HandshakeFailed,
-    probe::{UNSUPPORTED_VERSION, Verdict, judge},
+    probe::{UNSUPPORTED_VERSION, Verdict, judge, understood_nothing},
     wording,
 };
 use crate::{
@@ -88,10 +88,15 @@ async fn attempt<T: Transport>(transport: &T, greeting: &Greeting) -> Result<Agr
             Err(refusal) => Err(refusal.into()),
         };
     }
-    match on.initialize().await? {
-        Ok(agreed) => Ok(agreed),
-        Err(refusal) if greeting.opening == Opening::InitializeOnly => Err(refusal.into()),
-        Err(refusal) => on.discover_or(refusal).await,
+    match on.initialize().await {
+        Ok(Ok(agreed)) => Ok(agreed),
+        Ok(Err(refusal)) if greeting.opening == Opening::InitializeOnly => Err(refusal.into()),
+        Ok(Err(refusal)) => on.discover_or(refusal).await,
+        // Another server may be there by now, which knows no `initialize` and has no words for that.
+        Err(error) if greeting.opening == Opening::Initialize && understood_nothing(&*error) => {
+            on.discover_or(error).await
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -127,7 +132,7 @@ impl<T: Transport> Connection<'_, T> {
     }
 
     /// Asks once more, and gives up with the refusal if the server is not modern after all.
-    async fn discover_or(&self, refusal: Refusal) -> Result<Agreed, BoxError> {
+    async fn discover_or(&self, refusal: impl Into<BoxError>) -> Result<Agreed, BoxError> {
         match self.discover().await? {
             Some(Verdict::Modern(answer)) => Ok(Agreed::modern(self.epoch, answer)),
             _ => Err(refusal.into()),

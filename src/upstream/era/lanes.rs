@@ -183,6 +183,12 @@ impl<L: Usable> Lanes<L> {
         entry.map(|entry| entry.lane)
     }
 
+    /// Lets all go.
+    pub(super) fn take_all(&self) -> Vec<Arc<L>> {
+        let entries = std::mem::take(&mut *self.lock());
+        entries.into_values().map(|entry| entry.lane).collect()
+    }
+
     /// Lets a lane go if it is idle; otherwise says when it may be.
     pub(super) fn close_idle(&self, key: &Key) -> Result<Option<Arc<L>>, Instant> {
         let now = Instant::now();

@@ -9,8 +9,8 @@ use crate::{
     meta,
     reply::{Event, Note, Outcome},
     upstream::{
-        Outbound, Transport,
-        error::{SessionRefused, Status},
+        Hop, Outbound, Transport,
+        error::{SessionLost, SessionRefused, Status},
     },
 };
 use futures_util::{StreamExt, stream};
@@ -29,7 +29,7 @@ const KINDS: [(&str, &str, Method); 3] = [
 /// outside of calls.
 ///
 /// A server that has no such channel (HTTP 405 to the GET) is acknowledged as telling nothing, and the stream stays
-/// open: there is nothing to be had by asking again.
+/// open for as long as the session is known: there is nothing to be had by asking again.
 pub(super) async fn legacy<T: Transport>(
     transport: T,
     call: Call,
@@ -37,7 +37,8 @@ pub(super) async fn legacy<T: Transport>(
     tasks: &TaskTracker,
 ) -> Result<Reply, BoxError> {
     let (honoured, uris) = (honoured(&call.params, agreed), uris(&call.params, agreed));
-    let outbound = Outbound { call, hop: agreed.hop.clone() };
+    let hop = agreed.hop.clone();
+    let outbound = Outbound { call, hop: hop.clone() };
     match transport.clone().oneshot(outbound).await {
         Ok(reply) => {
             // Listened to before it is subscribed, so that no update falls between.
@@ -49,14 +50,21 @@ pub(super) async fn legacy<T: Transport>(
         }
         // Which of the two it was is yet to be seen.
         Err(error) if find::<SessionRefused>(&*error).is_some() => Err(error),
-        Err(error) if find::<Status>(&*error).is_some_and(|Status(status)| status.is_client_error()) => Ok(silence()),
+        Err(error) if find::<Status>(&*error).is_some_and(|Status(status)| status.is_client_error()) => {
+            Ok(silence(hop))
+        }
         Err(error) => Err(error),
     }
 }
 
-/// What a listener hears of a server that has no channel for what it says outside of calls.
-pub(super) fn silence() -> Reply {
-    Reply::stream(stream::iter([Ok(acknowledgement(&[], &[]))]).chain(stream::pending()))
+/// What a listener hears of a server that has no channel for what it says outside of calls: that the session of `hop` is lost,
+/// because behind the next one may be another server.
+pub(super) fn silence(hop: Arc<Hop>) -> Reply {
+    let lost = async move {
+        hop.lost().await;
+        Err(SessionLost.into())
+    };
+    Reply::stream(stream::iter([Ok(acknowledgement(&[], &[]))]).chain(stream::once(lost)))
 }
 
 /// What an event means to a listener that was promised `honoured` and `uris`.

@@ -85,6 +85,7 @@ mod gate;
 mod handshake;
 mod lane;
 mod lanes;
+mod leave;
 mod listen;
 mod logging;
 mod park;

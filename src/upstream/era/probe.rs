@@ -6,6 +6,7 @@ use crate::{
     upstream::error::{Protocol, Status},
 };
 use http::StatusCode;
+use std::error::Error;
 
 /// What the answer to `server/discover` says about a server.
 #[derive(Debug)]
@@ -40,6 +41,13 @@ pub(super) fn judge(answer: Result<Outcome, BoxError>) -> Result<Verdict, BoxErr
             _ => Err(error),
         },
     }
+}
+
+/// Whether a server that failed `initialize` so may be none that knows it; what it asks for credentials says nothing of that.
+pub(super) fn understood_nothing(error: &(dyn Error + 'static)) -> bool {
+    let asks_who = |status: &StatusCode| [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(status);
+    find::<Protocol>(error).is_some()
+        || find::<Status>(error).is_some_and(|Status(status)| is_verdict(*status) && !asks_who(status))
 }
 
 fn judge_error(error: &Json) -> Verdict {

@@ -6,6 +6,7 @@ use super::{
     handshake::Opening,
     lane::Lane,
     lanes::{Key, Lanes, MAX_LANES, Usable},
+    leave::Leave,
     listen, logging,
     park::{self, Claim, Park, REQUEST_STATE},
     probe::UNSUPPORTED_VERSION,
@@ -66,6 +67,8 @@ pub struct Era<T> {
 
 /// What the clones of one [`Era`] share.
 pub(super) struct Conversation<T> {
+    /// The first to be dropped: it needs the lanes.
+    _leave: Leave,
     /// Never made ready itself; attempts after the first are made on clones of it.
     transport: T,
     settings: Arc<Settings>,
@@ -107,14 +110,17 @@ impl<T: Transport> Era<T> {
 
     fn with_opening(transport: T, server: &Server, opening: Opening) -> Self {
         let settings = server.settings().clone();
+        let common = Arc::new(Lane::new(settings.client_info.clone(), Abilities::all().declaration()));
+        let lanes = Arc::new(Lanes::new(MAX_LANES));
         let conversation = Conversation {
+            _leave: Leave::new(transport.clone(), (&common, &lanes), server.tasks()),
             transport: transport.clone(),
             child: matches!(server.connection(), Connection::Stdio { .. }),
             opening,
             per_client: server.sessions_of() == Sessions::PerClient,
             dedicated: false,
-            common: Arc::new(Lane::new(settings.client_info.clone(), Abilities::all().declaration())),
-            lanes: Arc::new(Lanes::new(MAX_LANES)),
+            common,
+            lanes,
             trial: Lane::new(settings.client_info.clone(), Abilities::all().declaration()),
             listening: Arc::default(),
             tasks: server.tasks().clone(),
@@ -130,15 +136,18 @@ impl<T: Transport> Era<T> {
     /// in one place for all connections.
     pub(super) fn dedicated(&self, transport: T, client_info: Json, declaration: Arc<str>) -> Self {
         let all = &*self.conversation;
+        let common = Arc::new(Lane::new(client_info.clone(), declaration.clone()));
+        let lanes = Arc::new(Lanes::new(MAX_LANES));
         let conversation = Conversation {
+            _leave: Leave::new(transport.clone(), (&common, &lanes), &all.tasks),
             transport: transport.clone(),
             settings: all.settings.clone(),
             child: all.child,
             opening: all.opening(),
             per_client: false,
             dedicated: true,
-            common: Arc::new(Lane::new(client_info.clone(), declaration.clone())),
-            lanes: Arc::new(Lanes::new(MAX_LANES)),
+            common,
+            lanes,
             trial: Lane::new(client_info, declaration),
             listening: Arc::default(),
             tasks: all.tasks.clone(),

@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 use super::post::{self, Post, event};
 use crate::support::{
     kit::{REVISIONS, Server},
-    peer::Peer,
+    peer::{LEAVING, Peer},
 };
 
 const SESSION: &str = "mcp-session-id";
@@ -146,6 +146,7 @@ async fn end(State(face): State<Arc<Face>>, headers: HeaderMap) -> StatusCode {
     let id = headers.get(SESSION).and_then(|id| id.to_str().ok()).unwrap_or_default();
     match face.sessions.lock().unwrap().remove(id) {
         Some(running) => {
+            face.peer.ledger.count_method(LEAVING);
             running.lock().unwrap().drain().for_each(|(_, call)| call.abort());
             StatusCode::NO_CONTENT
         }

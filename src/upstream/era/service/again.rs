@@ -65,7 +65,7 @@ impl<T: Transport> Conversation<T> {
             return ControlFlow::Continue(());
         }
         ControlFlow::Break(match (&call.method, stands) {
-            (&Method::LISTEN, Some(true)) => Ok(listen::silence()),
+            (&Method::LISTEN, Some(true)) => Ok(listen::silence(agreed.hop.clone())),
             // Whoever listens tries again, which those that are told to wait do not.
             (&Method::LISTEN, _) => Err(refused),
             _ => refused.into_outcome().map(Reply::single),

@@ -119,21 +119,41 @@ async fn a_slow_starter_that_is_modern_after_all_is_asked_once_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_known_era_is_tried_first_on_the_next_connection_and_doubted_if_that_fails() {
-    let mock = Mock::new(|outbound, before| match (outbound.call.method.as_str(), outbound.hop.epoch, before) {
-        ("server/discover", 3, _) => MODERN,
-        ("server/discover", ..) => UNKNOWN,
-        ("initialize", 3, _) => UNKNOWN,
-        ("initialize", ..) => GREETED,
+    let failures: [fn() -> Answer; 3] =
+        [|| UNKNOWN, || failure(Status(StatusCode::NOT_FOUND)), || failure(Protocol("text/html".into()))];
+    for fails in failures {
+        let mock = Mock::new(move |outbound, _| match (outbound.call.method.as_str(), outbound.hop.epoch) {
+            ("server/discover", 3) => MODERN,
+            ("server/discover", _) => UNKNOWN,
+            ("initialize", 3) => fails(),
+            ("initialize", _) => GREETED,
+            _ => Answer::Result("{}"),
+        });
+        let era = child(&mock);
+        for (epoch, revision) in [(1, Revision::V2025_06_18), (2, Revision::V2025_06_18), (3, Revision::V2026_07_28)] {
+            mock.epoch.store(epoch, SeqCst);
+            mock.log.lock().unwrap().clear();
+            assert!(list(&era).await.is_ok());
+            assert_eq!(era.revision(), Some(revision));
+            assert_eq!(mock.methods()[0], if epoch == 1 { "server/discover" } else { "initialize" });
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_known_era_is_not_doubted_where_the_server_asks_for_credentials() {
+    let mock = Mock::new(|outbound, _| match (outbound.call.method.as_str(), outbound.hop.epoch) {
+        ("server/discover", _) => UNKNOWN,
+        ("initialize", 2) => failure(Status(StatusCode::UNAUTHORIZED)),
+        ("initialize", _) => GREETED,
         _ => Answer::Result("{}"),
     });
     let era = child(&mock);
-    for (epoch, revision) in [(1, Revision::V2025_06_18), (2, Revision::V2025_06_18), (3, Revision::V2026_07_28)] {
-        mock.epoch.store(epoch, SeqCst);
-        mock.log.lock().unwrap().clear();
-        assert!(list(&era).await.is_ok());
-        assert_eq!(era.revision(), Some(revision));
-        assert_eq!(mock.methods()[0], if epoch == 1 { "server/discover" } else { "initialize" });
-    }
+    assert!(list(&era).await.is_ok());
+    mock.epoch.store(2, SeqCst);
+    mock.log.lock().unwrap().clear();
+    assert!(find::<Status>(&*list(&era).await.unwrap_err()).is_some());
+    assert_eq!(mock.methods(), ["initialize"]);
 }
 
 #[tokio::test(start_paused = true)]

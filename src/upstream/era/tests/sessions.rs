@@ -77,10 +77,32 @@ async fn no_watch_outlives_the_service() {
     let era = crate::upstream::era::Era::new(mock.clone(), &server);
     let session = session("a");
     ask(&era, of(&session)).await.unwrap();
-    assert_eq!(server.tasks().len(), 1);
+    assert_eq!(server.tasks().len(), 2, "the watch, and the service itself");
     drop(era);
     server.tasks().close();
     tokio::time::timeout(Duration::from_secs(1), server.tasks().wait()).await.expect("the watch ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_end_with_the_service() {
+    let mock = numbered(Arc::default());
+    let era = http(&mock);
+    list(&era).await.unwrap();
+    let (a, b) = (session("a"), session("b"));
+    for session in [&a, &b] {
+        ask(&era, of(session)).await.unwrap();
+    }
+    let clone = era.clone();
+    drop(era);
+    assert!(mock.ended.lock().unwrap().is_empty(), "a clone may go on");
+    b.close();
+    while clone.sessions() > 1 {
+        tokio::task::yield_now().await;
+    }
+    drop(clone);
+    let mut ended = mock.ended.lock().unwrap().clone();
+    ended.sort_unstable();
+    assert_eq!(ended, ["0", "1", "2"], "each once");
 }
 
 #[tokio::test(start_paused = true)]

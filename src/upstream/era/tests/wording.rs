@@ -1,10 +1,11 @@
 use super::mock::*;
 use crate::{
     Method, Reply,
+    error::find,
     json::{Json, Params},
     meta,
     reply::{Event, Note, Outcome},
-    upstream::error::Status,
+    upstream::error::{SessionLost, Status},
 };
 use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
@@ -137,6 +138,11 @@ async fn a_server_without_a_channel_of_its_own_is_listened_to_in_vain_but_not_ag
     let Some(Some(Ok(Event::Note(note)))) = events.next().now_or_never() else { panic!("an acknowledgement") };
     assert_eq!(note.params.as_str(), r#"{"notifications":{}}"#);
     assert!(events.next().now_or_never().is_none());
+    if cfg!(feature = "http") {
+        mock.last().hop.lose();
+        let Some(Some(Err(lost))) = events.next().now_or_never() else { panic!("another server may be there by now") };
+        assert!(find::<SessionLost>(&*lost).is_some());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -112,6 +112,12 @@ impl Line {
         self.shared.phase.send_replace(Phase::Lost);
     }
 
+    /// Completes when the session will not be used again.
+    pub(in crate::upstream) async fn closed(&self) {
+        // An error would mean that the sender is gone, and it is a field of `self`.
+        let _ = self.shared.phase.subscribe().wait_for(|phase| *phase == Phase::Lost).await;
+    }
+
     /// Tells the streams of sessions that are there at one time from each other.
     fn number(&self) -> usize {
         Arc::as_ptr(&self.shared).addr()
