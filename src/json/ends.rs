@@ -11,6 +11,11 @@ pub(crate) enum Ends {
 }
 
 impl Ends {
+    /// What is to be kept of the beginning of a message, in bytes.
+    pub(crate) const HEAD: usize = 16 << 10;
+    /// What is to be kept of its end, in bytes: enough for an id that stands behind the result.
+    pub(crate) const TAIL: usize = 256;
+
     /// Believes nothing but members of the message itself: those in front of the first that is cut, and the last of all.
     pub(crate) fn read(head: &[u8], tail: &[u8]) -> Self {
         match front(head) {

@@ -16,7 +16,7 @@
 //! # Ok::<(), tower_mcp_gateway::json::Malformed>(())
 //! ```
 
-#[cfg(any(feature = "stdio", test))]
+#[cfg(any(feature = "sse", feature = "stdio", test))]
 mod ends;
 mod envelope;
 mod error;
@@ -44,7 +44,7 @@ pub use self::{
     walk::Walk,
 };
 
-#[cfg(feature = "stdio")]
+#[cfg(any(feature = "sse", feature = "stdio"))]
 pub(crate) use self::ends::Ends;
 #[cfg(feature = "http")]
 pub(crate) use self::opening::Opening;

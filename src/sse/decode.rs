@@ -31,7 +31,7 @@ pub struct Decoder {
     pub(super) at_start: bool,
     pub(super) event: Pending,
     /// Whether the event's data is taken as it arrives, and that of its line goes on.
-    #[cfg(feature = "http")]
+    #[cfg(feature = "_client")]
     pub(super) within: bool,
 }
 
@@ -53,7 +53,7 @@ impl Decoder {
             after_cr: false,
             at_start: true,
             event,
-            #[cfg(feature = "http")]
+            #[cfg(feature = "_client")]
             within: false,
         }
     }
@@ -242,7 +242,7 @@ impl Pending {
     }
 
     /// The event without the data, which has been taken.
-    #[cfg(feature = "http")]
+    #[cfg(feature = "_client")]
     pub(super) fn beside_data(self) -> Event {
         Event { event: self.kind, data: Bytes::new(), id: self.id, retry: self.retry }
     }

@@ -17,11 +17,11 @@
 mod decode;
 mod encode;
 mod event;
-#[cfg(feature = "http")]
+#[cfg(feature = "_client")]
 mod rest;
 
 pub(crate) use self::encode::{append, close, lines, open};
-#[cfg(feature = "http")]
+#[cfg(feature = "_client")]
 pub(crate) use self::rest::Rest;
 pub use self::{
     decode::Decoder,

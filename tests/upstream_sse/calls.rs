@@ -191,18 +191,33 @@ async fn what_belongs_to_no_call_goes_to_the_listener() {
 }
 
 #[tokio::test]
-async fn an_event_above_the_limit_ends_the_connection() {
-    let mut peer = Peer::start().await;
-    let (sse, _server) = transport(&peer);
-    let mut first = stream(&mut peer, "/message").await;
-    let hop = hop(&sse).await;
-    let reply = send(&sse, &hop, tool());
-    peer.next().await.accept().await;
-    first.send("data: \"").await;
-    first.try_send("x".repeat(9 << 20)).await;
-    let error = reply.await.unwrap().unwrap_err();
-    assert!(tower_mcp_gateway::error::find::<TooLarge>(&*error).is_none(), "nobody can say whose it was");
-    assert!(find::<Closed>(&error).sent);
+async fn an_answer_above_the_limit_fails_its_own_call_and_no_other() {
+    let large = |size: usize| format!("\"{}\"", "x".repeat(size));
+    let before = |id: u64, size| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, large(size));
+    let behind = |id: u64, size| format!(r#"{{"result":{},"jsonrpc":"2.0","id":{id}}}"#, large(size));
+    let lines = |id: u64, size| before(id, size).replacen("xxxx", "x\",\ndata: \"x", 1);
+    // The second passes the limit with its last bytes.
+    for (at, size) in [(0, 9 << 20), (0, (8 << 20) - 30), (1, 9 << 20), (2, 20 << 20)] {
+        let mut peer = Peer::start().await;
+        let (sse, _server) = transport(&peer);
+        let mut first = stream(&mut peer, "/message").await;
+        let hop = hop(&sse).await;
+        let (other, guilty) = (send(&sse, &hop, tool()), send(&sse, &hop, tool()));
+        let (one, two) = (peer.next().await, peer.next().await);
+        let ids = (one.id().min(two.id()), one.id().max(two.id()));
+        one.accept().await;
+        two.accept().await;
+        let answer = match at {
+            0 => before(ids.1, size),
+            1 => behind(ids.1, size),
+            _ => lines(ids.1, size),
+        };
+        first.event(&answer).await;
+        let error = guilty.await.unwrap().unwrap_err();
+        find::<TooLarge>(&error);
+        first.event(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, ids.0)).await;
+        assert!(other.await.unwrap().unwrap().into_single().unwrap().result().is_some());
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,7 @@
 use super::Body;
-#[cfg(feature = "http")]
-use crate::sse::Rest;
 use crate::{
     BoxError,
-    sse::{Decoder, Event},
+    sse::{Decoder, Event, Rest},
 };
 use bytes::Bytes;
 use std::task::{Context, Poll, ready};
@@ -30,26 +28,6 @@ impl Events {
         Poll::Ready(Ok(is_more))
     }
 
-    /// The next event, `None` at the end of the stream. Nothing is lost if the future is dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`](crate::upstream::error::Closed) if the stream is cut, [`TooLarge`](crate::upstream::error::TooLarge) if an event passes the limit.
-    #[cfg(feature = "sse")]
-    pub(crate) async fn next(&mut self) -> Result<Option<Event>, BoxError> {
-        loop {
-            if let Some(event) = self.decoder.decode(&mut self.chunk)? {
-                return Ok(Some(event));
-            }
-            if !std::future::poll_fn(|cx| self.poll_more(cx)).await? {
-                return Ok(None);
-            }
-        }
-    }
-}
-
-#[cfg(feature = "http")]
-impl Events {
     /// The next event, or the beginning of one of which `most` bytes are held before it is complete.
     ///
     /// # Errors
@@ -88,18 +66,19 @@ impl Events {
     }
 
     /// Whether all that has come was taken.
+    #[cfg(feature = "http")]
     pub(crate) fn is_drained(&self) -> bool {
         self.chunk.is_empty() && self.body.is_drained()
     }
 
     /// Nothing more is wanted, and what is still to come is the end of the stream.
+    #[cfg(feature = "http")]
     pub(crate) fn finish(&mut self) {
         self.body.finish();
     }
 }
 
 /// What comes of a stream.
-#[cfg(feature = "http")]
 #[derive(Debug)]
 pub(crate) enum Begun {
     Event(Event),

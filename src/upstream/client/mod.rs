@@ -21,11 +21,16 @@ mod response;
 mod sending;
 mod stream;
 
-pub(crate) use self::{
-    body::Body, connector::Connector, events::Events, gather::Gather, request::Request, response::Response,
-};
 #[cfg(feature = "http")]
-pub(crate) use self::{events::Begun, sending::Sending};
+pub(crate) use self::sending::Sending;
+pub(crate) use self::{
+    body::Body,
+    connector::Connector,
+    events::{Begun, Events},
+    gather::Gather,
+    request::Request,
+    response::Response,
+};
 
 use self::{
     connection::{Broken, Connection},

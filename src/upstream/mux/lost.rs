@@ -1,5 +1,5 @@
 use super::{Mux, Slot, State, waiter::Waiter};
-#[cfg(any(test, feature = "stdio"))]
+#[cfg(any(test, feature = "sse", feature = "stdio"))]
 use crate::upstream::error::TooLarge;
 use crate::{BoxError, upstream::error::Protocol};
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ pub(super) struct Lost {
 pub(super) enum Reason {
     Protocol(Cow<'static, str>),
     /// Above this many bytes.
-    #[cfg(any(test, feature = "stdio"))]
+    #[cfg(any(test, feature = "sse", feature = "stdio"))]
     TooLarge(usize),
 }
 
@@ -28,7 +28,7 @@ impl From<Reason> for BoxError {
     fn from(reason: Reason) -> Self {
         match reason {
             Reason::Protocol(reason) => Protocol(reason).into(),
-            #[cfg(any(test, feature = "stdio"))]
+            #[cfg(any(test, feature = "sse", feature = "stdio"))]
             Reason::TooLarge(limit) => TooLarge { limit }.into(),
         }
     }
@@ -37,7 +37,7 @@ impl From<Reason> for BoxError {
 impl Mux {
     /// An answer was skipped because it is above `limit` bytes: it fails the call with this id, or, where its id cannot be
     /// read, the one that it must have been meant for, as soon as that is known.
-    #[cfg(any(test, feature = "stdio"))]
+    #[cfg(any(test, feature = "sse", feature = "stdio"))]
     pub(in crate::upstream) fn too_large(&self, id: Option<u64>, limit: usize) {
         if let Some(id) = id {
             return self.fail(id, TooLarge { limit });

@@ -1,10 +1,15 @@
-use super::{Channel, resolve};
+use super::{
+    Channel,
+    incoming::{Arrival, Incoming},
+    resolve,
+};
 use crate::{
     BoxError,
+    json::Ends,
     metrics::Count,
     upstream::{
         backoff::Backoff,
-        client::{Events, Response},
+        client::Response,
         error::{Protocol, Status},
         hop::Hop,
     },
@@ -21,7 +26,7 @@ const STABLE: Duration = Duration::from_secs(5);
 /// Keeps the stream open, and hands what comes down it to the calls.
 pub(super) struct Driver {
     channel: Arc<Channel>,
-    /// Where the stream may be; only the right one is left once a stream was found.
+    /// Where the stream may be, the place where it was found first.
     places: Vec<Uri>,
     /// Longest wait for the head and the `endpoint` event.
     patience: Duration,
@@ -29,7 +34,7 @@ pub(super) struct Driver {
 
 /// What an address had to offer.
 enum Found {
-    Stream(Events),
+    Stream(Incoming),
     /// No event stream, and why; there may be one elsewhere.
     Other(BoxError),
 }
@@ -78,13 +83,14 @@ impl Driver {
         }
     }
 
-    async fn connect(&mut self) -> Result<(Events, Uri), BoxError> {
+    async fn connect(&mut self) -> Result<(Incoming, Uri), BoxError> {
         let mut refusal = None;
         for place in self.places.clone() {
             match self.open(&place).await? {
                 Found::Stream(mut events) => {
                     let endpoint = endpoint(&mut events, &place).await?;
-                    self.places = vec![place];
+                    // The first to be looked at, but not the only one: the server may move.
+                    self.places.sort_by_key(|other| *other != place);
                     return Ok((events, endpoint));
                 }
                 // What the configured address said is the better explanation.
@@ -102,7 +108,7 @@ impl Driver {
         let response = client.send(request).await?;
         match response.status() {
             status if status.is_success() && is_stream(&response) => {
-                Ok(Found::Stream(Events::new(response.into_body(), client.limit())))
+                Ok(Found::Stream(Incoming::new(response.into_body(), client.limit())))
             }
             status if status.is_success() => Ok(Found::Other(Protocol("there is no event stream".into()).into())),
             status @ (StatusCode::NOT_FOUND
@@ -114,20 +120,15 @@ impl Driver {
     }
 
     /// Reads the stream to its end, and sends what no call waits for.
-    async fn serve(&self, mut events: Events, endpoint: Uri) {
+    async fn serve(&self, mut events: Incoming, endpoint: Uri) {
         let channel = &*self.channel;
         let epoch = channel.established(endpoint.clone());
         let mut state = channel.state.subscribe();
         let reading = async {
-            while let Ok(Some(event)) = events.next().await {
+            while let Ok(Some(arrival)) = events.next().await {
                 // Of what has arrived no event is waited for: a server that floods must leave the thread to others now and then.
                 coop::consume_budget().await;
-                if event.is_message() && !event.data.is_empty() {
-                    let _ = channel.mux.deliver(event.data).inspect_err(|error| {
-                        channel.client.count(Count::Garbage);
-                        tracing::debug!(%error, "skipped");
-                    });
-                }
+                channel.take(arrival);
             }
         };
         let writing = async {
@@ -152,14 +153,40 @@ impl Driver {
     }
 }
 
+impl Channel {
+    /// What came down the stream goes to the call that it is for.
+    fn take(&self, arrival: Arrival) {
+        match arrival {
+            Arrival::Event(event) if event.is_message() && !event.data.is_empty() => {
+                let _ = self.mux.deliver(event.data).inspect_err(|error| {
+                    self.client.count(Count::Garbage);
+                    tracing::debug!(%error, "skipped");
+                });
+            }
+            Arrival::Event(_) => {}
+            Arrival::TooLarge(ends) => {
+                let limit = self.client.limit();
+                tracing::warn!(server = %self.server, limit, "a message above the limit was skipped");
+                self.client.count(Count::Garbage);
+                // A server numbers its own requests as well: one that is cut says nothing about a call.
+                if let Ends::Answer(id) = ends {
+                    self.mux.too_large(id, limit);
+                }
+            }
+        }
+    }
+}
+
 fn is_stream(response: &Response) -> bool {
     response.media_type().is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// Waits for the event that says where to POST.
-async fn endpoint(events: &mut Events, stream: &Uri) -> Result<Uri, BoxError> {
-    while let Some(event) = events.next().await? {
-        if event.event.as_deref() == Some("endpoint") {
+async fn endpoint(events: &mut Incoming, stream: &Uri) -> Result<Uri, BoxError> {
+    while let Some(arrival) = events.next().await? {
+        if let Arrival::Event(event) = arrival
+            && event.event.as_deref() == Some("endpoint")
+        {
             let text = std::str::from_utf8(&event.data).unwrap_or_default().trim();
             return Ok(resolve::endpoint(stream, text)?);
         }

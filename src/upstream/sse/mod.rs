@@ -8,7 +8,7 @@
 //! # Where the stream is
 //!
 //! The address may be the stream's, or a base whose `/sse` it is: some servers answer the base with a page or a
-//! status. Whichever served a stream is kept. The POST address must have the stream's origin; a server could send
+//! status. Whichever served a stream is looked at first from then on. The POST address must have the stream's origin; a server could send
 //! the calls, and the configured credentials with them, anywhere otherwise.
 //!
 //! # While there is no connection
@@ -17,6 +17,7 @@
 //! sent: a sibling can take it within milliseconds. Attempts go on without calls, at most 2.4 s apart.
 
 mod driver;
+mod incoming;
 mod post;
 mod resolve;
 
@@ -26,7 +27,7 @@ use super::{
     hop::{Outbound, Transport},
     mux::Mux,
 };
-use crate::{BoxError, Method, Reply, registry::Server, reply::Outcome};
+use crate::{BoxError, EndpointId, Method, Reply, registry::Server, reply::Outcome};
 use ::http::{HeaderMap, Uri};
 use driver::Driver;
 use std::{
@@ -53,6 +54,7 @@ pub struct Sse {
 
 /// What service and driver share.
 struct Channel {
+    server: EndpointId,
     client: Client,
     mux: Mux,
     state: watch::Sender<State>,
@@ -85,6 +87,7 @@ impl Sse {
     /// Outside of a tokio runtime.
     pub fn new(server: &Server, url: &Uri, headers: &HeaderMap) -> Self {
         let channel = Arc::new(Channel {
+            server: server.id().clone(),
             client: Client::new(server, url, headers),
             // Each message is a POST of its own, which may overtake another.
             mux: Mux::counting(server.settings().metrics.clone()).of(server.id()).pure().unordered(),

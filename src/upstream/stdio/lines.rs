@@ -1,11 +1,8 @@
+use crate::json::Ends;
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// What is kept of the beginning of a line above the limit.
-const HEAD: usize = 16 << 10;
-/// What is kept of its end: enough for an id that stands behind the result.
-const TAIL: usize = 256;
 /// Room offered to each read: what a pipe commonly gives at once is 4 to 64 KiB.
 const READ: usize = 16 << 10;
 /// A longer line takes its memory along: nobody knows when the next one of that length comes.
@@ -72,9 +69,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         let (head, line) = match self.head.take() {
             Some(head) => (head, line),
             None if line.len() <= self.limit => return Line::Whole(line),
-            None => (Bytes::copy_from_slice(&line[..HEAD.min(self.limit)]), line),
+            None => (Bytes::copy_from_slice(&line[..Ends::HEAD.min(self.limit)]), line),
         };
-        Line::Cut { head, tail: Bytes::copy_from_slice(&line[line.len().saturating_sub(TAIL)..]) }
+        Line::Cut { head, tail: Bytes::copy_from_slice(&line[line.len().saturating_sub(Ends::TAIL)..]) }
     }
 
     /// Keeps only the ends of a line above the limit.
@@ -83,9 +80,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         if self.head.is_none() && self.buffer.len() <= self.limit + 1 {
             return;
         }
-        let tail = self.buffer.len().saturating_sub(TAIL);
+        let tail = self.buffer.len().saturating_sub(Ends::TAIL);
         if self.head.is_none() {
-            self.head = Some(Bytes::copy_from_slice(&self.buffer[..HEAD.min(self.limit)]));
+            self.head = Some(Bytes::copy_from_slice(&self.buffer[..Ends::HEAD.min(self.limit)]));
             self.buffer = BytesMut::from(&self.buffer[tail..]);
         } else {
             self.buffer.advance(tail);
@@ -129,7 +126,7 @@ mod tests {
         let lines = block_on(collect(&[b"{\"id\":1,", &long, b"end}\nnext\n"], 100));
         let Line::Cut { head, tail } = &lines[0] else { panic!("{lines:?}") };
         assert!(head.starts_with(b"{\"id\":1,xx") && head.len() == 100);
-        assert!(tail.ends_with(b"xxend}") && tail.len() <= TAIL);
+        assert!(tail.ends_with(b"xxend}") && tail.len() <= Ends::TAIL);
         assert_eq!(lines[1..], [whole("next")]);
     }
 
