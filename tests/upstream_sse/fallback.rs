@@ -4,9 +4,11 @@ use crate::{
 };
 use http::HeaderMap;
 use serde_json::json;
+use std::time::Duration;
 use tower::ServiceExt;
 use tower_mcp_gateway::{
     BoxError, Reply, Revision,
+    error::is_connection,
     registry::Server,
     upstream::{error::Status, fallback::Fallback},
 };
@@ -43,20 +45,25 @@ async fn serve(peer: &mut Peer, stream: &mut Request, method: &str, result: serd
     }
 }
 
+/// Answers a first call over HTTP+SSE, and gives its stream.
+async fn found(peer: &mut Peer, service: &Fallback) -> (Request, Reply) {
+    let reply = send(service);
+    refuse(peer, "405 Method Not Allowed").await;
+    // The base answers with its status, as some servers do.
+    peer.next().await.respond("200 OK", "content-type: application/json\r\n", "{}").await;
+    let mut stream = stream(peer, "/message").await;
+    let agreed = json!({"protocolVersion": "2024-11-05", "capabilities": {}, "serverInfo": {"name": "s"}});
+    serve(peer, &mut stream, "initialize", agreed).await;
+    serve(peer, &mut stream, "notifications/initialized", json!(null)).await;
+    serve(peer, &mut stream, "tools/call", json!({"n": 1})).await;
+    (stream, reply.await.unwrap().unwrap())
+}
+
 #[tokio::test]
 async fn a_server_that_refuses_posts_but_serves_a_stream_is_spoken_to_over_sse() {
     let mut peer = Peer::start().await;
     let service = service(&peer);
-    let reply = send(&service);
-    refuse(&mut peer, "405 Method Not Allowed").await;
-    // The base answers with its status, as some servers do.
-    peer.next().await.respond("200 OK", "content-type: application/json\r\n", "{}").await;
-    let mut stream = stream(&mut peer, "/message").await;
-    let agreed = json!({"protocolVersion": "2024-11-05", "capabilities": {}, "serverInfo": {"name": "s"}});
-    serve(&mut peer, &mut stream, "initialize", agreed).await;
-    serve(&mut peer, &mut stream, "notifications/initialized", json!(null)).await;
-    serve(&mut peer, &mut stream, "tools/call", json!({"n": 1})).await;
-    let reply = reply.await.unwrap().unwrap();
+    let (mut stream, reply) = found(&mut peer, &service).await;
     assert_eq!(reply.as_single().unwrap().result().unwrap().as_str(), r#"{"n":1}"#);
     assert!(service.is_sse());
     assert_eq!(service.revision(), Some(Revision::V2024_11_05));
@@ -66,6 +73,40 @@ async fn a_server_that_refuses_posts_but_serves_a_stream_is_spoken_to_over_sse()
     serve(&mut peer, &mut stream, "tools/call", json!({})).await;
     drop(again.await.unwrap().unwrap());
     assert!(peer.waiting().is_none());
+}
+
+#[tokio::test]
+async fn a_server_that_has_moved_on_to_streamable_http_is_followed() {
+    let mut peer = Peer::start().await;
+    let service = service(&peer);
+    let (stream, _) = found(&mut peer, &service).await;
+    let kept = peer.stop().await;
+    drop(stream);
+    let mut next = Peer::at(kept);
+    tokio::spawn(async move {
+        while let Some(request) = next.any().await {
+            if request.line().starts_with("GET") {
+                request.respond("405 Method Not Allowed", "", "").await;
+            } else if request.json()["method"] == "server/discover" {
+                request.result(r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#).await;
+            } else {
+                request.result(r#"{"n":2}"#).await;
+            }
+        }
+    });
+    let back = async {
+        loop {
+            match send(&service).await.unwrap() {
+                Ok(reply) => return reply,
+                Err(error) => assert!(is_connection(&*error), "{error}"),
+            }
+        }
+    };
+    let reply = tokio::time::timeout(Duration::from_secs(5), back).await.expect("back within 5 s");
+    assert_eq!(reply.as_single().unwrap().result().unwrap().as_str(), r#"{"n":2}"#);
+    assert!(!service.is_sse());
+    assert_eq!(service.revision(), Some(Revision::V2026_07_28));
+    drop(send(&service).await.unwrap().unwrap());
 }
 
 #[tokio::test]

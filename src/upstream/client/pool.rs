@@ -120,6 +120,8 @@ impl Shard {
             at -= 1;
             let idle = &mut state.idle[at];
             match idle.fate(now, Waker::noop()) {
+                // Each that was found dead has taken some of the turn.
+                Fate::Free if idle.home == home && !coop::has_budget_remaining() => return None,
                 Fate::Free if idle.home == home => return Some(state.idle.remove(at).connection),
                 Fate::Free | Fate::Busy => {}
                 // Closed when the lock is free again.
