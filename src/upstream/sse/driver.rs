@@ -34,7 +34,7 @@ pub(super) struct Driver {
 
 /// What an address had to offer.
 enum Found {
-    Stream(Incoming),
+    Stream(Box<Incoming>),
     /// No event stream, and why; there may be one elsewhere.
     Other(BoxError),
 }
@@ -91,7 +91,7 @@ impl Driver {
                     let endpoint = endpoint(&mut events, &place).await?;
                     // The first to be looked at, but not the only one: the server may move.
                     self.places.sort_by_key(|other| *other != place);
-                    return Ok((events, endpoint));
+                    return Ok((*events, endpoint));
                 }
                 // What the configured address said is the better explanation.
                 Found::Other(why) => refusal = refusal.or(Some(why)),
@@ -108,7 +108,7 @@ impl Driver {
         let response = client.send(request).await?;
         match response.status() {
             status if status.is_success() && is_stream(&response) => {
-                Ok(Found::Stream(Incoming::new(response.into_body(), client.limit())))
+                Ok(Found::Stream(Incoming::new(response.into_body(), client.limit()).into()))
             }
             status if status.is_success() => Ok(Found::Other(Protocol("there is no event stream".into()).into())),
             status @ (StatusCode::NOT_FOUND
