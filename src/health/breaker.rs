@@ -27,7 +27,7 @@ pub(super) struct Breaker {
     failures: u32,
     // Times it opened since it was last closed.
     openings: u32,
-    // Some from its first opening until it is closed.
+    // Some while it is not closed and its endpoint answers its probes.
     out: Option<Out>,
 }
 
@@ -91,6 +91,23 @@ impl Breaker {
     /// The trial was answered.
     pub(super) fn close(&mut self) {
         *self = Self::new();
+    }
+
+    /// The endpoint answers its probes: it counts as taken out if it is, and is let in where too many are out already.
+    pub(super) fn come(&mut self, peers: &Peers) {
+        if self.is_closed() || self.out.is_some() {
+            return;
+        }
+        self.out = peers.out();
+        if self.out.is_none() {
+            self.close();
+        }
+    }
+
+    /// The endpoint does not answer its probes: nobody goes there, so that its peers may be taken out.
+    pub(super) fn leave(&mut self) {
+        self.out = None;
+        self.release();
     }
 
     /// The trial ended without telling anything.
@@ -231,5 +248,20 @@ mod tests {
                 prop_assert!(out <= (up / 2).max(1), "{} of {}", out, up);
             }
         }
+    }
+
+    #[test]
+    fn one_that_is_down_leaves_room_for_the_breakers_of_the_others() {
+        let peers = Peers::default();
+        let (up, _other) = (peers.up(), peers.up());
+        let (mut first, mut second) = (Breaker::new(), Breaker::new());
+        let fails = |breaker: &mut Breaker| (0..FAILURES).any(|_| breaker.failed(Instant::now(), &peers));
+        assert!(fails(&mut first) && !fails(&mut second), "half of them");
+        drop(up);
+        first.leave();
+        assert!(second.failed(Instant::now(), &peers), "the other is no help any more");
+        let _up = peers.up();
+        first.come(&peers);
+        assert!(first.is_closed(), "back, and in for the one that is out");
     }
 }

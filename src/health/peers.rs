@@ -25,7 +25,7 @@ pub struct Peers(Arc<Mutex<Count>>);
 struct Count {
     /// Endpoints whose probes succeed.
     up: usize,
-    /// Endpoints whose breaker is not closed.
+    /// Those of them whose breaker is not closed.
     out: usize,
 }
 

@@ -82,7 +82,7 @@ impl<S> Probe<S> {
     }
 
     /// Waits for the first answer of all this long, if that is longer than for the others: a server that has to be
-    /// downloaded before it runs is not ill meanwhile, only unknown.
+    /// downloaded before it runs is not ill meanwhile, whatever the one before it was.
     #[must_use]
     pub fn first_timeout(mut self, timeout: Duration) -> Self {
         self.first = timeout.min(INTERVALS.1);
@@ -106,10 +106,10 @@ where
     }
 
     async fn ask_on(mut self) {
-        let mut failures = 0;
+        let (mut failures, mut is_first) = (0, true);
         loop {
             let (epoch, started) = (self.vital.epoch(), Instant::now());
-            let asked = self.ask(started, self.patience()).await;
+            let asked = self.ask(started, self.patience(is_first)).await;
             let error = match asked {
                 Asked::NotSent => {
                     // Most of the time was spent waiting for readiness: no reason to wait long again.
@@ -119,6 +119,7 @@ where
                 Asked::Answered => None,
                 Asked::Failed(error) => Some(error),
             };
+            is_first = false;
             failures = if error.is_none() { 0 } else { failures + 1 };
             self.record(error, started, epoch);
             self.rest(self.pause(failures)).await;
@@ -126,9 +127,8 @@ where
     }
 
     /// How long this answer may take.
-    fn patience(&self) -> Duration {
-        let first = self.vital.verdict() == Verdict::Unknown;
-        if first { self.timeout.max(self.first) } else { self.timeout }
+    fn patience(&self, is_first: bool) -> Duration {
+        if is_first { self.timeout.max(self.first) } else { self.timeout }
     }
 
     async fn ask(&mut self, started: Instant, patience: Duration) -> Asked {

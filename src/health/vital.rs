@@ -321,6 +321,10 @@ impl Inner {
         if up != state.up.is_some() {
             state.up = up.then(|| self.peers.up());
         }
+        match up {
+            true => state.breaker.come(&self.peers),
+            false => state.breaker.leave(),
+        }
         let serves = up && state.breaker.is_closed();
         if state.warmth.is_back(serves) {
             self.share.begin();

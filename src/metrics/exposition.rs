@@ -5,7 +5,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, prometheus_text},
     metrics::MetricType,
 };
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 /// Writes what a registry and its gateway count as Prometheus text (version 0.0.4).
 ///
@@ -78,7 +78,10 @@ impl Collector for Source {
             let mut out = encoder.encode_descriptor(gauge.name(), gauge.help(), None, MetricType::Gauge)?;
             out.encode_gauge(&metrics.now(gauge))?;
         }
-        servers(&mut encoder, &self.0.measured())
+        // One that is stopping has the labels of the one that replaced it, and a sample must not come twice.
+        let (mut servers_of, mut seen) = (self.0.measured(), HashSet::new());
+        servers_of.retain(|server| seen.insert(server.id.clone()));
+        servers(&mut encoder, &servers_of)
     }
 }
 

@@ -1,7 +1,13 @@
-use super::{Marks, NeverSent, policy::Again};
+use super::{
+    Marks, NeverSent,
+    policy::{Again, First},
+};
 use crate::{
     BoxError, Call, Method, Reply,
-    balance::{Tried, error::Failed},
+    balance::{
+        Tried,
+        error::{Failed, NoEndpoint},
+    },
     error::find,
     metrics::{Count, Metrics},
     upstream::error::{Closed, Status},
@@ -22,8 +28,8 @@ const SHARE: f32 = 0.1;
 const WINDOW: Duration = Duration::from_secs(10);
 /// Repeats per second that do not count against the share, so that a pool with few calls has some at all.
 const RESERVE: u32 = 1;
-/// The pause before a call goes to the server that failed it, where that is the only one: a connection that was lost is
-/// made anew meanwhile.
+/// The pause before a call goes to the server that failed it, where that is the only one that is well: a connection that was
+/// lost is made anew meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// [`NeverSent`], and beyond it one repeat of a call that *was* sent, where running it twice does no harm.
@@ -44,6 +50,8 @@ pub struct Idempotent {
     // Of this call: tower clones the policy for each.
     counted: bool,
     resent: bool,
+    paused: bool,
+    first: First,
 }
 
 #[derive(Debug)]
@@ -63,7 +71,14 @@ impl Idempotent {
     pub fn counting(marks: Marks, metrics: Metrics) -> Self {
         let budget = TpsBudget::new(WINDOW, RESERVE, SHARE);
         let shared = Arc::new(Shared { marks, budget, metrics });
-        Self { never_sent: NeverSent::default(), shared, counted: false, resent: false }
+        Self {
+            never_sent: NeverSent::default(),
+            shared,
+            counted: false,
+            resent: false,
+            paused: false,
+            first: First::default(),
+        }
     }
 
     fn may_run_twice(&self, call: &Call) -> bool {
@@ -81,10 +96,17 @@ impl Policy<Call, Reply, BoxError> for Idempotent {
             self.counted = true;
             self.shared.budget.deposit();
         }
+        if self.resent && !self.paused && result.as_ref().is_err_and(|error| find::<NoEndpoint>(&**error).is_some()) {
+            // Its connection was lost a moment ago, and may be back as soon.
+            self.paused = true;
+            Tried::forget(call);
+            return Some(Either::Right(Box::pin(sleep(PAUSE))));
+        }
         if let Some(again) = self.never_sent.retry(call, result) {
             self.shared.metrics.count(Count::Unsent);
             return Some(again);
         }
+        self.first.restore(result);
         let error = result.as_ref().err()?;
         if self.resent || !is_transient(error) || !self.may_run_twice(call) {
             return None;
@@ -100,6 +122,8 @@ impl Policy<Call, Reply, BoxError> for Idempotent {
             Tried::remember(call, failed.endpoint.clone());
         }
         let alone = call.providers.as_ref().is_some_and(|providers| providers.endpoints().len() <= 1);
+        self.paused = alone;
+        self.first.keep(result);
         Some(if alone { Either::Right(Box::pin(sleep(PAUSE))) } else { Either::Left(ready(())) })
     }
 

@@ -1,12 +1,17 @@
 use crate::{
     BoxError, Call, Reply,
-    balance::{Queued, Tried, Turn, error::Failed},
+    balance::{
+        Queued, Tried, Turn,
+        error::{Failed, NoEndpoint},
+    },
     error::{find, never_sent},
+    rate::error::Exceeded,
     upstream::error::Crowded,
 };
 use futures_util::future::{BoxFuture, Either};
 use std::{
     future::{Ready, ready},
+    mem,
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
@@ -56,6 +61,39 @@ pub struct NeverSent {
     left: u8,
     /// When to give up a full endpoint; `None` until one was met.
     until: Option<Instant>,
+    first: First,
+}
+
+/// Why the first attempt failed; of one call, so clones have none.
+#[derive(Debug, Default)]
+pub(super) struct First(Option<BoxError>);
+
+impl Clone for First {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
+
+impl First {
+    /// Keeps the failure of an attempt that is repeated.
+    pub(super) fn keep(&mut self, result: &mut Result<Reply, BoxError>) {
+        if self.0.is_none()
+            && let Err(error) = result
+            && find::<NoEndpoint>(&**error).is_none()
+        {
+            self.0 = Some(mem::replace(error, Overloaded::new().into()));
+        }
+    }
+
+    /// Where nobody was left to repeat it, the failure is the answer: that a server is out since says less than how it failed.
+    pub(super) fn restore(&mut self, result: &mut Result<Reply, BoxError>) {
+        if let Err(error) = result
+            && find::<NoEndpoint>(&**error).is_some()
+            && let Some(first) = self.0.take()
+        {
+            *error = first;
+        }
+    }
 }
 
 /// When a call is repeated: at once, or once there may be room.
@@ -63,7 +101,7 @@ pub(super) type Again = Either<Ready<()>, BoxFuture<'static, ()>>;
 
 impl Default for NeverSent {
     fn default() -> Self {
-        Self { left: ATTEMPTS - 1, until: None }
+        Self { left: ATTEMPTS - 1, until: None, first: First::default() }
     }
 }
 
@@ -71,12 +109,31 @@ impl Policy<Call, Reply, BoxError> for NeverSent {
     type Future = Again;
 
     fn retry(&mut self, call: &mut Call, result: &mut Result<Reply, BoxError>) -> Option<Self::Future> {
+        let again = self.again(call, result);
+        match again.is_some() {
+            true => self.first.keep(result),
+            false => self.first.restore(result),
+        }
+        again
+    }
+
+    fn clone_request(&mut self, call: &Call) -> Option<Call> {
+        Some(call.clone())
+    }
+}
+
+impl NeverSent {
+    /// When to repeat a call, and where not to.
+    fn again(&mut self, call: &mut Call, result: &Result<Reply, BoxError>) -> Option<Again> {
         let error = result.as_ref().err()?;
         if !never_sent(&**error) {
             return None;
         }
         let failed = find::<Failed>(&**error);
-        if find::<Overloaded>(&**error).is_none() {
+        if find::<Exceeded>(&**error).is_some() {
+            // It costs nobody anything to see whether a sibling may be called; to wait for one would be to get around the rate.
+            failed.filter(|failed| has_sibling(call, failed))?;
+        } else if find::<Overloaded>(&**error).is_none() {
             self.left = self.left.checked_sub(1)?;
         } else if failed.is_some_and(|failed| has_sibling(call, failed)) {
             // It was told of room that a sibling may have.
@@ -101,8 +158,13 @@ impl Policy<Call, Reply, BoxError> for NeverSent {
         Some(Either::Left(ready(())))
     }
 
-    fn clone_request(&mut self, call: &Call) -> Option<Call> {
-        Some(call.clone())
+    fn look_again(&mut self) -> Option<Again> {
+        let now = Instant::now();
+        if now >= *self.until.get_or_insert(now + PATIENCE) {
+            return None;
+        }
+        // Spread out, or calls that were refused together would come back together.
+        Some(Either::Right(Box::pin(sleep(PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0)))))
     }
 }
 
@@ -133,15 +195,4 @@ fn queue(call: &mut Call, failed: &Failed) -> Option<Again> {
     // What became free before it joined was told to nobody.
     let looks_at_once = joined && turn.is_opener();
     Some(if looks_at_once { Either::Left(ready(())) } else { Either::Right(Box::pin(Queued::new(turn))) })
-}
-
-impl NeverSent {
-    fn look_again(&mut self) -> Option<Again> {
-        let now = Instant::now();
-        if now >= *self.until.get_or_insert(now + PATIENCE) {
-            return None;
-        }
-        // Spread out, or calls that were refused together would come back together.
-        Some(Either::Right(Box::pin(sleep(PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0)))))
-    }
 }

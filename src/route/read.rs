@@ -24,6 +24,10 @@ where
 {
     let last = targets.len().saturating_sub(1);
     for (at, target) in targets.iter().enumerate() {
+        // What one server is allowed is not for the next.
+        if let Some(lapse) = &call.lapse {
+            lapse.allow_no_more();
+        }
         let entry = target.admit(&call)?;
         let reply = enter(entry, target.clone(), target.address(call.clone())).await?;
         if at == last {

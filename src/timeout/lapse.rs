@@ -27,6 +27,7 @@ pub struct Lapse(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     is_set: AtomicBool,
+    is_over: AtomicBool,
     /// In milliseconds; 0 for the usual one.
     silence: AtomicU64,
 }
@@ -40,6 +41,17 @@ impl Lapse {
     /// Records that the server's silence ends the call; for deadlines of your own.
     pub fn set(&self) {
         self.0.is_set.store(true, Ordering::Release);
+    }
+
+    /// Whether a deadline ended the call, be it for the server's silence or another.
+    pub fn is_over(&self) -> bool {
+        self.0.is_over.load(Ordering::Acquire) || self.is_set()
+    }
+
+    /// Records that a deadline ends the call, of which the server is not to blame: a person did not answer, or the call was
+    /// lively and too long.
+    pub fn end(&self) {
+        self.0.is_over.store(true, Ordering::Release);
     }
 
     /// Allows the call another longest silence than the usual one, in whole milliseconds; for what turns out to be slow
@@ -57,6 +69,11 @@ impl Lapse {
     pub fn allow(&self, silence: Duration) {
         let ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
         self.0.silence.store(ms.max(1), Ordering::Relaxed);
+    }
+
+    /// Takes back what the call was [allowed](Self::allow): it goes on elsewhere.
+    pub(crate) fn allow_no_more(&self) {
+        self.0.silence.store(0, Ordering::Relaxed);
     }
 
     /// The longest silence this call was [allowed](Self::allow), if it is not the usual one.

@@ -12,7 +12,9 @@ use std::{
 
 /// After so many events the clock is looked at though there are more: who is never at a loss for an event must not get beyond
 /// the longest total, and a look costs little beside so many.
-const UNTIMED: u32 = 64;
+const UNTIMED: usize = 64;
+/// So many bytes count as one event more: a reader that is slow may take seconds for each of those that are large.
+const UNTIMED_BYTES: usize = 1 << 10;
 
 pin_project! {
     /// The events of a reply under its deadlines.
@@ -21,7 +23,7 @@ pin_project! {
         events: Events,
         // Events since the clock was last looked at. The silence begins when there is nothing more to read, so events that came
         // together cost one look.
-        heard: u32,
+        heard: usize,
         #[pin]
         watch: Watch,
     }
@@ -41,7 +43,7 @@ impl Stream for TimeoutStream {
         let mut polled = Pin::new(this.events).poll_next(cx);
         match &mut polled {
             Poll::Ready(event) => {
-                *this.heard += 1;
+                *this.heard += 1 + event.as_ref().map_or(0, |event| event.as_ref().map_or(0, size)) / UNTIMED_BYTES;
                 if let Some(Ok(Event::Ask(ask))) = event {
                     ask.hold(this.watch.as_mut().asked());
                 }
@@ -64,5 +66,13 @@ impl Stream for TimeoutStream {
             }
         }
         polled
+    }
+}
+
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Note(note) => note.params.as_bytes().len(),
+        Event::Part(part) => part.len(),
+        Event::Ask(_) | Event::Done(_) => 0,
     }
 }

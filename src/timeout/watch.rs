@@ -149,7 +149,10 @@ impl Watch {
         }
         this.terms.poll_answered(this.timer, cx);
         match this.terms.next() {
-            (deadline, elapsed) if now >= deadline => Poll::Ready(elapsed.into()),
+            (deadline, elapsed) if now >= deadline => {
+                this.terms.lapse.end();
+                Poll::Ready(elapsed.into())
+            }
             _ => Poll::Pending,
         }
     }
@@ -199,8 +202,9 @@ impl Watch {
             let (deadline, elapsed) = this.terms.next();
             let now = Instant::now();
             if now >= deadline {
-                if this.terms.is_silence(now) {
-                    this.terms.lapse.set();
+                match this.terms.is_silence(now) {
+                    true => this.terms.lapse.set(),
+                    false => this.terms.lapse.end(),
                 }
                 return Poll::Ready(elapsed.into());
             }

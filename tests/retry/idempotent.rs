@@ -7,7 +7,11 @@ use std::sync::{
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_mcp_gateway::{
     BoxError, Call, Method, Reply,
-    balance::{Tried, error::Failed},
+    balance::{
+        Tried,
+        error::{Failed, NoEndpoint},
+    },
+    error::find,
     json::Params,
     retry::{self, Marks},
     upstream::error::{Closed, Connect, Protocol, Status},
@@ -101,6 +105,22 @@ async fn the_repeat_avoids_the_endpoint_that_failed() {
         }
     });
     assert!(retry::idempotent(marks()).layer(server).oneshot(tool("read")).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_its_server_was_the_last_the_repeat_waits_for_it_and_fails_as_the_call_did() {
+    let gone = || BoxError::from(NoEndpoint { server: "s".into() });
+    let back = |attempt: usize| match attempt {
+        0 => Err(cut()),
+        1 => Err(NoEndpoint { server: "s".into() }.into()),
+        _ => Ok(single()),
+    };
+    let begun = tokio::time::Instant::now();
+    assert!(arrivals(tool("read"), back).await.1.is_ok());
+    assert!(begun.elapsed().as_millis() >= 100, "its connection is made anew meanwhile");
+    let away: Answer = |attempt| if attempt == 0 { Err(cut()) } else { Err(NoEndpoint { server: "s".into() }.into()) };
+    let error = arrivals(tool("read"), away).await.1.unwrap_err();
+    assert!(find::<Closed>(&*error).is_some(), "{error}, not {}", gone());
 }
 
 #[tokio::test(start_paused = true)]

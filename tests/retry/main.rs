@@ -16,9 +16,13 @@ use std::{
 use tokio_test::{assert_pending, assert_ready_ok};
 use tower::{Layer, ServiceExt, load_shed::error::Overloaded, service_fn};
 use tower_mcp_gateway::{
-    BoxError, Call, Reply,
-    balance::{Tried, error::Failed},
+    BoxError, Call, EndpointId, Providers, Reply,
+    balance::{
+        Tried,
+        error::{Failed, NoEndpoint},
+    },
     error::find,
+    rate::{Quota, error::Exceeded},
     retry,
     upstream::error::{Closed, Connect, Protocol, Refused, Replaced, SessionLost, Status},
 };
@@ -98,6 +102,45 @@ async fn a_full_endpoint_is_waited_for_about_a_second() {
     );
     let looks = calls.load(Ordering::Relaxed) - before;
     assert!((2 * 60..2 * 130).contains(&looks), "a bounded number of looks, in the time of each: {looks}");
+}
+
+#[tokio::test]
+async fn where_nobody_is_left_the_first_failure_is_the_answer() {
+    let (calls, reply) = run(|attempt| {
+        Err(match attempt {
+            0 => Connect("refused".into()).into(),
+            _ => NoEndpoint { server: "s".into() }.into(),
+        })
+    })
+    .await;
+    assert_eq!(calls, 2);
+    assert!(find::<Connect>(&*reply.unwrap_err()).is_some());
+    let (_, reply) = run(|_| Err(NoEndpoint { server: "s".into() }.into())).await;
+    assert!(find::<NoEndpoint>(&*reply.unwrap_err()).is_some());
+}
+
+#[tokio::test]
+async fn replicas_whose_rate_is_used_up_are_passed_over_and_none_is_waited_for() {
+    let used_up = |last| {
+        let quota: Quota = "1/h".parse().unwrap();
+        let service = service_fn(move |call: Call| {
+            let tried = Tried::of(&call).len();
+            async move {
+                if tried == last {
+                    return Ok(single());
+                }
+                let (endpoint, retry_after) = (format!("e-{tried}").into(), Duration::from_secs(1));
+                let source = Exceeded { quota, retry_after }.into();
+                Err(BoxError::from(Failed { endpoint, source, vacancy: None, turn: None }))
+            }
+        });
+        retry::layer().layer(service)
+    };
+    let endpoints: Vec<EndpointId> = (0..6).map(|n| format!("e-{n}").into()).collect();
+    let mut wide = call();
+    wide.providers = Some(Providers::new(endpoints).into());
+    assert!(used_up(5).oneshot(wide.clone()).await.is_ok(), "all six are looked at");
+    assert!(find::<Exceeded>(&*used_up(6).oneshot(wide).await.unwrap_err()).is_some());
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@ use crate::{
     metrics::{Calls, Kind, Outcome},
     reply::{self, Event, Watch},
     timeout::Lapse,
-    upstream::error::{Replaced, Unwelcome},
+    upstream::error::{Replaced, Status, Unwelcome},
 };
+use http::StatusCode;
 use std::time::Duration;
 use tokio::time::Instant;
 use tower::load_shed::error::Overloaded;
@@ -56,7 +57,7 @@ impl Witness {
         let Some(admission) = self.admission.take() else { return };
         let neutral = is_neutral(error);
         self.ended(if neutral { Outcome::Refused } else { Outcome::Failed });
-        if neutral {
+        if neutral || is_about_the_call(error) {
             self.vital.released(admission);
         } else if is_connection(&**error) {
             self.vital.disconnected(admission, &reason(&**error));
@@ -79,11 +80,13 @@ impl Watch for Witness {
 impl Drop for Witness {
     fn drop(&mut self) {
         let Some(admission) = self.admission.take() else { return };
-        if self.lapse.as_ref().is_some_and(Lapse::is_set) {
+        let lapse = self.lapse.as_ref();
+        if lapse.is_some_and(Lapse::is_set) {
             self.ended(Outcome::TimedOut);
             self.vital.failed(admission);
         } else {
-            self.ended(Outcome::Cancelled);
+            let is_over = lapse.is_some_and(Lapse::is_over);
+            self.ended(if is_over { Outcome::TimedOut } else { Outcome::Cancelled });
             self.vital.released(admission);
         }
     }
@@ -99,6 +102,20 @@ fn is_neutral(error: &BoxError) -> bool {
         || find::<Problem>(error).is_some()
 }
 
+/// Whether the server, or what stands in front of it, found fault with the call and not with who sends it: any client can bring
+/// that about, and the next call may be another.
+fn is_about_the_call(error: &BoxError) -> bool {
+    const OF_THE_CALL: [StatusCode; 6] = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::CONFLICT,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::URI_TOO_LONG,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    ];
+    find::<Status>(&**error).is_some_and(|Status(status)| OF_THE_CALL.contains(status))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +125,8 @@ mod tests {
     fn what_a_server_says_to_one_client_is_no_sign_of_how_it_is() {
         assert!(is_neutral(&Unwelcome("not you".into()).into()));
         assert!(!is_neutral(&Refused("nobody".into()).into()));
+        let is_about_the_call = |code| is_about_the_call(&Status(StatusCode::from_u16(code).unwrap()).into());
+        assert!([400, 413, 422].into_iter().all(is_about_the_call));
+        assert!(![401, 403, 404, 405, 408, 429, 500, 502].into_iter().any(is_about_the_call));
     }
 }

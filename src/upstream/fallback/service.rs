@@ -62,7 +62,7 @@ struct Found {
 
 /// How often a server whose event stream is gone is asked over Streamable HTTP: seldom enough that one which is merely down
 /// is not asked twice for each call, and within the five seconds in which one that is back should be found.
-const ASK_AGAIN: Duration = Duration::from_secs(3);
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 impl Fallback {
     /// Begins with Streamable HTTP at `url`, with `headers` on each request.

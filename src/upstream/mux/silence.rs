@@ -33,8 +33,8 @@ impl Mux {
     }
 
     /// Completes when the server of the present connection has stopped talking: it had answered before, has now left
-    /// checks unanswered and said nothing else, and nothing is out that it might be busy with. That ends by its own
-    /// deadline first.
+    /// checks unanswered and said nothing else, and no client's call is out that it might be busy with. Such calls end
+    /// by their own deadlines first.
     pub async fn hung(&self) {
         loop {
             let told = self.shared.hung.notified();
@@ -102,10 +102,9 @@ impl State {
         }
     }
 
-    /// Whether a request is out that may take as long as it does: a client's call, or a list that the gateway asks for. Each
-    /// has a deadline of its own.
+    /// Whether a client's call is out that may take as long as it does.
     fn is_busy(&self) -> bool {
-        self.slots.values().any(|slot| slot.kind == Kind::Call && slot.is_open())
+        self.slots.values().any(|slot| slot.is_work && slot.is_open())
     }
 }
 
@@ -136,12 +135,10 @@ mod tests {
         drop(busy);
         ignored();
         assert!(!hung(), "not in a row");
-        for method in [Method::TOOLS_CALL, Method::RESOURCES_LIST] {
-            let call = sent(&mux, method, "{}");
-            (0..3).for_each(|_| ignored());
-            assert!(!hung(), "it may be busy with the call");
-            drop(call);
-        }
+        let call = sent(&mux, Method::TOOLS_CALL, "{}");
+        (0..3).for_each(|_| ignored());
+        assert!(!hung(), "it may be busy with the call");
+        drop(call);
         assert!(!hung(), "only a check tells");
         ignored();
         assert!(hung());
