@@ -221,6 +221,29 @@ async fn an_answer_above_the_limit_fails_its_own_call_and_no_other() {
 }
 
 #[tokio::test]
+async fn an_answer_as_large_as_the_limit_is_taken_whole() {
+    let mut peer = Peer::start().await;
+    let (sse, _server) = transport(&peer);
+    let mut stream = peer.next().await;
+    // In chunks, so that the end of the event comes behind all of its data however the network cuts them.
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    stream.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    stream.send(chunk("event: endpoint\ndata: /message\n\n")).await;
+    let hop = hop(&sse).await;
+    for (above, id) in [(0, "id: 1\n"), (0, ""), (1, "")] {
+        let reply = send(&sse, &hop, tool());
+        let post = peer.next().await;
+        let message = |fill: &str| format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"x":"{fill}"}}}}"#, post.id());
+        let answer = message(&"x".repeat((8 << 20) + above - message("").len()));
+        post.accept().await;
+        stream.send(chunk(&format!("event: message\n{id}data: {answer}"))).await;
+        stream.send(chunk("\n\n")).await;
+        let reply = reply.await.unwrap();
+        assert_eq!(reply.is_ok(), above == 0, "{:?}", reply.err());
+    }
+}
+
+#[tokio::test]
 async fn two_hundred_calls_at_once_get_their_own_answers() {
     let mut peer = Peer::start().await;
     let (sse, _server) = transport(&peer);

@@ -12,6 +12,9 @@ use std::future::poll_fn;
 /// Room for what arrives together with the byte that passes the limit.
 const SLACK: usize = 1 << 20;
 
+/// Room for what is held of an event beside its data, its id mostly, none of which counts towards the limit of a message.
+const BESIDE: usize = 1 << 10;
+
 /// The events of a stream that all calls share: one above the limit is skipped, not the end of it.
 pub(super) struct Incoming {
     events: Events,
@@ -32,7 +35,7 @@ impl Incoming {
 
     /// The next event, `None` at the end of the stream. A future that is dropped loses what is left of the event.
     pub(super) async fn next(&mut self) -> Result<Option<Arrival>, BoxError> {
-        let begun = poll_fn(|cx| self.events.poll_begun(cx, self.limit)).await?;
+        let begun = poll_fn(|cx| self.events.poll_begun(cx, self.limit.saturating_add(BESIDE))).await?;
         Ok(match begun {
             Some(Begun::Event(event)) if event.data.len() > self.limit => {
                 let tail = event.data.len() - Ends::TAIL.min(event.data.len());
