@@ -212,3 +212,52 @@ impl Idle {
         if self.connection.poll_stray(cx).is_pending() { Fate::Free } else { Fate::Dead }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::client::stream::Stream;
+    use std::{future::poll_fn, task::ready};
+    use tokio::net::{TcpListener, TcpStream};
+
+    async fn pair(listener: &TcpListener) -> (Box<Connection>, TcpStream) {
+        let address = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (Box::new(Connection::new(Stream::Plain(ours.unwrap()))), theirs.unwrap().0)
+    }
+
+    /// Spends all of the task's turn but one step.
+    fn spend(cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let step = ready!(coop::poll_proceed(cx));
+            if !coop::has_budget_remaining() {
+                // Dropped, it is given back.
+                return Poll::Ready(());
+            }
+            step.made_progress();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_is_not_taken_for_a_free_one_where_the_turn_ends_on_the_way_to_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (pool, home) = (Pool::default(), Handle::current().id());
+        let (open, _theirs) = pair(&listener).await;
+        let mut connections = vec![open];
+        for _ in 0..2 {
+            let (mut closed, theirs) = pair(&listener).await;
+            drop(theirs);
+            poll_fn(|cx| closed.poll_stray(cx)).await;
+            connections.push(closed);
+        }
+        let since = Instant::now();
+        let idle = connections.into_iter().map(|connection| Idle { connection, home, rest: Framing::NOTHING, since });
+        pool.shard(home).state().idle.extend(idle);
+
+        let taken = poll_fn(|cx| spend(cx).map(|()| pool.take())).await;
+        assert!(taken.is_none(), "the second that is closed");
+        tokio::task::yield_now().await;
+        let mut taken = pool.take().expect("the one that is open");
+        assert!(taken.poll_stray(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+}
