@@ -20,7 +20,9 @@ impl<T> Sent<T> {
     pub(super) fn is_other_revision(&self, reply: &Reply) -> bool {
         Conversation::<T>::is_other_revision(reply, &self.agreed)
     }
+}
 
+impl<T: Transport> Sent<T> {
     pub(super) fn unworded(&self, reply: Reply) -> Reply {
         self.conversation.unworded(reply, &self.call, &self.lane, &self.agreed)
     }

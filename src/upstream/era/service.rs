@@ -288,17 +288,6 @@ impl<T> Conversation<T> {
         own.then(|| Key::of(call))
     }
 
-    /// Words a reply for the gateway.
-    pub(super) fn unworded(&self, reply: Reply, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Reply {
-        let reply = wording::unworded(reply, call, agreed);
-        if self.dedicated && call.method == Method::LISTEN {
-            return gate::reply(reply.hold(self.listening.clone()), call, &self.park);
-        }
-        // A lane is in use as long as one of its replies is.
-        let reply = reply.hold(lane.clone());
-        if agreed.revision.is_modern() { reply } else { gate::reply(reply, call, &self.park) }
-    }
-
     fn plan(&self, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Plan {
         let alone = call.session.is_some() && (self.dedicated || !Arc::ptr_eq(lane, &self.common));
         wording::plan(call, agreed, &self.settings.client_info, alone)
@@ -306,6 +295,28 @@ impl<T> Conversation<T> {
 }
 
 impl<T: Transport> Conversation<T> {
+    /// Words a reply for the gateway.
+    pub(super) fn unworded(self: &Arc<Self>, reply: Reply, call: &Call, lane: &Arc<Lane>, agreed: &Agreed) -> Reply {
+        let reply = wording::unworded(reply, call, agreed);
+        if self.dedicated && call.method == Method::LISTEN {
+            return gate::reply(reply.hold(self.listening.clone()), call, &self.park);
+        }
+        // A lane is in use as long as one of its replies is.
+        let reply = reply.hold(lane.clone());
+        if agreed.revision.is_modern() {
+            return reply;
+        }
+        let reply = gate::reply(reply, call, &self.park);
+        // Whoever listens does so to the end of the session, and must not put it off.
+        if call.method == Method::LISTEN { reply } else { self.outlive(reply) }
+    }
+
+    /// The reply of a call that runs in a session, which a server that is let go must not be told to end meanwhile. Outside
+    /// of the gate: what is parked there would keep the park that it waits in.
+    fn outlive(self: &Arc<Self>, reply: Reply) -> Reply {
+        reply.hold(self.clone())
+    }
+
     /// Handshake if need be, then the call; again while it is turned away. `tries` have been made before.
     pub(super) async fn drive(self: Arc<Self>, call: Call, mut tries: Tries) -> Result<Reply, BoxError> {
         loop {
@@ -321,7 +332,7 @@ impl<T: Transport> Conversation<T> {
             let sent = match self.plan(&call, &lane, &agreed) {
                 Plan::Answer(outcome) => return Ok(Reply::single(outcome)),
                 Plan::Retry(worded) => match self.claim(&call).await {
-                    Ok(reply) => return Ok(reply),
+                    Ok(reply) => return Ok(self.outlive(reply)),
                     Err(Again) => {
                         let outbound = Outbound { call: worded, hop: agreed.hop.clone() };
                         self.transport.clone().oneshot(outbound).await

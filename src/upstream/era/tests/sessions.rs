@@ -1,6 +1,6 @@
 use super::mock::*;
 use crate::{
-    Method, Revision, Session,
+    Method, Reply, Revision, Session,
     error::find,
     json::Json,
     upstream::{
@@ -8,13 +8,14 @@ use crate::{
         error::{Refused, Replaced, SessionLost, Status, Unwelcome},
     },
 };
-use futures_util::future::join_all;
+use futures_util::{future::join_all, stream};
 use http::HeaderValue;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
 };
 use std::time::Duration;
+use tower::ServiceExt;
 
 fn session(id: &str) -> Arc<Session> {
     let info = Json::parse(format!("{{\"name\":\"{id}\"}}")).unwrap();
@@ -103,6 +104,46 @@ async fn sessions_end_with_the_service() {
     let mut ended = mock.ended.lock().unwrap().clone();
     ended.sort_unstable();
     assert_eq!(ended, ["0", "1", "2"], "each once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_does_not_end_before_the_calls_in_it() {
+    let mock = Mock::new(|outbound, before| match outbound.call.method.as_str() {
+        "server/discover" => UNKNOWN,
+        "initialize" => {
+            outbound.hop.set_session_id(HeaderValue::from(before as u64));
+            GREETED
+        }
+        "tools/list" => Answer::Reply(Reply::stream(stream::pending())),
+        _ => Answer::Result("{}"),
+    });
+    let era = http(&mock);
+    // The first is made after a handshake, the second at once.
+    let first = era.clone().oneshot(of(&session("a"))).await.unwrap();
+    let second = era.clone().oneshot(call(Method::TOOLS_LIST, "{}")).await.unwrap();
+    drop(era);
+    drop(first);
+    assert!(mock.ended.lock().unwrap().is_empty(), "the other call goes on");
+    drop(second);
+    let mut ended = mock.ended.lock().unwrap().clone();
+    ended.sort_unstable();
+    assert_eq!(ended, ["0", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_listens_keeps_no_session() {
+    let mock = Mock::new(|outbound, before| match outbound.call.method.as_str() {
+        "server/discover" => UNKNOWN,
+        "initialize" => {
+            outbound.hop.set_session_id(HeaderValue::from(before as u64));
+            GREETED
+        }
+        _ => Answer::Reply(Reply::stream(stream::pending())),
+    });
+    let era = http(&mock);
+    let _listening = era.clone().oneshot(call(Method::LISTEN, r#"{"notifications":{}}"#)).await.unwrap();
+    drop(era);
+    assert_eq!(*mock.ended.lock().unwrap(), ["0"]);
 }
 
 #[tokio::test(start_paused = true)]
