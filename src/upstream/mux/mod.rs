@@ -52,6 +52,7 @@
 
 mod callers;
 mod lost;
+mod outgoing;
 mod questions;
 mod route;
 mod silence;
@@ -62,6 +63,7 @@ mod waiter;
 #[cfg(test)]
 mod tests;
 
+pub use self::outgoing::{MAX_OUTGOING, MAX_OUTGOING_BYTES};
 pub use self::slot::{MAX_NOTE_BYTES, MAX_NOTES};
 pub use self::ticket::Ticket;
 pub use super::quiet::QUIET;
@@ -69,6 +71,7 @@ pub use super::quiet::QUIET;
 use self::{
     callers::Callers,
     lost::Lost,
+    outgoing::Outgoing,
     silence::Silence,
     slot::{Kind, Slot},
     waiter::{Relays, Waiter},
@@ -87,7 +90,7 @@ use crate::{
 use ahash::RandomState;
 use bytes::Bytes;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -104,9 +107,6 @@ use tower::load_shed::error::Overloaded;
 pub const MAX_SLOTS: usize = 4096;
 /// Listeners open at once: the gateway's own control plane is the only one there should be.
 pub const MAX_LISTENERS: usize = 64;
-/// Cancellations and answers that wait for a peer that does not read; further ones are dropped, because both are
-/// advice to a peer that evidently takes none.
-pub const MAX_OUTGOING: usize = 1024;
 
 /// The calls of one shared channel. Clones are handles to the same channel.
 #[derive(Clone, Default)]
@@ -135,7 +135,7 @@ struct State {
     listeners: Vec<u64>,
     /// Whose cancelled call a question may be of.
     quiet: Option<Quiet>,
-    outgoing: VecDeque<Bytes>,
+    outgoing: Outgoing,
     dropped: u64,
     metrics: Metrics,
     /// Nothing but messages comes down the channel.
@@ -279,7 +279,7 @@ impl Mux {
     pub fn fail_all(&self) {
         let mut state = self.lock();
         self.shared.epoch.store(0, Release);
-        state.outgoing.clear();
+        state.outgoing = Outgoing::default();
         state.quiet = None;
         state.callers = Callers::None;
         state.lost = Lost::default();
@@ -306,7 +306,7 @@ impl Mux {
 
     /// The next frame nobody waits for, if there is one.
     pub(super) fn try_outgoing(&self) -> Option<Bytes> {
-        self.lock().outgoing.pop_front()
+        self.lock().outgoing.pop()
     }
 
     /// Calls in flight, listeners not counted.
@@ -397,10 +397,8 @@ impl State {
 
     /// Queues a frame nobody waits for. Whoever does so tells the writer once the lock is free.
     fn push_outgoing(&mut self, frame: Bytes) {
-        if self.outgoing.len() >= MAX_OUTGOING {
+        if !self.outgoing.push(frame) {
             self.drop_one(Count::Message);
-        } else {
-            self.outgoing.push_back(frame);
         }
     }
 }
