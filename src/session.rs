@@ -49,6 +49,31 @@ struct Told {
 /// Events that wait for the client to listen; past them the oldest is dropped. A client that listens has none waiting.
 const MAX_TOLD: usize = 32;
 
+/// Bytes of the notes among them; past them the oldest note is dropped. A single larger one is still kept. A session may be
+/// idle for long, and there are many.
+const MAX_TOLD_BYTES: usize = 256 << 10;
+
+impl Told {
+    /// Drops the oldest notes until one of so many bytes can wait with the others, or none is left.
+    fn make_room(&mut self, room: usize) {
+        let waiting: usize = self.events.iter().map(size).sum();
+        let mut excess = (waiting + room).saturating_sub(MAX_TOLD_BYTES);
+        self.events.retain(|event| {
+            let stays = excess == 0 || !matches!(event, Event::Note(_));
+            excess = excess.saturating_sub(size(event));
+            stays
+        });
+    }
+}
+
+/// The bytes that count of an event: those of a note. A question waits for no one who does not listen.
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Note(note) => note.params.as_bytes().len(),
+        _ => 0,
+    }
+}
+
 impl Session {
     /// A session with the revision that was agreed on and the `clientInfo` and `capabilities` of `initialize`.
     pub fn new(id: impl Into<Arc<str>>, revision: Revision, client_info: Json, capabilities: Json) -> Self {
@@ -90,7 +115,9 @@ impl Session {
         if told.events.len() >= MAX_TOLD {
             told.events.pop_front();
         }
-        self.push(told, note.into());
+        let event = note.into();
+        told.make_room(size(&event));
+        self.push(told, event);
     }
 
     /// Asks the client something that belongs to none of its calls, if it listens now and has declared that it can be
@@ -197,6 +224,22 @@ mod tests {
             ask.answer(Ok(Json::from_static("{}")));
             assert!(answer.now_or_never().flatten().is_some_and(|answer| answer.is_ok()));
         }
+    }
+
+    #[test]
+    fn what_waits_for_a_client_is_bounded_in_bytes_and_the_latest_is_kept() {
+        let (session, mut cx) = listening();
+        let tell = |size: usize| {
+            let params = Json::parse(format!("{{\"data\":\"{}\"}}", "x".repeat(size))).unwrap();
+            session.tell(Note::new(Method::MESSAGE, Params::parse(params).unwrap()));
+        };
+        let (ask, _answer) = Ask::new(Method::ROOTS_LIST, Params::empty());
+        session.ask(ask);
+        (0..4).for_each(|_| tell(MAX_TOLD_BYTES / 3));
+        let mut waiting = || std::iter::from_fn(|| Some(session.poll_told(&mut cx)).filter(Poll::is_ready)).count();
+        assert_eq!(waiting(), 3, "the question and two notes");
+        [0, 2 * MAX_TOLD_BYTES].into_iter().for_each(tell);
+        assert_eq!(waiting(), 1, "the large one is the latest");
     }
 
     #[cfg(feature = "legacy")]
