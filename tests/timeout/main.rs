@@ -363,6 +363,22 @@ async fn the_total_ends_a_reply_in_which_there_is_always_more() {
     }
 }
 
+/// Who reads slowly takes long for each of these, and asks for the next one long after the last.
+#[tokio::test(start_paused = true)]
+async fn the_total_ends_large_events_however_slowly_they_are_read() {
+    let large = || Ok(Event::Part(vec![b'x'; 64 << 10].into()));
+    let (mut service, mut handle) = limited(IDLE, TOTAL);
+    assert_ready_ok!(service.poll_ready());
+    let mut reply = task::spawn(service.call(call()));
+    let (seen, respond) = handle.next_request().await.unwrap();
+    respond.send_response(endless(large));
+    let mut reply = assert_ready_ok!(reply.poll()).into_events();
+    assert!(reply.next().await.unwrap().is_ok());
+    advance(TOTAL).await;
+    assert_eq!(elapsed(&reply.next().await.unwrap().unwrap_err()), "no answer within 100000 ms");
+    assert!(seen.lapse.as_ref().is_some_and(|lapse| lapse.is_over() && !lapse.is_set()), "it was not silent");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cut_ends_a_reply_in_which_there_is_always_more() {
     let cut = CancellationToken::new();

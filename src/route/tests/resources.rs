@@ -1,6 +1,10 @@
 use super::*;
-use crate::reply::{Event, Note};
+use crate::{
+    reply::{Event, Note},
+    timeout::Lapse,
+};
 use futures_util::{StreamExt, stream};
+use std::time::Duration;
 
 fn listing(uris: &str, templates: &str) -> Listing {
     Listing::default().with(Kind::Resources, json(uris)).with(Kind::Templates, json(templates))
@@ -81,6 +85,25 @@ async fn a_read_that_is_not_found_goes_on_to_the_next_server() {
             assert!(reply.unwrap().as_single().unwrap().result().is_some(), "{code} {streamed}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_one_server_is_allowed_is_not_for_the_next() {
+    let (mut a, mut at_a) = server("a", listing("[]", ANY_FILE));
+    let (b, mut at_b) = server("b", listing("[]", ANY_FILE));
+    a.request_timeout = Some(Duration::from_secs(2));
+    let (mut call, lapse) = (read("file:///a/b.txt"), Lapse::default());
+    call.lapse = Some(lapse.clone());
+    let seen = async |handle: &mut Handle<Call, Reply>, reply: Reply| {
+        answer(handle, reply).await;
+        lapse.silence()
+    };
+    let (_, first, second) = tokio::join!(
+        route(&[a, b]).oneshot(call),
+        seen(&mut at_a, missing(-32002).into()),
+        seen(&mut at_b, found().into())
+    );
+    assert_eq!((first, second), (Some(Duration::from_secs(2)), None));
 }
 
 #[tokio::test]
