@@ -21,7 +21,7 @@ use bytes::Bytes;
 ///     match event? {
 ///         Event::Note(note) => assert_eq!(note.method, Method::PROGRESS),
 ///         Event::Done(outcome) => assert!(outcome.result().is_some()),
-///         Event::Ask(_) | Event::Part(_) => unreachable!(),
+///         _ => unreachable!("nothing is asked here"),
 ///     }
 /// }
 /// # Ok(()) }
