@@ -40,8 +40,8 @@ pub struct Update {
 ///
 /// It lists the endpoint, follows `subscriptions/listen` and lists it again on every change, at most once a second.
 /// When that stream ends, it is opened again after a pause, and the lists count as changed; an endpoint that refuses
-/// it, or tells of none of its lists, is listed every five minutes. A failure is told too, then tried again with growing pauses. All pauses have
-/// jitter, so that a thousand gateways do not ask one server in step.
+/// it, or tells of none of its lists, is listed every five minutes. A failure is told too, then tried again with growing
+/// pauses. All pauses have jitter, so that a thousand gateways do not ask one server in step.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -75,13 +75,19 @@ impl Clone for First {
 }
 
 impl First {
-    /// Keeps the failure of an attempt that is repeated.
+    /// Keeps the failure of an attempt that is repeated, but not its turn: what that was told of is for others once it is let go.
     pub(super) fn keep(&mut self, result: &mut Result<Reply, BoxError>) {
+        let says_little =
+            |error: &BoxError| find::<NoEndpoint>(&**error).is_some() || find::<Overloaded>(&**error).is_some();
         if self.0.is_none()
             && let Err(error) = result
-            && find::<NoEndpoint>(&**error).is_none()
+            && !says_little(error)
         {
-            self.0 = Some(mem::replace(error, Overloaded::new().into()));
+            let mut error = mem::replace(error, Overloaded::new().into());
+            if let Some(failed) = error.downcast_mut::<Failed>() {
+                (failed.vacancy, failed.turn) = (None, None);
+            }
+            self.0 = Some(error);
         }
     }
 
@@ -195,4 +201,24 @@ fn queue(call: &mut Call, failed: &Failed) -> Option<Again> {
     // What became free before it joined was told to nobody.
     let looks_at_once = joined && turn.is_opener();
     Some(if looks_at_once { Either::Left(ready(())) } else { Either::Right(Box::pin(Queued::new(turn))) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{balance::Vacancy, upstream::error::Connect};
+
+    #[test]
+    fn a_failure_that_is_kept_keeps_no_place_in_the_queue() {
+        let vacancy = Vacancy::default();
+        let (source, turn) = (Connect("refused".into()).into(), Some(vacancy.queue()));
+        let failed = Failed { endpoint: "a".into(), source, vacancy: Some(vacancy.clone()), turn };
+        let (mut first, mut result) = (First::default(), Err(failed.into()));
+        assert!(vacancy.is_awaited());
+        first.keep(&mut result);
+        assert!(!vacancy.is_awaited());
+        result = Err(NoEndpoint { server: "s".into() }.into());
+        first.restore(&mut result);
+        assert!(find::<Connect>(&*result.unwrap_err()).is_some());
+    }
 }

@@ -48,8 +48,16 @@ impl Lapse {
         self.0.is_over.load(Ordering::Acquire) || self.is_set()
     }
 
-    /// Records that a deadline ends the call, of which the server is not to blame: a person did not answer, or the call was
-    /// lively and too long.
+    /// Records that a deadline ends the call for which the server is not to blame: a person did not answer, or the call was
+    /// lively and too long. It is counted as timed out, and opens no breaker; for deadlines of your own, before they drop it.
+    ///
+    /// ```
+    /// use tower_mcp_gateway::timeout::Lapse;
+    ///
+    /// let lapse = Lapse::default();
+    /// lapse.end();
+    /// assert!(lapse.is_over() && !lapse.is_set());
+    /// ```
     pub fn end(&self) {
         self.0.is_over.store(true, Ordering::Release);
     }

@@ -119,7 +119,7 @@ fn is_about_the_call(error: &BoxError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::error::Refused;
+    use crate::{Method, health::Board, json::Params, upstream::error::Refused};
 
     #[test]
     fn what_a_server_says_to_one_client_is_no_sign_of_how_it_is() {
@@ -128,5 +128,22 @@ mod tests {
         let is_about_the_call = |code| is_about_the_call(&Status(StatusCode::from_u16(code).unwrap()).into());
         assert!([400, 413, 422].into_iter().all(is_about_the_call));
         assert!(![401, 403, 404, 405, 408, 429, 500, 502].into_iter().any(is_about_the_call));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_dropped_says_who_ended_it() {
+        let (board, calls) = (Board::default(), Calls::default());
+        let vital = board.endpoint(&"a".into());
+        let ends: [(fn(&Lapse), Outcome); 3] =
+            [(|_| {}, Outcome::Cancelled), (Lapse::end, Outcome::TimedOut), (Lapse::set, Outcome::TimedOut)];
+        for (end, outcome) in ends {
+            let before = calls.total(outcome);
+            let (mut call, lapse) = (Call::new(Method::TOOLS_CALL, Params::empty()), Lapse::default());
+            call.lapse = Some(lapse.clone());
+            let witness = Witness::admit(&vital, &calls, &call).unwrap();
+            end(&lapse);
+            drop(witness);
+            assert_eq!(calls.total(outcome), before + 1, "{outcome:?}");
+        }
     }
 }

@@ -363,7 +363,7 @@ impl Mux {
         if slot.kind == Kind::Listener {
             state.listeners.retain(|listener| *listener != id);
         } else if slot.begun && !slot.is_over() && slot.kind != Kind::Initialize && !quietly {
-            state.cancel(id);
+            state.cancel(id, "the caller is gone");
             if slot.of_client {
                 state.hush(slot.whose.clone(), slot.modern, self.heard());
             }
@@ -390,8 +390,8 @@ impl State {
         self.metrics.count(what);
     }
 
-    fn cancel(&mut self, id: u64) {
-        let params = format!("{{\"requestId\":{id},\"reason\":\"the caller is gone\"}}");
+    fn cancel(&mut self, id: u64, reason: &'static str) {
+        let params = format!("{{\"requestId\":{id},\"reason\":\"{reason}\"}}");
         self.push_outgoing(write::notification(&Method::CANCELLED, params.as_bytes()));
     }
 

@@ -176,7 +176,7 @@ impl State {
             // Whoever is told that it is over asks anew, and then for the lists.
             Kind::Subscription => {
                 let waker = slot.end(Ok(complete()));
-                self.cancel(id);
+                self.cancel(id, "too much of it is unread");
                 waker
             }
             Kind::Call | Kind::Check | Kind::Initialize => None,
