@@ -134,14 +134,18 @@ mod tests {
     async fn a_call_that_is_dropped_says_who_ended_it() {
         let (board, calls) = (Board::default(), Calls::default());
         let vital = board.endpoint(&"a".into());
-        let ends: [(fn(&Lapse), Outcome); 3] =
-            [(|_| {}, Outcome::Cancelled), (Lapse::end, Outcome::TimedOut), (Lapse::set, Outcome::TimedOut)];
-        for (end, outcome) in ends {
+        for (end, outcome) in
+            [(None, Outcome::Cancelled), (Some(false), Outcome::TimedOut), (Some(true), Outcome::TimedOut)]
+        {
             let before = calls.total(outcome);
             let (mut call, lapse) = (Call::new(Method::TOOLS_CALL, Params::empty()), Lapse::default());
             call.lapse = Some(lapse.clone());
             let witness = Witness::admit(&vital, &calls, &call).unwrap();
-            end(&lapse);
+            match end {
+                Some(true) => lapse.set(),
+                Some(false) => lapse.end(),
+                None => {}
+            }
             drop(witness);
             assert_eq!(calls.total(outcome), before + 1, "{outcome:?}");
         }
