@@ -21,6 +21,7 @@ use crate::{
     },
 };
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -40,6 +41,9 @@ const LINGER: Duration = Duration::from_secs(30);
 const OPENING: Duration = Duration::from_millis(500);
 /// What one call has not read yet; more is dropped, a question refused.
 const MAX_HEARD: usize = 64;
+/// Bytes of notes and questions that one call has not read yet; more are dropped, or refused. A single larger one is still taken
+/// if no other waits.
+const MAX_HEARD_BYTES: usize = 1 << 20;
 
 /// The stream of one session. Dropping it ends the stream.
 pub(in crate::upstream) struct Line {
@@ -86,6 +90,8 @@ struct Caller {
     of: OfClient,
     whose: Whose,
     heard: mpsc::Sender<Heard>,
+    /// Bytes of what is in there.
+    unread: Cell<usize>,
 }
 
 /// What came down the stream for a call.
@@ -95,6 +101,33 @@ enum Heard {
     Ask(Id, Method, Params),
     /// The server takes a question back; whoever has it knows.
     Withdrawn(Id),
+}
+
+impl Heard {
+    /// The bytes that count against [`MAX_HEARD_BYTES`]; an id alone is small.
+    fn size(&self) -> usize {
+        match self {
+            Heard::Note(Note { params, .. }) | Heard::Ask(_, _, params) => params.as_bytes().len(),
+            Heard::Withdrawn(_) => 0,
+        }
+    }
+}
+
+impl Caller {
+    /// Hands over under the bounds; `false` if there was no room.
+    fn hand(&self, heard: Heard) -> bool {
+        let (size, waiting) = (heard.size(), self.unread.get());
+        let kept = (waiting == 0 || waiting + size <= MAX_HEARD_BYTES) && self.heard.try_send(heard).is_ok();
+        if kept {
+            self.unread.set(waiting + size);
+        }
+        kept
+    }
+
+    /// So much of it has been read.
+    fn read(&self, size: usize) {
+        self.unread.set(self.unread.get() - size);
+    }
 }
 
 impl Default for Line {
@@ -165,7 +198,7 @@ impl Line {
         let (sender, heard) = mpsc::channel(MAX_HEARD);
         {
             let mut state = self.shared.lock();
-            state.calls.insert(id, Caller { of, whose: Whose::of(call), heard: sender });
+            state.calls.insert(id, Caller { of, whose: Whose::of(call), heard: sender, unread: Cell::new(0) });
             if of.alone && state.client.is_none() {
                 state.client = call.session.as_ref().map(Arc::downgrade);
             }
@@ -227,7 +260,12 @@ pub(super) struct Ear {
 impl Ear {
     fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
         match self.heard.poll_recv(cx) {
-            Poll::Ready(Some(heard)) => Poll::Ready(heard),
+            Poll::Ready(Some(heard)) => {
+                if let Some(caller) = self.shared.lock().calls.get(&self.id) {
+                    caller.read(heard.size());
+                }
+                Poll::Ready(heard)
+            }
             // The sender lives until this is dropped.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }

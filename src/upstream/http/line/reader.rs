@@ -9,7 +9,7 @@ use crate::{
         backoff::Backoff,
         hop::MISSED,
         http::{
-            Endpoint,
+            Endpoint, MAX_UNREAD,
             body::{Arrival, Messages},
             question::Questions,
         },
@@ -24,6 +24,9 @@ use std::{
 
 /// The longest wait before the next attempt that a server may ask for.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// The longest parameters, in bytes, of what is told outside of calls: as many as may wait for a listener come to 1 MiB. Of a
+/// change with longer ones it is told that it may be any of its kind, and anything else is dropped.
+const MAX_PARAMS: usize = (1 << 20) / MAX_UNREAD;
 /// Tells that what a question wanted was done elsewhere (2025-11-25, "client/elicitation").
 const ELICITED: &str = "notifications/elicitation/complete";
 
@@ -147,7 +150,13 @@ impl Reader {
         Found::Stream(Box::new(messages))
     }
 
-    fn tell(&self, note: Note) {
+    fn tell(&self, mut note: Note) {
+        if note.params.as_bytes().len() > MAX_PARAMS {
+            if !MISSED.contains(&note.method) {
+                return self.endpoint.client.count(Count::Notification);
+            }
+            note.params = Params::empty();
+        }
         // Without a listener nobody wants to know.
         let _ = self.endpoint.notes.send((Arc::as_ptr(&self.shared).addr(), note));
     }
@@ -155,9 +164,10 @@ impl Reader {
     fn take(&mut self, message: Message) {
         match message {
             Message::Notification { method, params } => {
-                self.note(Note::new(method, params));
+                // It may wait for long, and must not keep a message alive that is larger than what counts.
+                self.note(Note::new(method, params.unshared()));
             }
-            Message::Request { id, method, params } => self.asked(id, method, params),
+            Message::Request { id, method, params } => self.asked(id, method, params.unshared()),
             // Answers come with the request they answer.
             Message::Response { .. } => {}
         }
@@ -170,7 +180,7 @@ impl Reader {
             let id = note.params.member("requestId").and_then(|id| Id::from_json(id).ok());
             id.iter().for_each(|id| self.questions.withdraw(id));
             for call in state.calls.values().filter(|_| id.is_some()) {
-                let _ = call.heard.try_send(Heard::Withdrawn(id.clone().expect("filtered")));
+                call.hand(Heard::Withdrawn(id.clone().expect("filtered")));
             }
         } else if note.method == Method::PROGRESS {
             // Under a token of ours, which is the id of a call.
@@ -192,7 +202,7 @@ impl Reader {
     }
 
     fn hand(&self, call: &Caller, note: Note) {
-        if call.heard.try_send(Heard::Note(note)).is_err() {
+        if !call.hand(Heard::Note(note)) {
             self.endpoint.client.count(Count::Notification);
         }
     }
@@ -227,5 +237,8 @@ impl Reader {
 /// Gives a question to the call it belongs to; `false` if that is not certain, or it does not listen.
 fn offer(state: &State, id: &Id, method: &Method, params: &Params) -> bool {
     let call = state.addressee();
-    call.is_some_and(|call| call.heard.try_send(Heard::Ask(id.clone(), method.clone(), params.clone())).is_ok())
+    call.is_some_and(|call| call.hand(Heard::Ask(id.clone(), method.clone(), params.clone())))
 }
+
+#[cfg(test)]
+mod tests;
