@@ -1,7 +1,7 @@
 //! What was refused, cut off, repeated or dropped can be read afterwards.
 
 use crate::{
-    CONNECT, SILENCE,
+    RECOVERY,
     children::Book,
     client::Session,
     entry, front, gateway,
@@ -12,9 +12,11 @@ use crate::{
 };
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::time::timeout;
 use tower_mcp_gateway::{
     auth::AuthLayer,
     metrics::{Count, Exposition, Outcome},
+    registry::Status,
 };
 
 #[tokio::test]
@@ -49,7 +51,13 @@ async fn every_end_of_a_call_is_counted_under_its_server_and_its_reason() {
     session.act("act", Fault::None).await;
     assert!(metrics.get(Count::Recovering) + metrics.get(Count::NoEndpoint) >= 1);
     bad.down().await;
-    tokio::time::sleep(CONNECT + SILENCE).await;
+    let mut changes = registry.changes();
+    let seen_to_be_down = async {
+        while registry.list()[0].status != Status::Error {
+            changes.changed().await.unwrap();
+        }
+    };
+    timeout(RECOVERY, seen_to_be_down).await.expect("the next health check fails");
     session.act("act", Fault::None).await;
     let text = Exposition::new(registry).to_text();
     for line in [

@@ -80,8 +80,12 @@ fn the_container_is_built_and_started_as_the_program_is() {
     let file = block("dockerfile").text;
     assert!(file.contains(&format!("FROM rust:{}", env!("CARGO_PKG_RUST_VERSION"))));
     assert!(file.contains(&format!("EXPOSE {}\n", Config::default().port)));
-    let built = file.lines().find_map(|line| line.strip_prefix("RUN cargo build ")).unwrap();
-    assert!(built.contains("--bin tower-mcp-gateway"), "{built}");
+    let script = "packaging/pgo";
+    assert!(
+        file.contains(&format!("&& {script}\n")) && file.contains("--from=build /src/target/pgo/tower-mcp-gateway ")
+    );
+    let script = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(script)).unwrap();
+    assert!(script.contains("out=$PWD/target/pgo\n") && script.contains("\"$out/tower-mcp-gateway\"\n"));
     let line = entrypoint().join(" ").replace(" tower-mcp-gateway ", " /tower-mcp-gateway ");
     let words = arguments(&line, "mcp.json");
     drop(Started::by(&words.iter().map(String::as_str).collect::<Vec<_>>()));

@@ -155,6 +155,29 @@ async fn an_id_may_come_back_at_once_while_its_last_calls_end() {
     assert_eq!(entry(&registry, "a").unwrap().status, Status::Connected, "the end of the old one is not its own");
 }
 
+#[cfg(feature = "metrics")]
+#[tokio::test(start_paused = true)]
+async fn while_a_server_stops_behind_the_one_that_replaces_it_each_sample_is_written_once() {
+    let fleet = Fleet::default();
+    let peer = fleet.peer("a");
+    peer.set(Mode::Streaming);
+    let (registry, _driver) = start_with(&fleet, [server("a", "pool")]);
+    listed(&registry, "a").await;
+    let call = send(&registry, tool("echo")).await.unwrap();
+    registry.unregister("a").unwrap();
+    registry.register(server("a", "pool")).unwrap();
+    peer.set(Mode::Up);
+    until(&registry, |list| list.len() == 2 && list[0].status == Status::Connected).await;
+
+    let text = tower_mcp_gateway::metrics::Exposition::new(registry).to_text();
+    let mut seen = std::collections::HashSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert!(seen.insert(line.rsplit_once(' ').unwrap().0), "{line}\n{text}");
+    }
+    assert!(text.contains(r#"server_status{server="a",name="pool",status="connected"} 1"#), "{text}");
+    drop(call);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_thousand_comings_and_goings_of_one_id_leave_one_server() {
     let fleet = Fleet::default();

@@ -192,11 +192,19 @@ async fn a_server_is_down_after_so_many_failed_checks_and_up_after_so_many_good_
 #[tokio::test]
 async fn a_child_that_will_not_leave_gets_the_grace_of_the_configuration() {
     let mut config = Config::parse(r#"{"limits": {"stopGrace": 100, "killGrace": 100}}"#, |_| None).unwrap();
-    let stubborn = Server::stdio("a", "a", "sh").arg("-c").arg("trap '' TERM; while :; do sleep 1; done");
+    let deaf = std::env::temp_dir().join(format!("tower-mcp-gateway-deaf-{}", std::process::id()));
+    let script = format!("trap '' TERM; : > '{}'; while :; do sleep 1; done", deaf.display());
+    let stubborn = Server::stdio("a", "a", "sh").arg("-c").arg(script);
     config.servers.push(stubborn);
     let (gateway, driver) = Gateway::from_config(config).unwrap();
     tokio::spawn(driver);
-    sleep(Duration::from_millis(200)).await;
+    let ready = async {
+        while !deaf.exists() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), ready).await.expect("the child ran");
+    std::fs::remove_file(&deaf).unwrap();
     assert_eq!(gateway.registry().list()[0].status, Status::Connecting, "it has a minute to answer first");
     let start = Instant::now();
     gateway.drain().await;

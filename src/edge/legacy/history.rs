@@ -25,6 +25,8 @@ struct Told {
     bytes: usize,
     next: u64,
     closed: bool,
+    /// Where it stands among all sessions, if it keeps any message: at its oldest, or at one that was it before.
+    stands: Option<u64>,
 }
 
 struct Message {
@@ -47,8 +49,9 @@ pub(super) struct Budget {
     bytes: AtomicUsize,
     /// Messages that were ever kept.
     last: AtomicU64,
-    /// The sessions that keep any, by the number of the oldest. Changed under the lock of the session; who holds this one
-    /// takes none of those.
+    /// The sessions that keep any, by the number of the oldest, or of one that was it: who forgets a message and keeps others
+    /// would else come here with each message it keeps. Changed under the lock of the session; who holds this one takes none
+    /// of those.
     oldest: Mutex<BTreeMap<u64, Arc<Mutex<Told>>>>,
 }
 
@@ -59,9 +62,9 @@ impl Budget {
     /// Forgets the oldest messages of all sessions until there is room.
     fn make_room(&self) {
         while self.bytes.load(Ordering::Relaxed) > Self::MAX_BYTES {
-            let oldest = lock(&self.oldest).first_key_value().map(|(_, told)| told.clone());
-            let Some(told) = oldest else { return };
-            let forgotten = lock(&told).change(&told, self, |told| told.forget_oldest(self));
+            let first = lock(&self.oldest).first_key_value().map(|(number, told)| (*number, told.clone()));
+            let Some((number, told)) = first else { return };
+            let forgotten = lock(&told).give_way(number, &told, self);
             drop(forgotten);
         }
     }
@@ -75,7 +78,14 @@ impl History {
 
     /// Empty; the first stream has the number after `base`.
     pub(super) fn new(base: u64, budget: Arc<Budget>) -> Self {
-        let told = Told { lines: BTreeMap::new(), messages: VecDeque::new(), bytes: 0, next: base + 1, closed: false };
+        let told = Told {
+            lines: BTreeMap::new(),
+            messages: VecDeque::new(),
+            bytes: 0,
+            next: base + 1,
+            closed: false,
+            stands: None,
+        };
         Self { told: Arc::new(Mutex::new(told)), budget }
     }
 
@@ -154,18 +164,34 @@ impl History {
 }
 
 impl Told {
-    /// Makes a change of what `here` holds, after which the session stands where its oldest message is.
+    /// Makes a change of what `here` holds, after which the session stands among all exactly if it keeps anything.
     fn change<T>(&mut self, here: &Arc<Mutex<Told>>, budget: &Budget, change: impl FnOnce(&mut Self) -> T) -> T {
-        let number = |told: &Self| told.messages.front().map(|oldest| oldest.number);
-        let before = number(self);
         let changed = change(self);
-        let after = number(self);
-        if before != after {
-            let mut oldest = lock(&budget.oldest);
-            before.map(|before| oldest.remove(&before));
-            after.map(|after| oldest.insert(after, here.clone()));
+        if self.stands.is_some() == self.messages.is_empty() {
+            self.stand(here, budget);
         }
         changed
+    }
+
+    /// Goes to where its oldest message is.
+    #[cold]
+    fn stand(&mut self, here: &Arc<Mutex<Told>>, budget: &Budget) {
+        let mut oldest = lock(&budget.oldest);
+        self.stands.take().map(|before| oldest.remove(&before));
+        self.stands = self.messages.front().map(|message| message.number);
+        self.stands.map(|now| oldest.insert(now, here.clone()));
+    }
+
+    /// Forgets its oldest message if that was found the oldest of all, at `number`, and goes to where the next one is; or only
+    /// goes there, if it has forgotten that one since.
+    fn give_way(&mut self, number: u64, here: &Arc<Mutex<Told>>, budget: &Budget) -> Option<(Bytes, Option<Known>)> {
+        if self.stands != Some(number) {
+            return None;
+        }
+        let is_oldest = self.messages.front().is_some_and(|message| message.number == number);
+        let forgotten = if is_oldest { self.forget_oldest(budget) } else { None };
+        self.stand(here, budget);
+        forgotten
     }
 
     fn keep(&mut self, line: u64, place: u64, text: Bytes, budget: &Budget) {
@@ -354,6 +380,21 @@ mod tests {
         assert_eq!(kept(), [vec![2], vec![0; 20 - fit], vec![1; fit - 1]].concat(), "whoever speaks is heard");
         let session = lock(&budget.oldest).values().filter(|told| Arc::ptr_eq(told, &histories[0].told)).count();
         assert_eq!(session, 1);
+        drop(histories);
+        assert_eq!((budget.bytes.load(Ordering::Relaxed), lock(&budget.oldest).len()), (0, 0));
+    }
+
+    #[test]
+    fn a_session_that_has_forgotten_its_oldest_is_not_the_oldest_for_it() {
+        let budget = Arc::new(Budget::default());
+        let large = Bytes::from(vec![b'x'; History::MAX_BYTES]);
+        let histories: Vec<_> = (0..17).map(|_| History::new(0, budget.clone())).collect();
+        let kept = |of: usize| histories[of].after(1, 0).len();
+        histories[0].record(1, 1, Bytes::from_static(b"x"));
+        histories[1].record(1, 1, large.clone());
+        (0..History::MAX_MESSAGES as u64).for_each(|place| histories[0].record(1, 2 + place, Bytes::from_static(b"x")));
+        histories[2..].iter().for_each(|history| history.record(1, 1, large.clone()));
+        assert_eq!((kept(0), kept(1), kept(2)), (History::MAX_MESSAGES, 0, 1));
         drop(histories);
         assert_eq!((budget.bytes.load(Ordering::Relaxed), lock(&budget.oldest).len()), (0, 0));
     }
