@@ -125,17 +125,23 @@ impl History {
         if text.len() > Self::MAX_BYTES {
             return;
         }
-        let mut forgotten = Vec::new();
-        lock(&self.told).change(&self.told, &self.budget, |told| {
-            if told.closed {
-                return;
+        let mut text = Some(text);
+        loop {
+            // One at a time, which is all there usually is: what is forgotten is dropped without the lock.
+            let (forgotten, more) = lock(&self.told).change(&self.told, &self.budget, |told| {
+                match text.take() {
+                    Some(_) if told.closed => return (None, false),
+                    Some(text) => told.keep(line, place, text, &self.budget),
+                    None => {}
+                }
+                let forgotten = if told.is_full() { told.forget_oldest(&self.budget) } else { None };
+                (forgotten, told.is_full())
+            });
+            drop(forgotten);
+            if !more {
+                break;
             }
-            told.keep(line, place, text, &self.budget);
-            while told.messages.len() > Self::MAX_MESSAGES || told.bytes > Self::MAX_BYTES {
-                forgotten.extend(told.forget_oldest(&self.budget));
-            }
-        });
-        drop(forgotten);
+        }
         self.budget.make_room();
     }
 
@@ -202,6 +208,10 @@ impl Told {
         if let Some(known) = self.lines.get_mut(&line) {
             known.kept += 1;
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.messages.len() > History::MAX_MESSAGES || self.bytes > History::MAX_BYTES
     }
 
     /// Keeps the oldest message no longer; what went with it is to be dropped without the lock.

@@ -6,10 +6,43 @@
 use crate::json::{Fault, Malformed, object};
 
 /// The members of parameters by which a gateway decides, or that it binds to somebody.
-pub(super) const MEMBERS: [&str; 7] = ["_meta", "name", "uri", "arguments", "ref", "requestState", "inputResponses"];
+pub(super) const MEMBERS: Known =
+    Known::new(&["_meta", "name", "uri", "arguments", "ref", "requestState", "inputResponses"]);
 
 /// What a `ref` is read by.
-pub(super) const OF_REF: [&str; 3] = ["type", "name", "uri"];
+pub(super) const OF_REF: Known = Known::new(&["type", "name", "uri"]);
+
+/// Members that are known, and the letters that others begin with which may be taken for one of them.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    names: &'static [&'static str],
+    /// A bit for each letter, by its last five, which case leaves alone. Another sign may have the same ones, and is looked at.
+    first: u32,
+}
+
+impl Known {
+    pub(super) const fn new(names: &'static [&'static str]) -> Self {
+        let (mut first, mut at) = (0, 0);
+        while at < names.len() {
+            first |= Self::bit(names[at].as_bytes()[0]);
+            at += 1;
+        }
+        Self { names, first }
+    }
+
+    const fn bit(letter: u8) -> u32 {
+        1 << (letter & 0x1f)
+    }
+
+    pub(super) fn has(&self, key: &[u8]) -> bool {
+        self.names.iter().any(|known| known.as_bytes() == key)
+    }
+
+    /// Whether `key` begins as one of them does, or with what is not ASCII.
+    fn may_have(&self, key: &[u8]) -> bool {
+        key.first().is_some_and(|first| !first.is_ascii() || self.first & Self::bit(*first) != 0)
+    }
+}
 
 /// Letters beyond ASCII that one of ASCII is equal to where case does not count: by Unicode's simple folding, and for `i` by
 /// the upper or lower case that Java compares.
@@ -26,8 +59,15 @@ pub(in crate::json) struct Amiss {
 
 impl Amiss {
     /// Takes note of a member that is none of `known`. Nearly all differ from each in the first letter.
+    #[inline]
+    pub(super) fn look(&mut self, key: &[u8], known: Known) {
+        if known.may_have(key) {
+            self.compare(key, known.names);
+        }
+    }
+
     #[inline(never)]
-    pub(super) fn look(&mut self, key: &[u8], known: &[&'static str]) {
+    fn compare(&mut self, key: &[u8], known: &[&'static str]) {
         if let Some(known) = known.iter().find(|known| is_taken_for(known, key)) {
             self.asking.get_or_insert_with(|| alike(object::text(key), known));
         }
@@ -77,9 +117,22 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_taken_for_a_known_member_is_compared_with_it() {
+        for (known, name) in
+            [MEMBERS, OF_REF].into_iter().flat_map(|known| known.names.iter().map(move |name| (known, name)))
+        {
+            for first in (0..=char::MAX as u32).filter_map(char::from_u32) {
+                let key = format!("{first}{}", &name[1..]);
+                assert!(known.may_have(key.as_bytes()) || !is_taken_for(name, key.as_bytes()), "{key}");
+            }
+        }
+        assert!(!MEMBERS.may_have(b"progress") && !MEMBERS.may_have(b""));
+    }
+
+    #[test]
     fn what_is_told_of_a_key_does_not_grow_with_its_nuls() {
         let mut amiss = Amiss::default();
-        amiss.look(format!("Name{}", "\0".repeat(1000)).as_bytes(), &MEMBERS);
+        amiss.look(format!("Name{}", "\0".repeat(1000)).as_bytes(), MEMBERS);
         assert_eq!(amiss.asking.unwrap().to_string(), r#"the member "Name\0" may be taken for "name""#);
     }
 }

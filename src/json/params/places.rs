@@ -15,6 +15,8 @@ const KNOWN: [&str; 6] = [
     meta::SUBSCRIPTION_ID,
 ];
 
+const OF_META: alike::Known = alike::Known::new(&KNOWN);
+
 /// Where a value lies; nowhere if it is empty, as no value of JSON is. `u32` because a message is far below 4 GiB; larger
 /// ones are refused.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,7 +89,7 @@ impl Places {
                     self.has_cursor = &scanner.text()[base..][value.start as usize..value.end as usize] != b"null"
                 }
                 b"arguments" | b"ref" => {}
-                other => amiss.look(other, &alike::MEMBERS),
+                other => amiss.look(other, alike::MEMBERS),
             }
             note(&mut seen, key.name, amiss);
             Ok(())
@@ -104,7 +106,7 @@ impl Places {
             let value = span(scanner, base)?;
             match index(&key.name) {
                 Some(known) => self.known[known] = Member { key: (key.at - base) as u32, value },
-                None => amiss.look(&key.name, &KNOWN),
+                None => amiss.look(&key.name, OF_META),
             }
             note(&mut seen, key.name, amiss);
             Ok(())
@@ -152,8 +154,8 @@ fn reference(scanner: &mut Scanner<'_>, base: usize, amiss: &mut Amiss) -> Resul
     }
     let start = scanner.at();
     scanner.members(|scanner, key| {
-        if !alike::OF_REF.iter().any(|known| known.as_bytes() == &*key.name) {
-            amiss.look(&key.name, &alike::OF_REF);
+        if !alike::OF_REF.has(&key.name) {
+            amiss.look(&key.name, alike::OF_REF);
         }
         scanner.value().map(drop)
     })?;
