@@ -16,7 +16,7 @@
 //! # Ok::<(), tower_mcp_gateway::json::Malformed>(())
 //! ```
 
-#[cfg(any(feature = "sse", feature = "stdio", test))]
+#[cfg(any(feature = "sse", feature = "stdio"))]
 mod ends;
 mod envelope;
 mod error;
