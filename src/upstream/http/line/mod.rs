@@ -117,7 +117,9 @@ impl Caller {
     /// Hands over under the bounds; `false` if there was no room.
     fn hand(&self, heard: Heard) -> bool {
         let (size, waiting) = (heard.size(), self.unread.get());
-        let kept = (waiting == 0 || waiting + size <= MAX_HEARD_BYTES) && self.heard.try_send(heard).is_ok();
+        // What takes no room is never too much, whatever waits.
+        let fits = waiting == 0 || size == 0 || waiting + size <= MAX_HEARD_BYTES;
+        let kept = fits && self.heard.try_send(heard).is_ok();
         if kept {
             self.unread.set(waiting + size);
         }

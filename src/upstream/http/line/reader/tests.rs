@@ -48,6 +48,17 @@ async fn what_a_call_has_not_read_is_bounded_in_bytes_too() {
 }
 
 #[tokio::test]
+async fn a_question_is_taken_back_whatever_is_unread() {
+    let (mut reader, mut ear) = reader();
+    let fill = "x".repeat(2 * MAX_HEARD_BYTES);
+    reader.take(message(Method::PROGRESS, format!(r#"{{"progressToken":7,"progress":1,"message":"{fill}"}}"#)));
+    reader.take(message(Method::CANCELLED, r#"{"requestId":1}"#.into()));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(ear.poll_hear(&mut cx), Poll::Ready(Heard::Note(_))));
+    assert!(matches!(ear.poll_hear(&mut cx), Poll::Ready(Heard::Withdrawn(_))));
+}
+
+#[tokio::test]
 async fn a_question_that_has_no_room_behind_what_is_unread_is_not_offered() {
     let (reader, mut ear) = reader();
     let message = format!(r#"{{"message":"{}"}}"#, "x".repeat(MAX_HEARD_BYTES / 2));
