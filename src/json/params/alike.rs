@@ -6,28 +6,28 @@
 use crate::json::{Fault, Malformed, object};
 
 /// The members of parameters by which a gateway decides, or that it binds to somebody.
-pub(super) const MEMBERS: Known =
-    Known::new(&["_meta", "name", "uri", "arguments", "ref", "requestState", "inputResponses"]);
+pub(super) const MEMBERS: Names =
+    Names::new(&["_meta", "name", "uri", "arguments", "ref", "requestState", "inputResponses"]);
 
 /// What a `ref` is read by.
-pub(super) const OF_REF: Known = Known::new(&["type", "name", "uri"]);
+pub(super) const OF_REF: Names = Names::new(&["type", "name", "uri"]);
 
-/// Members that are known, and the letters that others begin with which may be taken for one of them.
+/// The names of known members, and the letters that keys begin with which may be taken for one of them.
 #[derive(Clone, Copy)]
-pub(super) struct Known {
-    names: &'static [&'static str],
+pub(super) struct Names {
+    all: &'static [&'static str],
     /// A bit for each letter, by its last five, which case leaves alone. Another sign may have the same ones, and is looked at.
     first: u32,
 }
 
-impl Known {
-    pub(super) const fn new(names: &'static [&'static str]) -> Self {
+impl Names {
+    pub(super) const fn new(all: &'static [&'static str]) -> Self {
         let (mut first, mut at) = (0, 0);
-        while at < names.len() {
-            first |= Self::bit(names[at].as_bytes()[0]);
+        while at < all.len() {
+            first |= Self::bit(all[at].as_bytes()[0]);
             at += 1;
         }
-        Self { names, first }
+        Self { all, first }
     }
 
     const fn bit(letter: u8) -> u32 {
@@ -35,7 +35,7 @@ impl Known {
     }
 
     pub(super) fn has(&self, key: &[u8]) -> bool {
-        self.names.iter().any(|known| known.as_bytes() == key)
+        self.all.iter().any(|known| known.as_bytes() == key)
     }
 
     /// Whether `key` begins as one of them does, or with what is not ASCII.
@@ -60,9 +60,9 @@ pub(in crate::json) struct Amiss {
 impl Amiss {
     /// Takes note of a member that is none of `known`. Nearly all differ from each in the first letter.
     #[inline]
-    pub(super) fn look(&mut self, key: &[u8], known: Known) {
+    pub(super) fn look(&mut self, key: &[u8], known: Names) {
         if known.may_have(key) {
-            self.compare(key, known.names);
+            self.compare(key, known.all);
         }
     }
 
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn whatever_is_taken_for_a_known_member_is_compared_with_it() {
         for (known, name) in
-            [MEMBERS, OF_REF].into_iter().flat_map(|known| known.names.iter().map(move |name| (known, name)))
+            [MEMBERS, OF_REF].into_iter().flat_map(|known| known.all.iter().map(move |name| (known, name)))
         {
             for first in (0..=char::MAX as u32).filter_map(char::from_u32) {
                 let key = format!("{first}{}", &name[1..]);

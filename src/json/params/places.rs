@@ -15,7 +15,7 @@ const KNOWN: [&str; 6] = [
     meta::SUBSCRIPTION_ID,
 ];
 
-const OF_META: alike::Known = alike::Known::new(&KNOWN);
+const OF_META: alike::Names = alike::Names::new(&KNOWN);
 
 /// Where a value lies; nowhere if it is empty, as no value of JSON is. `u32` because a message is far below 4 GiB; larger
 /// ones are refused.
