@@ -9,6 +9,7 @@ mod http1;
 mod http2;
 mod routes;
 mod tls;
+mod workers;
 
 use futures_util::{FutureExt, stream};
 use http::{Request, Response};

@@ -4,26 +4,27 @@
 //! `axum::serve` bounds neither a slow request head nor an idle connection, and a gateway stands before clients nobody
 //! vetted: whoever opens connections and says nothing would hold them, and their descriptors, for ever.
 
+mod accepted;
 mod http1;
 mod http2;
 mod incoming;
 mod service;
 mod signal;
+mod socket;
+mod tasks;
 pub mod tls;
 mod workers;
 
 pub use self::{incoming::Incoming, service::HttpService, workers::Workers};
 
-use self::{signal::Signal, tls::Tls};
+use self::{accepted::Accepted, http1::Http1, signal::Signal, tasks::Tasks, tls::Tls, workers::Place};
 use crate::metrics::Metrics;
-use futures_util::future::Either;
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use tokio_util::task::TaskTracker;
 
 /// Pause after the system had no descriptor or no memory for a connection. Trying again at once would take the time
 /// from the connections whose end frees one.
@@ -159,7 +160,7 @@ impl Accept {
     /// open connections go on. Dropping the future stops accepting and leaves the open connections to themselves.
     pub async fn serve(self, service: impl HttpService, stop: impl Future<Output = ()>) {
         let Self { listener, limits, grace, metrics, workers, tls } = self;
-        let (connections, closing, cut) = (TaskTracker::new(), Signal::default(), Signal::default());
+        let tasks = Tasks::new(metrics);
         tokio::pin!(stop);
         loop {
             let (stream, peer) = tokio::select! {
@@ -167,37 +168,12 @@ impl Accept {
                 accepted = next(&listener) => accepted,
             };
             tracing::debug!(%peer, "connection accepted");
-            let (service, limits, closing, cut) =
-                (service.clone(), (limits, metrics.clone()), closing.clone(), cut.clone());
-            let accepted = Accepted { peer, tls: tls.clone(), limits, closing };
-            match &workers {
-                None => {
-                    let connection = accepted.serve(stream, service);
-                    connections.spawn(unless(cut, connection));
-                }
-                Some(workers) => {
-                    let Ok(stream) = stream.into_std() else { continue };
-                    // Boxed, because a task has room for what it began with as long as it lives.
-                    let begin = Box::new(move |stream| accepted.serve(stream, service));
-                    let (runtime, place) = workers.next();
-                    let connection = async move {
-                        let _place = place;
-                        // Known to the worker's own reactor from here on.
-                        let Ok(stream) = TcpStream::from_std(stream) else { return };
-                        (*begin)(stream).await;
-                    };
-                    connections.spawn_on(unless(cut, connection), runtime);
-                }
-            }
+            let place = workers.as_ref().map(|workers| workers.next());
+            let accepted = Accepted { peer, tls: tls.clone(), limits, place };
+            accepted.spawn(stream, service.clone(), tasks.clone());
         }
         drop(listener);
-        closing.give();
-        connections.close();
-        if tokio::time::timeout(grace, connections.wait()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "answers still in flight are cut");
-            cut.give();
-            connections.wait().await;
-        }
+        tasks.end(grace).await;
     }
 }
 
@@ -230,61 +206,10 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    http1::serve(stream, service, (Limits::default(), Metrics::default()), Instant::now(), Signal::default())
-}
-
-/// Serves a connection to its end or until it is cut.
-async fn unless(cut: Signal, connection: impl Future<Output = ()>) {
-    tokio::select! {
-        biased;
-        () = connection => {}
-        () = cut.given() => {}
+    let mut connection = Http1::new(stream, service, Limits::default(), Instant::now(), &Signal::default(), None);
+    async move {
+        connection.serve(&Metrics::default()).await;
     }
-}
-
-/// What a connection is served with.
-struct Accepted {
-    peer: SocketAddr,
-    tls: Option<Tls>,
-    limits: (Limits, Metrics),
-    closing: Signal,
-}
-
-impl Accepted {
-    fn serve<S: HttpService>(self, stream: TcpStream, service: S) -> impl Future<Output = ()> + Send {
-        let begun = Instant::now();
-        let Self { peer, tls, limits, closing } = self;
-        prepare(&stream, limits.0.stall);
-        let Some(tls) = tls else {
-            return Either::Left(http1::serve(stream, service, limits, begun, closing));
-        };
-        // Boxed, so that connections without TLS have no room for it.
-        let encrypted = async move {
-            let shaken = tokio::select! {
-                shaken = tls::shake(&tls, stream, peer, (limits.0, &limits.1), begun) => shaken,
-                () = closing.given() => None,
-            };
-            match shaken {
-                Some((stream, true)) => http2::serve(stream, service, limits, begun, closing).await,
-                Some((stream, false)) => http1::serve(stream, service, limits, begun, closing).await,
-                None => {}
-            }
-        };
-        Either::Right(Box::pin(encrypted))
-    }
-}
-
-/// Sets what the system does for a connection.
-fn prepare(stream: &TcpStream, stall: Duration) {
-    // Answers are written whole; waiting for more to send would only delay their last segment.
-    let _ = stream.set_nodelay(true);
-    // A client that vanished takes nothing and refuses nothing: what is written to it, comments on a silent stream too,
-    // waits in the system's buffer for a quarter of an hour, and its connection and session with it. Twice the time it may
-    // read nothing, so that one which is merely slow is cut, and counted, by its own clock.
-    #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(stall.checked_mul(2));
-    #[cfg(not(target_os = "linux"))]
-    let _ = stall;
 }
 
 /// The next connection; errors are waited out, and told once however often they repeat.
@@ -310,21 +235,4 @@ async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-    use socket2::SockRef;
-
-    #[tokio::test]
-    async fn a_client_that_vanished_is_given_up_after_twice_the_time_it_may_read_nothing() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = next(&listener).await;
-        for (stall, given_up) in [(Accept::STALL, Some(Duration::from_secs(60))), (Duration::MAX, None)] {
-            prepare(&stream, stall);
-            assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), given_up);
-        }
-    }
 }

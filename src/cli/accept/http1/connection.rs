@@ -1,5 +1,5 @@
 use super::{
-    super::{Incoming, Limits, signal::Given},
+    super::{Incoming, Limits, Place, signal::Given, socket::Moves},
     ended::Ended,
     head::{Framing, Head, Refused},
     response::{self, Coding},
@@ -15,7 +15,8 @@ use std::{
     convert::Infallible,
     error::Error,
     future::Future,
-    mem,
+    io, mem,
+    ops::ControlFlow,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
@@ -48,7 +49,16 @@ pin_project! {
         is_last: bool,
         #[pin]
         closing: Given,
+        place: Option<Place>,
     }
+}
+
+/// What became of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Fate {
+    Over,
+    /// Its place is another now: it leaves this thread, arrives there, and is polled on.
+    Moves,
 }
 
 pin_project! {
@@ -107,20 +117,47 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
-    pub(super) fn new(stream: T, service: S, limits: Limits, begun: Instant, closing: Given) -> Self {
+    pub(super) fn new(
+        stream: T,
+        service: S,
+        limits: Limits,
+        begun: Instant,
+        closing: Given,
+        place: Option<Place>,
+    ) -> Self {
         let wire = Wire::new(stream, limits, begun);
-        Self { wire, service, state: State::Idle, exchange: Exchange::default(), is_last: false, closing }
+        Self { wire, service, state: State::Idle, exchange: Exchange::default(), is_last: false, closing, place }
+    }
+
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    pub(super) fn leave(self: Pin<&mut Self>) -> io::Result<()>
+    where
+        T: Moves,
+    {
+        self.project().wire.stream().leave()
+    }
+
+    pub(super) fn arrive(self: Pin<&mut Self>) -> io::Result<()>
+    where
+        T: Moves,
+    {
+        let wire = self.project().wire;
+        wire.deadline.renew();
+        wire.stream().arrive()
     }
 
     /// One step; ready when another can follow, or with the end of the connection.
-    fn poll_step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Option<()>, Ended>> {
+    fn poll_step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<ControlFlow<Fate>, Ended>> {
         let this = self.as_mut().project();
         let (wire, exchange) = (this.wire, this.exchange);
         match this.state.project() {
             Step::Idle => {
                 // Who has not said anything yet need not be heard.
                 if *this.is_last && wire.is_fresh() {
-                    return Poll::Ready(Ok(None));
+                    return Poll::Ready(Ok(ControlFlow::Break(Fate::Over)));
                 }
                 match ready!(wire.poll_head(cx, *this.is_last))? {
                     Some(head) => self.begin(head),
@@ -148,8 +185,13 @@ where
                     if let Some(upload) = &mut exchange.upload {
                         ready!(wire.poll_skip(upload, cx))?;
                     }
-                    wire.idle();
+                    let now = wire.idle();
+                    let may_move = wire.input.is_empty();
+                    let moves = may_move && this.place.as_mut().is_some_and(|place| place.moves(now));
                     self.project().state.set(State::Idle);
+                    if moves {
+                        return Poll::Ready(Ok(ControlFlow::Break(Fate::Moves)));
+                    }
                 }
             }
             Step::Closing { owes, why } => {
@@ -158,10 +200,10 @@ where
                     failed => failed,
                 };
                 // Why it is closed says more than how that went.
-                return Poll::Ready(why.take().map_or(closed.map(|()| None), Err));
+                return Poll::Ready(why.take().map_or(closed.map(|()| ControlFlow::Break(Fate::Over)), Err));
             }
         }
-        Poll::Ready(Ok(Some(())))
+        Poll::Ready(Ok(ControlFlow::Continue(())))
     }
 
     /// Calls the service.
@@ -224,15 +266,15 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
 {
-    type Output = Result<(), Ended>;
+    type Output = Result<Fate, Ended>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         *this.is_last = *this.is_last || this.closing.poll(cx).is_ready();
         loop {
             match ready!(self.as_mut().poll_step(cx)) {
-                Ok(Some(())) => {}
-                Ok(None) => return Poll::Ready(Ok(())),
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(fate)) => return Poll::Ready(Ok(fate)),
                 // Nothing of another answer is on its way, so that this is one.
                 Err(Ended::Refused(refused)) if matches!(self.state, State::Idle) => self.as_mut().refuse(refused),
                 Err(why) => return Poll::Ready(Err(why)),

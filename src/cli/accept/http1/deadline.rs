@@ -41,6 +41,11 @@ impl Deadline {
         self.due = None;
     }
 
+    /// Rings on the runtime that this is called in from here on.
+    pub(super) fn renew(&mut self) {
+        self.timer = Timer::new(self.timer.deadline());
+    }
+
     /// What the deadline is for, if there is one.
     pub(super) fn due(&self) -> Option<Due> {
         self.due.map(|(_, due)| due)

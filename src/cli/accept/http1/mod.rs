@@ -17,32 +17,44 @@ mod response;
 mod upload;
 mod wire;
 
-pub(super) use self::upload::Arriving;
+pub(super) use self::{connection::Fate, upload::Arriving};
 
 use self::{connection::Connection, deadline::Due, ended::Ended};
-use super::{HttpService, Limits, signal::Signal};
+use super::{HttpService, Limits, Place, signal::Signal, socket::Moves};
 use crate::metrics::{Count, Metrics};
-use std::{error::Error, future::Future};
+use std::{error::Error, io, pin::Pin};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
 };
 
-/// Serves one connection to its end. When `closing` is given, the answer in flight is the last one.
-pub(super) fn serve<T, S>(
-    stream: T,
-    service: S,
-    (limits, metrics): (Limits, Metrics),
-    begun: Instant,
-    closing: Signal,
-) -> impl Future<Output = ()> + Send
+/// A connection that `S` answers. Boxed, because its task is another when it moves.
+pub(super) struct Http1<T, S: HttpService>(Pin<Box<Connection<T, S, S::ResponseBody>>>);
+
+impl<T, S> Http1<T, S>
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin,
     S: HttpService,
 {
-    let connection = Connection::new(stream, service, limits, begun, closing.given());
-    async move {
-        let Err(error) = connection.await else { return };
+    /// The client's time for its first request has been running since `begun`. When `closing` is given, the answer in flight
+    /// is the last one.
+    pub(super) fn new(
+        stream: T,
+        service: S,
+        limits: Limits,
+        begun: Instant,
+        closing: &Signal,
+        place: Option<Place>,
+    ) -> Self {
+        Self(Box::pin(Connection::new(stream, service, limits, begun, closing.given(), place)))
+    }
+
+    /// Serves it to its end, or until it moves.
+    pub(super) async fn serve(&mut self, metrics: &Metrics) -> Fate {
+        let error = match self.0.as_mut().await {
+            Ok(fate) => return fate,
+            Err(error) => error,
+        };
         match &error {
             Ended::Refused(_) => metrics.count(Count::Malformed),
             Ended::Late(Due::Stall) => metrics.count(Count::StalledClient),
@@ -50,5 +62,26 @@ where
             _ => {}
         }
         tracing::debug!(error = &error as &dyn Error, "connection ended");
+        Fate::Over
+    }
+
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.0.place()
+    }
+
+    /// Known to no runtime from here on, until it [arrives](Self::arrive) on another.
+    pub(super) fn leave(&mut self) -> io::Result<()>
+    where
+        T: Moves,
+    {
+        self.0.as_mut().leave()
+    }
+
+    /// Served by the runtime that this is called in.
+    pub(super) fn arrive(&mut self) -> io::Result<()>
+    where
+        T: Moves,
+    {
+        self.0.as_mut().arrive()
     }
 }

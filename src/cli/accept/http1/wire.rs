@@ -85,9 +85,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin, D: Buf> Wire<T, D> {
         }
     }
 
-    /// The time until the next request begins.
-    pub(super) fn idle(&mut self) {
-        self.deadline.set(Instant::now() + self.limits.idle, Due::Idle);
+    /// The time until the next request begins now.
+    pub(super) fn idle(&mut self) -> Instant {
+        let now = Instant::now();
+        self.deadline.set(now + self.limits.idle, Due::Idle);
+        now
+    }
+
+    pub(super) fn stream(&mut self) -> &mut T {
+        &mut self.stream
     }
 
     /// Whether the client has not said anything yet.

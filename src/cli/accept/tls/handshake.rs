@@ -1,9 +1,11 @@
-use super::{super::Limits, HTTP2, Tls};
+use super::{
+    super::{Limits, socket::Socket},
+    HTTP2, Tls,
+};
 use crate::metrics::{Count, Metrics};
 use std::{io, net::SocketAddr};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -19,12 +21,12 @@ const MAX_HEARD: u64 = 64 << 10;
 /// why is counted and logged.
 pub(in super::super) async fn shake(
     tls: &Tls,
-    stream: TcpStream,
+    socket: Socket,
     peer: SocketAddr,
     (limits, metrics): (Limits, &Metrics),
     begun: Instant,
-) -> Option<(TlsStream<TcpStream>, bool)> {
-    match timeout_at(begun + limits.head, accept(tls, stream)).await {
+) -> Option<(TlsStream<Socket>, bool)> {
+    match timeout_at(begun + limits.head, accept(tls, socket)).await {
         Ok(Ok(Some(stream))) => {
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
             Some((stream, is_http2))
@@ -44,7 +46,7 @@ pub(in super::super) async fn shake(
     }
 }
 
-async fn accept(tls: &Tls, mut stream: TcpStream) -> io::Result<Option<TlsStream<TcpStream>>> {
+async fn accept(tls: &Tls, mut stream: Socket) -> io::Result<Option<TlsStream<Socket>>> {
     let mut first = [0];
     match stream.peek(&mut first).await {
         Ok(0) => return Ok(None),
