@@ -49,19 +49,28 @@ impl Place {
         }
         let share = self.threads[self.at].load.count(now);
         let was_quiet = mem::replace(&mut self.was_quiet, share.is_quiet());
-        let to = if share.is_quiet() {
-            was_quiet
-                .then(|| self.others(now).take_while(|(at, _)| *at < self.at).find(|(_, other)| share.joins(*other)))?
+        let to = if was_quiet && share.is_quiet() {
+            self.before(share, now)?
         } else if share.is_busy() {
-            let least = self.others(now).min_by(|(_, one), (_, other)| one.compare(other));
-            least.filter(|(_, other)| share.parts_to(*other))
+            self.beside(share, now)?
         } else {
-            None
+            return None;
         };
-        let (to, _) = to?;
         self.threads[self.at].load.add(-share.of_one(), now);
         self.threads[to].load.add(share.of_one(), now);
         Some(to)
+    }
+
+    /// The first thread that can do the work of this one too.
+    fn before(&self, share: Share, now: Instant) -> Option<usize> {
+        let mut before = self.others(now).take_while(|(at, _)| *at < self.at);
+        before.find(|(_, other)| share.joins(*other)).map(|(at, _)| at)
+    }
+
+    /// The thread that has the least to do, if a connection is better served there than here.
+    fn beside(&self, share: Share, now: Instant) -> Option<usize> {
+        let least = self.others(now).min_by(|(_, one), (_, other)| one.compare(other));
+        least.filter(|(_, other)| share.parts_to(*other)).map(|(at, _)| at)
     }
 
     /// What the other threads have to do, in the order in which they are filled.
@@ -71,6 +80,7 @@ impl Place {
     }
 
     fn go(&mut self, to: usize) {
+        tracing::trace!(from = self.at, to, "a connection goes to another thread");
         self.threads[to].connections.fetch_add(1, Ordering::Relaxed);
         self.threads[self.at].connections.fetch_sub(1, Ordering::Relaxed);
         self.at = to;
