@@ -6,19 +6,13 @@ use super::{
     tls::folder,
 };
 use http::{Request, Response};
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, thread, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tower::service_fn;
 use tower_mcp_gateway::cli::accept::{Accept, Incoming, Workers, tls::Tls};
