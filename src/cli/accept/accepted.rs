@@ -20,7 +20,7 @@ pub(super) struct Accepted {
     pub(super) peer: SocketAddr,
     pub(super) tls: Option<Tls>,
     pub(super) limits: Limits,
-    /// None where connections are served by the runtime that accepts them.
+    /// `None` where connections are served by the runtime that accepts them.
     pub(super) place: Option<Place>,
 }
 
@@ -32,8 +32,8 @@ impl Accepted {
         let Some(place) = &self.place else {
             return tasks.clone().spawn(self.serve(socket, service, tasks), &Handle::current());
         };
-        if socket.leave().is_err() {
-            return;
+        if let Err(error) = socket.leave() {
+            return lost(&error);
         }
         let runtime = place.runtime().clone();
         // Boxed, because a task has room for what it began with as long as it lives.
@@ -42,8 +42,9 @@ impl Accepted {
             move |socket| self.serve(socket, service, tasks)
         });
         let connection = async move {
-            if socket.arrive().is_ok() {
-                (*begin)(socket).await;
+            match socket.arrive() {
+                Ok(()) => (*begin)(socket).await,
+                Err(error) => lost(&error),
             }
         };
         tasks.spawn(connection, &runtime);
@@ -84,10 +85,7 @@ where
     T: AsyncRead + AsyncWrite + Moves + Unpin + Send + 'static,
     S: HttpService,
 {
-    if connection.serve(tasks.metrics()).await == Fate::Over {
-        return;
-    }
-    let Some(runtime) = connection.place().map(|place| place.runtime().clone()) else { return };
+    let Fate::Moves(runtime) = connection.serve(tasks.metrics()).await else { return };
     match connection.leave() {
         Ok(()) => tasks.clone().spawn(arrive(connection, tasks), &runtime),
         Err(error) => lost(&error),

@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 /// # });
 /// ```
 ///
-/// A child ends with its runtime.
+/// A child ends with its runtime. It stays there also when the connection of the client that began it goes to another.
 #[derive(Clone, Debug)]
 pub struct Runtimes {
     /// Never empty.

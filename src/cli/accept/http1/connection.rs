@@ -22,6 +22,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    runtime::Handle,
     time::Instant,
 };
 use tower::{Service, ServiceExt, util::Oneshot};
@@ -54,11 +55,10 @@ pin_project! {
 }
 
 /// What became of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Fate {
     Over,
-    /// Its place is another now: it leaves this thread, arrives there, and is polled on.
-    Moves,
+    /// Its place is another now: it leaves this runtime, arrives at that one, and is polled on.
+    Moves(Handle),
 }
 
 pin_project! {
@@ -129,10 +129,6 @@ where
         Self { wire, service, state: State::Idle, exchange: Exchange::default(), is_last: false, closing, place }
     }
 
-    pub(super) fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
-    }
-
     pub(super) fn leave(self: Pin<&mut Self>) -> io::Result<()>
     where
         T: Moves,
@@ -186,11 +182,12 @@ where
                         ready!(wire.poll_skip(upload, cx))?;
                     }
                     let now = wire.idle();
-                    let may_move = wire.input.is_empty();
-                    let moves = may_move && this.place.as_mut().is_some_and(|place| place.moves(now));
+                    // What has arrived already is answered first.
+                    let place = this.place.as_mut().filter(|_| wire.input.is_empty());
+                    let moves = place.and_then(|place| place.moves(now));
                     self.project().state.set(State::Idle);
-                    if moves {
-                        return Poll::Ready(Ok(ControlFlow::Break(Fate::Moves)));
+                    if let Some(runtime) = moves {
+                        return Poll::Ready(Ok(ControlFlow::Break(Fate::Moves(runtime))));
                     }
                 }
             }

@@ -65,10 +65,6 @@ where
         Fate::Over
     }
 
-    pub(super) fn place(&self) -> Option<&Place> {
-        self.0.place()
-    }
-
     /// Known to no runtime from here on, until it [arrives](Self::arrive) on another.
     pub(super) fn leave(&mut self) -> io::Result<()>
     where

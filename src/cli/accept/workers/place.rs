@@ -31,15 +31,15 @@ impl Place {
         &self.threads[self.at].runtime
     }
 
-    /// Goes, between two requests, where the connection is served better from now on; `false` where that is here.
-    pub(in super::super) fn moves(&mut self, now: Instant) -> bool {
+    /// Goes, between two requests, where the connection is served better from now on; `None` where that is here.
+    pub(in super::super) fn moves(&mut self, now: Instant) -> Option<Handle> {
         if now < self.look {
-            return false;
+            return None;
         }
         self.look = now + WINDOW;
-        let Some(to) = self.elsewhere(now) else { return false };
+        let to = self.elsewhere(now)?;
         self.go(to);
-        true
+        Some(self.runtime().clone())
     }
 
     #[cold]
