@@ -68,18 +68,25 @@ impl Message {
     fn read(bytes: Bytes, decides: bool) -> Result<Self, Malformed> {
         let mut parts = Parts::default();
         let walked = object::visit_members(&bytes, |scanner, key| parts.take(scanner, &bytes, &key.name));
-        parts.amiss.asking.take_if(|_| !decides);
-        let id = parts.id;
-        let asks = parts.method.is_some() && parts.result.is_none() && parts.error.is_none();
-        walked.and_then(|()| parts.finish(&bytes)).map_err(|error| {
-            let known = id.and_then(|id| self::id(&bytes, id).ok());
-            error.with_id(known).asking(asks)
-        })
+        let read = walked.and_then(|()| parts.kind(&bytes, decides));
+        match read {
+            Ok(kind) => Ok(parts.finish(&bytes, kind)),
+            Err(error) => Err(parts.refuse(&bytes, error)),
+        }
     }
 }
 
 fn id(bytes: &Bytes, raw: Raw<'_>) -> Result<Id, Malformed> {
     Id::from_json(Json::trusted(bytes.slice_ref(raw.as_bytes())))
+}
+
+/// What a message is, as far as it must be read to know that.
+enum Kind<'a> {
+    /// It is a request if it has an id.
+    Asks(Method, Option<Id>),
+    Result(Id, Raw<'a>, Members),
+    /// Without an id it answers what could not be read.
+    Error(Option<Id>, Raw<'a>),
 }
 
 /// The members of a message, as they are met.
@@ -150,40 +157,61 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn finish(self, bytes: &Bytes) -> Result<Message, Malformed> {
+    fn kind(&mut self, bytes: &Bytes, decides: bool) -> Result<Kind<'a>, Malformed> {
         if self.version.map(Raw::as_bytes) != Some(b"\"2.0\"") {
             return Err(Malformed::shape("\"jsonrpc\" must be \"2.0\""));
         }
-        let json = |raw: Raw<'_>| Json::trusted(bytes.slice_ref(raw.as_bytes()));
         let id = self.id.map(|raw| id(bytes, raw));
         match (self.method, self.result, self.error) {
             (Some(method), None, None) => {
                 let method = Method::from_raw(method)?;
-                if let Some(amiss) = self.amiss.always {
+                if let Some(amiss) = self.amiss.always.take() {
                     return Err(amiss);
                 }
-                let params = match self.params {
-                    Some(raw) => Params::scanned(bytes.slice_ref(raw.as_bytes()), self.places),
-                    None => Params::empty(),
-                };
-                match (id.transpose()?, self.amiss.asking) {
-                    (Some(_), Some(amiss)) => Err(amiss),
-                    (Some(id), None) => Ok(Message::Request { id, method, params }),
-                    (None, _) => Ok(Message::Notification { method, params }),
+                let id = id.transpose()?;
+                match self.amiss.asking.take().filter(|_| decides && id.is_some()) {
+                    Some(amiss) => Err(amiss),
+                    None => Ok(Kind::Asks(method, id)),
                 }
             }
-            (None, Some((result, members)), None) => {
+            (None, Some((text, members)), None) => {
                 let id = id.unwrap_or_else(|| Err(Malformed::shape("a result without an id")))?;
-                let result = Json::scanned(bytes.slice_ref(result.as_bytes()), members);
-                Ok(Message::Response { id: Some(id), outcome: Ok(result) })
+                Ok(Kind::Result(id, text, members))
             }
             // An error that answers an unreadable request has a null id, or none.
-            (None, None, Some(error)) => {
-                Ok(Message::Response { id: id.and_then(Result::ok), outcome: Err(json(error)) })
-            }
+            (None, None, Some(text)) => Ok(Kind::Error(id.and_then(Result::ok), text)),
             (None, None, None) => Err(Malformed::shape("neither a method nor a result nor an error")),
             _ => Err(Malformed::shape("more than one of method, result and error")),
         }
+    }
+
+    /// The message, made where it is to lie: it is large, and moved often enough.
+    #[inline]
+    fn finish(self, bytes: &Bytes, kind: Kind<'_>) -> Message {
+        let slice = |raw: Raw<'_>| bytes.slice_ref(raw.as_bytes());
+        match kind {
+            Kind::Asks(method, id) => {
+                let params = match self.params {
+                    Some(raw) => Params::scanned(slice(raw), self.places),
+                    None => Params::empty(),
+                };
+                match id {
+                    Some(id) => Message::Request { id, method, params },
+                    None => Message::Notification { method, params },
+                }
+            }
+            Kind::Result(id, text, members) => {
+                Message::Response { id: Some(id), outcome: Ok(Json::scanned(slice(text), members)) }
+            }
+            Kind::Error(id, text) => Message::Response { id, outcome: Err(Json::trusted(slice(text))) },
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, bytes: &Bytes, error: Malformed) -> Malformed {
+        let asks = self.method.is_some() && self.result.is_none() && self.error.is_none();
+        let known = self.id.and_then(|id| self::id(bytes, id).ok());
+        error.with_id(known).asking(asks)
     }
 }
 

@@ -128,17 +128,20 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub(super) fn key(&mut self) -> Result<Key<'a>, Malformed> {
         let at = self.quote()?;
-        if let Some(end) = string::short(self.text, at + 1) {
-            self.at = end + 1;
-            self.colon()?;
-            return Ok(Key { at, name: Cow::Borrowed(&self.text[at + 1..end]) });
+        match string::plain(self.text, at + 1) {
+            Ok(end) => {
+                self.at = end + 1;
+                self.colon()?;
+                Ok(Key { at, name: Cow::Borrowed(&self.text[at + 1..end]) })
+            }
+            Err(known) => self.long_key(known),
         }
-        self.long_key()
     }
 
-    fn long_key(&mut self) -> Result<Key<'a>, Malformed> {
+    #[cold]
+    fn long_key(&mut self, known: usize) -> Result<Key<'a>, Malformed> {
         let start = self.at;
-        let escaped = self.long_string()?;
+        let escaped = self.long_string(known)?;
         let quoted = &self.text[start..self.at];
         let name = if escaped {
             let decoded = serde_json::from_slice::<String>(quoted);
@@ -284,16 +287,16 @@ impl<'a> Scanner<'a> {
     /// A string from its quote to its quote.
     #[inline(always)]
     fn string(&mut self) -> Result<(), Malformed> {
-        match string::short(self.text, self.at + 1) {
-            Some(end) => self.at = end + 1,
-            None => drop(self.long_string()?),
+        match string::plain(self.text, self.at + 1) {
+            Ok(end) => self.at = end + 1,
+            Err(known) => drop(self.long_string(known)?),
         }
         Ok(())
     }
 
-    /// A string of any kind; says whether it may hold escapes.
-    fn long_string(&mut self) -> Result<bool, Malformed> {
-        let run = string::run(self.text, self.at + 1);
+    /// A string of any kind, up to a byte `known` to be plain; says whether it may hold escapes.
+    fn long_string(&mut self, known: usize) -> Result<bool, Malformed> {
+        let run = string::run_from(self.text, self.at + 1, known);
         self.at = run.end;
         match self.text.get(self.at) {
             Some(b'"') => self.at += 1,

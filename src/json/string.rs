@@ -15,9 +15,17 @@ pub(super) struct Run {
 
 /// The run that begins at `at`, behind a quote or a whole escape.
 pub(super) fn run(text: &[u8], at: usize) -> Run {
-    let mut run = Run { end: at, may_hold_escapes: false, foreign: (0, 0) };
+    run_from(text, at, at)
+}
+
+/// The run that begins at `at`, of which so much is known to be plain as [`plain`] said.
+pub(super) fn run_from(text: &[u8], at: usize, known: usize) -> Run {
+    let mut run = Run { end: known, may_hold_escapes: false, foreign: (0, 0) };
     // Where what stands behind the latest escape becomes long.
     let mut long = at + SHORT;
+    if run.end == long {
+        run.blocks(text);
+    }
     loop {
         let Marks { special, foreign } = marks(text, run.end);
         if special | foreign == BEHIND {
@@ -49,13 +57,21 @@ pub(super) fn run(text: &[u8], at: usize) -> Run {
     }
 }
 
-/// Where the quote stands that ends a string of a few plain bytes: most names are no longer.
-#[inline]
-pub(super) fn short(text: &[u8], at: usize) -> Option<usize> {
-    let Marks { special, foreign } = of_block(text.get(at..)?.first_chunk()?);
-    let before = special.trailing_zeros() as usize;
-    let end = at + before;
-    (foreign & !(u32::MAX << before) == 0 && text.get(end) == Some(&b'"')).then_some(end)
+/// Where the quote stands that ends a string of plain bytes, as most are that are not long. Else the byte up to which it is
+/// known to be plain.
+pub(super) fn plain(text: &[u8], at: usize) -> Result<usize, usize> {
+    let mut end = at;
+    loop {
+        let Marks { special, foreign } = marks(text, end);
+        let stop = (special | foreign).trailing_zeros() as usize;
+        if stop < LANES {
+            return if text.get(end + stop) == Some(&b'"') { Ok(end + stop) } else { Err(end) };
+        }
+        end += LANES;
+        if end == at + SHORT {
+            return Err(end);
+        }
+    }
 }
 
 impl Run {
@@ -245,19 +261,24 @@ mod tests {
     }
 
     #[test]
-    fn a_short_string_of_plain_text_ends_at_its_quote() {
-        for length in 0..20 {
-            let text = format!("{}\", \"another, longer\"", "a".repeat(length));
-            assert_eq!(short(text.as_bytes(), 0), (length <= LANES).then_some(length));
+    fn a_string_of_plain_text_ends_at_its_quote_and_is_long_beyond_a_few_blocks() {
+        for length in 0..2 * SHORT {
+            let text = format!("{}\", \"another\"", "a".repeat(length));
+            let end = if length < SHORT { Ok(length) } else { Err(SHORT) };
+            assert_eq!(plain(text.as_bytes(), 0), end);
+            assert_eq!(plain(&text.as_bytes()[..=length], 0), end, "at the end of the text");
             for special in ["é", "\\n", "\u{1}"] {
-                for at in 0..=length {
+                for at in 0..=length.min(SHORT - 1) {
                     let mut text = text.clone();
                     text.insert_str(at, special);
-                    assert_eq!(short(text.as_bytes(), 0), None, "{text}");
+                    let known = plain(text.as_bytes(), 0).unwrap_err();
+                    assert!(known <= at && at - known < LANES, "{text}");
+                    assert_eq!(run_from(text.as_bytes(), 0, known).end, run(text.as_bytes(), 0).end);
                 }
             }
         }
-        assert_eq!(short(b"end\"", 0), None, "where too little is left, somebody else looks");
+        assert_eq!(plain(b"no end", 0), Err(0));
+        assert_eq!(plain(b"", 0), Err(0));
     }
 
     #[test]

@@ -67,7 +67,13 @@ impl Decoder {
     pub fn decode(&mut self, chunk: &mut Bytes) -> Result<Option<Event>, TooLarge> {
         loop {
             self.skip_break(chunk);
-            let Some(end) = memchr::memchr2(b'\n', b'\r', chunk) else {
+            let end = match chunk.first() {
+                // As most events end, of which each has one.
+                Some(b'\n') => Some(0),
+                Some(_) => memchr::memchr2(b'\n', b'\r', chunk),
+                None => return Ok(None),
+            };
+            let Some(end) = end else {
                 self.keep_rest(chunk)?;
                 return Ok(None);
             };
@@ -177,6 +183,9 @@ pub(super) enum Field {
 impl Field {
     /// What a line says, and where its value begins; the `first` line of all may begin with a mark.
     pub(super) fn of(line: &[u8], first: bool) -> (Self, usize) {
+        if line.starts_with(b"data:") {
+            return (Field::Data, 5 + usize::from(line.get(5) == Some(&b' ')));
+        }
         let mark = if first && line.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         let name = &line[mark..];
         let name = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[..colon]);

@@ -66,6 +66,12 @@ impl Amiss {
         }
     }
 
+    /// Takes note of a member that stands twice; of several the first is told.
+    #[cold]
+    pub(super) fn twice(&mut self, key: &[u8]) {
+        self.always.get_or_insert_with(|| Malformed::new(Fault::Duplicate(object::text(key).into())));
+    }
+
     #[inline(never)]
     fn compare(&mut self, key: &[u8], known: &[&'static str]) {
         if let Some(known) = known.iter().find(|known| is_taken_for(known, key)) {

@@ -182,14 +182,15 @@ impl Places {
     /// The text with another value of a member that it has; all places are those in the new one then.
     fn set(&mut self, raw: &Bytes, place: fn(&mut Self) -> &mut Member, value: &[u8]) -> Bytes {
         let member = *place(self);
-        let old = &raw[member.value.start as usize..member.value.end as usize];
-        if *old == *value {
+        let (start, end) = (member.value.start as usize, member.value.end as usize);
+        if raw[start..end] == *value {
             return raw.clone();
         }
-        let mut splice = Splice::with_capacity(raw, raw.len() - old.len() + value.len());
-        let set = splice.set(member, value);
-        let raw = splice.finish(self);
-        *place(self) = set;
-        raw
+        let mut out = Vec::with_capacity(raw.len() - (end - start) + value.len());
+        out.extend_from_slice(&raw[..start]);
+        out.extend_from_slice(value);
+        out.extend_from_slice(&raw[end..]);
+        self.shift(member.value.end, (value.len() as u32).wrapping_sub(member.value.end - member.value.start));
+        out.into()
     }
 }

@@ -17,6 +17,21 @@ const KNOWN: [&str; 6] = [
 
 const OF_META: alike::Names = alike::Names::new(&KNOWN);
 
+/// A bit for each member of parameters that is known by its name: that one stands twice is seen without a list of those met.
+/// Those of a note of progress, which nobody reads, are among them because no message is more frequent.
+const NAME: u16 = 1;
+const URI: u16 = 1 << 1;
+const META: u16 = 1 << 2;
+const ARGUMENTS: u16 = 1 << 3;
+const TOLD: u16 = 1 << 4;
+const PROGRESS: u16 = 1 << 5;
+const TOTAL: u16 = 1 << 6;
+const MESSAGE: u16 = 1 << 7;
+const CURSOR: u16 = 1 << 8;
+const STATE: u16 = 1 << 9;
+const RESPONSES: u16 = 1 << 10;
+const REF: u16 = 1 << 11;
+
 /// Where a value lies; nowhere if it is empty, as no value of JSON is. `u32` because a message is far below 4 GiB; larger
 /// ones are refused.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,26 +87,42 @@ impl Places {
         if scanner.text().len() > u32::MAX as usize {
             return Err(Malformed::shape("parameters above 4 GiB"));
         }
+        let mut met = 0;
         scanner.members(|scanner, key| {
-            let value = match &*key.name {
-                b"_meta" => self.meta(scanner, base, amiss)?,
-                b"ref" => reference(scanner, base, amiss)?,
-                _ => span(scanner, base)?,
-            };
-            let member = Member { key: (key.at - base) as u32, value };
-            match &*key.name {
-                b"name" => self.name = member,
-                b"uri" => self.uri = member,
-                b"_meta" => self.meta = member,
-                b"progressToken" => self.told = member,
-                b"requestState" | b"inputResponses" => self.is_retry = true,
-                b"cursor" => {
-                    self.has_cursor = &scanner.text()[base..][value.start as usize..value.end as usize] != b"null"
+            let bit = match &*key.name {
+                b"name" => set(&mut self.name, scanner, base, key.at, NAME)?,
+                b"uri" => set(&mut self.uri, scanner, base, key.at, URI)?,
+                b"progressToken" => set(&mut self.told, scanner, base, key.at, TOLD)?,
+                b"_meta" => {
+                    let value = self.meta(scanner, base, amiss)?;
+                    self.meta = Member { key: (key.at - base) as u32, value };
+                    META
                 }
-                b"arguments" | b"ref" => {}
-                other => amiss.look(other, alike::MEMBERS),
+                b"arguments" => scanner.value().map(|_| ARGUMENTS)?,
+                b"progress" => scanner.value().map(|_| PROGRESS)?,
+                b"total" => scanner.value().map(|_| TOTAL)?,
+                b"message" => scanner.value().map(|_| MESSAGE)?,
+                b"cursor" => {
+                    self.has_cursor = scanner.value()? != b"null";
+                    CURSOR
+                }
+                b"requestState" | b"inputResponses" => {
+                    self.is_retry = true;
+                    scanner.value()?;
+                    if key.name[0] == b'r' { STATE } else { RESPONSES }
+                }
+                b"ref" => reference(scanner, amiss).map(|()| REF)?,
+                other => {
+                    scanner.value()?;
+                    amiss.look(other, alike::MEMBERS);
+                    note(&mut seen, key.name, amiss);
+                    return Ok(());
+                }
+            };
+            if met & bit != 0 {
+                amiss.twice(&key.name);
             }
-            note(&mut seen, key.name, amiss);
+            met |= bit;
             Ok(())
         })?;
         Ok(&scanner.text()[base..scanner.at()])
@@ -105,10 +136,17 @@ impl Places {
         scanner.members(|scanner, key| {
             let value = span(scanner, base)?;
             match index(&key.name) {
-                Some(known) => self.known[known] = Member { key: (key.at - base) as u32, value },
-                None => amiss.look(&key.name, OF_META),
+                Some(known) => {
+                    if self.known[known].value.is_some() {
+                        amiss.twice(&key.name);
+                    }
+                    self.known[known] = Member { key: (key.at - base) as u32, value };
+                }
+                None => {
+                    amiss.look(&key.name, OF_META);
+                    note(&mut seen, key.name, amiss);
+                }
             }
-            note(&mut seen, key.name, amiss);
             Ok(())
         })?;
         Ok(Span { start: (start - base) as u32, end: (scanner.at() - base) as u32 })
@@ -119,6 +157,17 @@ impl Places {
         let mut order = each(|at| at);
         order.sort_unstable_by_key(|&at| self.known[at].key);
         order
+    }
+
+    /// Moves what stands at `end` or behind it by so much, or back by what is missing to 2³².
+    pub(super) fn shift(&mut self, end: u32, by: u32) {
+        for Member { key, value } in self.each_mut() {
+            for at in [key, &mut value.start, &mut value.end] {
+                if *at >= end {
+                    *at = at.wrapping_add(by);
+                }
+            }
+        }
     }
 
     /// All places, to move them.
@@ -139,27 +188,31 @@ pub(super) fn each<T>(make: impl FnMut(usize) -> T) -> [T; KNOWN.len()] {
     std::array::from_fn(make)
 }
 
-/// Takes note of a member; of those that stand twice the first is told.
+/// Takes note of a member that is not known.
 fn note<'a>(seen: &mut Seen<'a>, key: Cow<'a, [u8]>, amiss: &mut Amiss) {
     if let Err(duplicate) = seen.note(key) {
         amiss.always.get_or_insert(duplicate);
     }
 }
 
+/// Takes the value that comes next for that of `member`, whose key stands at `at`; gives `bit` back.
+fn set(member: &mut Member, scanner: &mut Scanner<'_>, base: usize, at: usize, bit: u16) -> Result<u16, Malformed> {
+    *member = Member { key: (at - base) as u32, value: span(scanner, base)? };
+    Ok(bit)
+}
+
 /// The `ref` of a completion, whose members say which server is asked. What stands in it twice, its reader finds.
 #[inline(never)]
-fn reference(scanner: &mut Scanner<'_>, base: usize, amiss: &mut Amiss) -> Result<Span, Malformed> {
+fn reference(scanner: &mut Scanner<'_>, amiss: &mut Amiss) -> Result<(), Malformed> {
     if scanner.peek() != Some(b'{') {
-        return span(scanner, base);
+        return scanner.value().map(drop);
     }
-    let start = scanner.at();
     scanner.members(|scanner, key| {
         if !alike::OF_REF.has(&key.name) {
             amiss.look(&key.name, alike::OF_REF);
         }
         scanner.value().map(drop)
-    })?;
-    Ok(Span { start: (start - base) as u32, end: (scanner.at() - base) as u32 })
+    })
 }
 
 /// Skips the value that comes next.

@@ -19,12 +19,8 @@ const MAX: usize = 8;
 impl<'a> Splice<'a> {
     /// `grown` is how much longer the text will be at most, in bytes.
     pub(super) fn new(old: &'a [u8], grown: usize) -> Self {
-        Self::with_capacity(old, old.len() + grown)
-    }
-
-    /// Of a text that will have this many bytes; where that is exact, it becomes [`Bytes`] as it is.
-    pub(super) fn with_capacity(old: &'a [u8], length: usize) -> Self {
-        Self { old, out: Vec::with_capacity(length), copied: 0, moves: [(0, 0); MAX], count: 0 }
+        let out = Vec::with_capacity(old.len() + grown);
+        Self { old, out, copied: 0, moves: [(0, 0); MAX], count: 0 }
     }
 
     /// Replaces a range by what `write` appends; says where that stands.
