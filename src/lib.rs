@@ -119,6 +119,7 @@ pub mod catalog;
 mod chunked;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod edge;
 pub mod error;

@@ -3,8 +3,7 @@ use super::{
     parts::Broken,
     stream::{WriteEvents, Written},
 };
-use crate::sse;
-use crate::timer::Timer;
+use crate::{clock, sse, timer::Timer};
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
@@ -52,8 +51,8 @@ impl Body {
             within: false,
             keep_alive,
             spoken: false,
-            since: Instant::now(),
-            silence: Timer::new(Instant::now() + keep_alive),
+            since: clock::now(),
+            silence: Timer::new(clock::now() + keep_alive),
         })))
     }
 }
@@ -190,7 +189,7 @@ impl Frames {
     /// A comment, when it is time for one.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if mem::take(&mut self.spoken) {
-            self.since = Instant::now();
+            self.since = clock::now();
         }
         loop {
             ready!(self.silence.poll(cx));

@@ -1,6 +1,7 @@
 //! The future of [`Edge`](super::Edge).
 
 use super::Body;
+use crate::clock;
 use http::Response;
 use std::{
     convert::Infallible,
@@ -25,7 +26,7 @@ impl Future for ResponseFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
+        clock::during(|| self.0.as_mut().poll(cx).map(Ok))
     }
 }
 

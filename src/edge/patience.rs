@@ -1,4 +1,7 @@
-use crate::moment::{Board, Moment};
+use crate::{
+    clock,
+    moment::{Board, Moment},
+};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
@@ -37,7 +40,7 @@ impl<F: Future> Future for Patient<F> {
         if let Poll::Ready(first) = this.first.poll(cx) {
             return Poll::Ready(Some(first));
         }
-        let since = *this.since.get_or_insert_with(Instant::now);
+        let since = *this.since.get_or_insert_with(clock::now);
         if this.sleep.is_none() {
             if let Some(moment) = this.moment {
                 ready!(moment.poll_over(cx));

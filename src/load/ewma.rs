@@ -1,4 +1,7 @@
-use crate::atomic::{AtomicU64, Ordering};
+use crate::{
+    atomic::{AtomicU64, Ordering},
+    clock,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -41,12 +44,12 @@ impl Ewma {
     /// The average, in microseconds, faded by the time since the last call; 0 before the first.
     pub(super) fn micros(&self) -> f32 {
         let (average, stamp) = unpack(self.state.load(Ordering::Relaxed));
-        average * fade(self.at(Instant::now()), stamp)
+        average * fade(self.at(clock::now()), stamp)
     }
 
     /// The time of now, and the microseconds since `started`: the clock is read once.
     fn since(&self, started: Instant) -> (u32, f32) {
-        let now = Instant::now();
+        let now = clock::now();
         (self.at(now), micros(now.duration_since(started)))
     }
 

@@ -1,5 +1,5 @@
 use super::ewma::Ewma;
-use crate::health::Vital;
+use crate::{clock, health::Vital};
 use std::{
     fmt,
     sync::{
@@ -111,7 +111,7 @@ impl Meter {
         Flight {
             _task: self.0.tasks.as_ref().map(TaskTracker::token),
             meter: self.clone(),
-            started: Some(Instant::now()),
+            started: Some(clock::now()),
         }
     }
 }

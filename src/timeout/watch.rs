@@ -4,7 +4,7 @@ use super::{
     question::{Question, Questions},
 };
 use crate::{
-    BoxError,
+    BoxError, clock,
     moment::{Board, MOMENT, Moment},
     timer::Timer,
 };
@@ -53,7 +53,7 @@ pub(super) struct Terms {
 
 impl Terms {
     pub(super) fn new(bounds: Arc<Bounds>, lapse: Lapse) -> Self {
-        let now = Instant::now();
+        let now = clock::now();
         Self { bounds, started: now, heard: now, asked: None, stops: 0, questions: None, lapse }
     }
 
@@ -135,7 +135,7 @@ impl Watch {
     }
 
     pub(super) fn heard(self: Pin<&mut Self>) {
-        self.project().terms.heard = Instant::now();
+        self.project().terms.heard = clock::now();
     }
 
     /// As [`heard`](Self::heard), and ready with the reason when the call must end all the same. This asks the clock itself: a

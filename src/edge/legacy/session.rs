@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Call, Method, Revision,
     auth::Mark,
+    clock,
     edge::{error::Refusal, outbox::Outbox},
     error::Problem,
     json::{Id, Params},
@@ -299,7 +300,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         lock(&self.entry.calls).running.remove(&self.id);
-        self.entry.touch(Instant::now());
+        self.entry.touch(clock::now());
     }
 }
 
@@ -312,7 +313,7 @@ impl Drop for Listening {
         if let Some(client) = self.0.client() {
             client.session().unheard();
         }
-        self.0.touch(Instant::now());
+        self.0.touch(clock::now());
         // Last: whoever takes the place next must not lose to this what it begins.
         self.0.listening.store(false, Ordering::Release);
     }

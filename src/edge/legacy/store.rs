@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     auth::Mark,
+    clock,
     edge::{error::Refusal, layer::Settings},
     error::Problem,
     metrics::{Gauge, Held, Metrics},
@@ -170,8 +171,7 @@ impl Sessions {
 
     /// The session of `owner` with this id where it is in memory, which is in use from now.
     pub(super) fn known(&self, id: &[u8], owner: &Mark) -> Option<Arc<Entry>> {
-        // Read once: each call comes this way.
-        let now = Instant::now();
+        let now = clock::now();
         let (entry, swept) = {
             let store = lock(&self.store);
             let theirs = store.entries.get(id).map(|(entry, _)| entry).filter(|entry| entry.is_of(owner));

@@ -1,5 +1,5 @@
 use crate::{
-    BoxError, Call,
+    BoxError, Call, clock,
     error::{Problem, find, is_connection},
     health::{Vital, error::Open, reason::reason, vital::Admission},
     metrics::{Calls, Kind, Outcome},
@@ -29,7 +29,7 @@ impl Witness {
         let kind = Kind::of(&call.method);
         let admission = vital.admit().inspect_err(|_| calls.ended(kind, Outcome::Refused, Duration::ZERO))?;
         let (vital, lapse) = (vital.clone(), call.lapse.clone());
-        Ok(Self { vital, admission: Some(admission), lapse, calls: calls.clone(), kind, began: Instant::now() })
+        Ok(Self { vital, admission: Some(admission), lapse, calls: calls.clone(), kind, began: clock::now() })
     }
 
     fn ended(&self, outcome: Outcome) {

@@ -1,8 +1,12 @@
 use super::{connection::Connection, head::Framing};
+use crate::clock;
 use ahash::RandomState;
 use std::{
     array, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
@@ -43,11 +47,16 @@ struct Shard {
 
 /// Something came on an idle connection: most likely its end.
 #[derive(Debug, Default)]
-struct Stirred(Notify);
+struct Stirred {
+    /// Since all were looked at: until then those that were found free are free, and nobody asks their sockets again.
+    since: AtomicBool,
+    told: Notify,
+}
 
 impl Wake for Stirred {
     fn wake(self: Arc<Self>) {
-        self.0.notify_one();
+        self.since.store(true, Ordering::Release);
+        self.told.notify_one();
     }
 }
 
@@ -65,6 +74,8 @@ struct Idle {
     /// What is still to come of the last answer, and is of no interest.
     rest: Framing,
     since: Instant,
+    /// Whether it was found free when it was looked at last.
+    is_free: bool,
 }
 
 enum Fate {
@@ -102,7 +113,7 @@ impl Pool {
     pub(super) fn put(&self, connection: Box<Connection>, rest: Framing) {
         // Without a runtime nobody would close it in time.
         let Ok(runtime) = Handle::try_current() else { return };
-        let idle = Idle { connection, home: runtime.id(), rest, since: Instant::now() };
+        let idle = Idle { connection, home: runtime.id(), rest, since: clock::now(), is_free: false };
         self.shard(idle.home).put(idle, &runtime);
     }
 
@@ -113,13 +124,16 @@ impl Pool {
 
 impl Shard {
     fn take(&self, home: Id) -> Option<Box<Connection>> {
-        let (mut dead, now) = (Vec::new(), Instant::now());
+        let (mut dead, now) = (Vec::new(), clock::now());
         let mut state = self.state();
         let mut at = state.idle.len();
+        let is_quiet = !self.stirred.since.load(Ordering::Acquire);
         while at > 0 {
             at -= 1;
             let idle = &mut state.idle[at];
-            match idle.fate(now, Waker::noop()) {
+            let is_known = is_quiet && idle.is_free && !idle.is_old(now);
+            let fate = if is_known { Fate::Free } else { idle.look(now, &self.waker) };
+            match fate {
                 // Each that was found dead has taken some of the turn.
                 Fate::Free if idle.home == home && !coop::has_budget_remaining() => return None,
                 Fate::Free if idle.home == home => return Some(state.idle.remove(at).connection),
@@ -132,7 +146,7 @@ impl Shard {
     }
 
     fn put(self: &Arc<Self>, mut idle: Idle, runtime: &Handle) {
-        if let Fate::Dead = idle.fate(idle.since, &self.waker) {
+        if let Fate::Dead = idle.look(idle.since, &self.waker) {
             return;
         }
         let mut state = self.state();
@@ -152,7 +166,7 @@ impl Shard {
         let (mut reaper, stirred) = (Reaper(Arc::downgrade(self)), self.stirred.clone());
         runtime.spawn(async move {
             loop {
-                let _ = tokio::time::timeout(IDLE / 2, stirred.0.notified()).await;
+                let _ = tokio::time::timeout(IDLE / 2, stirred.told.notified()).await;
                 if reaper.0.upgrade().is_none_or(|shard| shard.sweep()) {
                     // Said already, and perhaps taken back since.
                     drop(mem::take(&mut reaper.0));
@@ -165,7 +179,8 @@ impl Shard {
     /// Closes what has been idle for long, or was closed by the server; `true` if nothing is left.
     fn sweep(&self) -> bool {
         let (mut state, now) = (self.state(), Instant::now());
-        let is_dead = |idle: &mut Idle| matches!(idle.fate(now, &self.waker), Fate::Dead);
+        self.stirred.since.store(false, Ordering::Relaxed);
+        let is_dead = |idle: &mut Idle| matches!(idle.look(now, &self.waker), Fate::Dead);
         let dead: Vec<Idle> = state.idle.extract_if(.., is_dead).collect();
         let empty = state.idle.is_empty();
         state.reaped = !empty;
@@ -191,10 +206,20 @@ impl Drop for Reaper {
 }
 
 impl Idle {
+    fn is_old(&self, now: Instant) -> bool {
+        now.duration_since(self.since) >= IDLE
+    }
+
     /// What can be done with the connection `now`; `waker` is woken when that may change.
+    fn look(&mut self, now: Instant, waker: &Waker) -> Fate {
+        let fate = self.fate(now, waker);
+        self.is_free = matches!(fate, Fate::Free);
+        fate
+    }
+
     fn fate(&mut self, now: Instant, waker: &Waker) -> Fate {
         let cx = &mut Context::from_waker(waker);
-        if now.duration_since(self.since) >= IDLE {
+        if self.is_old(now) {
             return Fate::Dead;
         }
         while !self.rest.is_over() {
@@ -239,6 +264,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_that_was_free_and_is_closed_meanwhile_is_not_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = Pool::default();
+        let ((open, _theirs), (closed, theirs)) = (pair(&listener).await, pair(&listener).await);
+        pool.put(open, Framing::NOTHING);
+        pool.put(closed, Framing::NOTHING);
+        let shard = pool.shard(Handle::current().id());
+        assert!(shard.state().idle.iter().all(|idle| idle.is_free));
+        drop(theirs);
+        while shard.state().idle.len() == 2 && !shard.stirred.since.load(Ordering::Acquire) {
+            tokio::task::yield_now().await;
+        }
+        assert!(
+            pool.take().is_some_and(|mut open| open.poll_stray(&mut Context::from_waker(Waker::noop())).is_pending())
+        );
+        assert!(pool.take().is_none());
+    }
+
+    #[tokio::test]
     async fn a_closed_connection_is_not_taken_for_a_free_one_where_the_turn_ends_on_the_way_to_it() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (pool, home) = (Pool::default(), Handle::current().id());
@@ -251,7 +295,13 @@ mod tests {
             connections.push(closed);
         }
         let since = Instant::now();
-        let idle = connections.into_iter().map(|connection| Idle { connection, home, rest: Framing::NOTHING, since });
+        let idle = connections.into_iter().map(|connection| Idle {
+            connection,
+            home,
+            rest: Framing::NOTHING,
+            since,
+            is_free: false,
+        });
         pool.shard(home).state().idle.extend(idle);
 
         let taken = poll_fn(|cx| spend(cx).map(|()| pool.take())).await;

@@ -6,6 +6,7 @@ use super::{
     upload::{Upload, upload},
     wire::Wire,
 };
+use crate::clock;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::Either;
 use http::{HeaderValue, Method, Request, Response, Version, header, response::Parts};
@@ -145,6 +146,18 @@ where
         wire.stream().arrive()
     }
 
+    fn poll_steps(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Fate, Ended>> {
+        loop {
+            match ready!(self.as_mut().poll_step(cx)) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(fate)) => return Poll::Ready(Ok(fate)),
+                // Nothing of another answer is on its way, so that this is one.
+                Err(Ended::Refused(refused)) if matches!(self.state, State::Idle) => self.as_mut().refuse(refused),
+                Err(why) => return Poll::Ready(Err(why)),
+            }
+        }
+    }
+
     /// One step; ready when another can follow, or with the end of the connection.
     fn poll_step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<ControlFlow<Fate>, Ended>> {
         let this = self.as_mut().project();
@@ -268,15 +281,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         *this.is_last = *this.is_last || this.closing.poll(cx).is_ready();
-        loop {
-            match ready!(self.as_mut().poll_step(cx)) {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(fate)) => return Poll::Ready(Ok(fate)),
-                // Nothing of another answer is on its way, so that this is one.
-                Err(Ended::Refused(refused)) if matches!(self.state, State::Idle) => self.as_mut().refuse(refused),
-                Err(why) => return Poll::Ready(Err(why)),
-            }
-        }
+        clock::during(|| self.poll_steps(cx))
     }
 }
 

@@ -1,5 +1,5 @@
 use super::output::Output;
-use crate::hex;
+use crate::{clock, hex};
 use bytes::Buf;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::{
@@ -7,6 +7,7 @@ use std::{
     io::Write,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::time::Instant;
 
 /// How the client finds the end of an answer's body (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,20 +150,20 @@ fn line(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
 const DATE: usize = 29;
 
 thread_local! {
-    /// The second that was written last, and how it reads.
-    static WRITTEN: Cell<(u64, [u8; DATE])> = const { Cell::new((u64::MAX, [b' '; DATE])) };
+    /// The second that was written last, and until when it lasts.
+    static WRITTEN: Cell<(Option<Instant>, [u8; DATE])> = const { Cell::new((None, [b' '; DATE])) };
 }
 
 /// Appends the time (RFC 9110, section 6.6.1).
 fn date(out: &mut Vec<u8>) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (mut second, mut text) = WRITTEN.get();
-    if second != now {
-        second = now;
-        let date = httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(now));
+    let (until, mut text) = WRITTEN.get();
+    let now = clock::now();
+    if until.is_none_or(|until| now >= until) {
+        let time = SystemTime::now();
+        let part = time.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
         // A year of five digits fits as little as into the header.
-        let _ = write!(&mut text[..], "{date}");
-        WRITTEN.set((second, text));
+        let _ = write!(&mut text[..], "{}", httpdate::HttpDate::from(time));
+        WRITTEN.set((Some(now + Duration::from_secs(1) - Duration::from_nanos(part.into())), text));
     }
     out.extend_from_slice(b"date: ");
     out.extend_from_slice(&text);

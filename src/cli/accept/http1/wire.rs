@@ -7,6 +7,7 @@ use super::{
     output::Output,
     upload::{Upload, Wanted},
 };
+use crate::clock;
 use bytes::Buf;
 use std::{
     future::{Future, poll_fn},
@@ -87,7 +88,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin, D: Buf> Wire<T, D> {
 
     /// The time until the next request begins now.
     pub(super) fn idle(&mut self) -> Instant {
-        let now = Instant::now();
+        let now = clock::now();
         self.deadline.set(now + self.limits.idle, Due::Idle);
         now
     }
