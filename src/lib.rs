@@ -144,6 +144,7 @@ pub mod origin;
 mod param_headers;
 pub mod pin;
 pub mod policy;
+mod rare;
 pub mod rate;
 pub mod registry;
 pub mod reply;

@@ -1,4 +1,4 @@
-use arc_swap::ArcSwap;
+use crate::rare::Rare;
 use std::{collections::HashSet, sync::Arc};
 
 /// The tools of a pool whose calls may run twice; clones are the same set.
@@ -15,25 +15,27 @@ use std::{collections::HashSet, sync::Arc};
 /// assert!(marks.contains("search") && !marks.contains("send_mail"));
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Marks(Arc<ArcSwap<HashSet<Box<str>>>>);
+pub struct Marks(Arc<Rare<HashSet<Box<str>>>>);
 
 impl Marks {
     /// Replaces the set.
     pub fn set<T: Into<Box<str>>>(&self, tools: impl IntoIterator<Item = T>) {
         let tools: HashSet<_> = tools.into_iter().map(Into::into).collect();
-        // Nearly always the same, and then there is nothing to tell the other processors.
-        if **self.0.load() != tools {
-            self.0.store(Arc::new(tools));
+        if tools.is_empty() {
+            self.0.clear();
+        } else if self.0.get().is_none_or(|there| *there != tools) {
+            // Nearly always the same, and then there is nothing to tell the other processors.
+            self.0.set(Arc::new(tools));
         }
     }
 
     /// Whether no call may run twice, as where no operator opted in.
     pub fn is_empty(&self) -> bool {
-        self.0.load().is_empty()
+        self.0.get().is_none()
     }
 
     /// Whether calls of this tool may run twice.
     pub fn contains(&self, tool: &str) -> bool {
-        self.0.load().contains(tool)
+        self.0.get().is_some_and(|tools| tools.contains(tool))
     }
 }

@@ -1,24 +1,21 @@
-use arc_swap::ArcSwapOption;
+use crate::rare::Rare;
 use std::{error::Error, io, sync::Arc};
 
 /// Why the latest request met no answer.
 #[derive(Debug, Default)]
-pub(super) struct Fault(ArcSwapOption<String>);
+pub(super) struct Fault(Rare<String>);
 
 impl Fault {
     pub(super) fn set(&self, why: impl Into<String>) {
-        self.0.store(Some(Arc::new(why.into())));
+        self.0.set(Arc::new(why.into()));
     }
 
     pub(super) fn clear(&self) {
-        // Nearly always empty already, and a read does not contend.
-        if self.0.load().is_some() {
-            self.0.store(None);
-        }
+        self.0.clear();
     }
 
     pub(super) fn get(&self) -> Option<String> {
-        self.0.load().as_deref().cloned()
+        self.0.get().as_deref().cloned()
     }
 }
 

@@ -2,6 +2,7 @@ use crate::{
     BoxError, Call, Reply, Revision,
     error::{find, never_sent},
     json::Json,
+    rare::Rare,
     registry::Server,
     upstream::{
         Transport,
@@ -11,7 +12,6 @@ use crate::{
         sse::Sse,
     },
 };
-use arc_swap::ArcSwapOption;
 use futures_util::{
     FutureExt, TryFutureExt,
     future::{BoxFuture, Either},
@@ -52,7 +52,7 @@ struct Found {
     server: Server,
     url: Uri,
     headers: HeaderMap,
-    sse: ArcSwapOption<Era<Sse>>,
+    sse: Rare<Era<Sse>>,
     /// Searches for an event stream so far. Of calls that are refused together, one searches for all.
     searches: AtomicU64,
     searching: Mutex<()>,
@@ -72,7 +72,7 @@ impl Fallback {
             server: server.clone(),
             url: url.clone(),
             headers: headers.clone(),
-            sse: ArcSwapOption::empty(),
+            sse: Rare::default(),
             searches: AtomicU64::new(0),
             searching: Mutex::new(()),
             asked_again: std::sync::Mutex::default(),
@@ -82,22 +82,22 @@ impl Fallback {
 
     /// Whether the server has proved to speak HTTP+SSE.
     pub fn is_sse(&self) -> bool {
-        self.found.sse.load().is_some()
+        self.found.sse.get().is_some()
     }
 
     /// The revision the latest handshake agreed on; `None` before the first.
     pub fn revision(&self) -> Option<Revision> {
-        self.found.sse.load().as_ref().map_or_else(|| self.http.revision(), |sse| sse.revision())
+        self.found.sse.get().map_or_else(|| self.http.revision(), |sse| sse.revision())
     }
 
     /// Name and version of the server, as it says itself; for display only.
     pub fn server_info(&self) -> Option<Json> {
-        self.found.sse.load().as_ref().map_or_else(|| self.http.server_info(), |sse| sse.server_info())
+        self.found.sse.get().map_or_else(|| self.http.server_info(), |sse| sse.server_info())
     }
 
     /// Why the latest attempt to reach the server failed, in words without an address; `None` while all is well.
     pub fn fault(&self) -> Option<String> {
-        match &*self.found.sse.load() {
+        match self.found.sse.get() {
             Some(sse) => sse.get_ref().fault().or_else(|| sse.fault()),
             None => self.http.get_ref().fault().or_else(|| self.http.fault()),
         }
@@ -110,7 +110,7 @@ impl Service<Call> for Fallback {
     type Future = BoxFuture<'static, Result<Reply, BoxError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        let present = self.found.sse.load();
+        let present = self.found.sse.get();
         if self.sse.as_ref().map(|(of, _)| Arc::as_ptr(of)) != present.as_ref().map(Arc::as_ptr) {
             self.sse = present.as_ref().map(|sse| (sse.clone(), Era::clone(sse)));
         }
@@ -170,7 +170,7 @@ impl Found {
             return Err(error);
         }
         tracing::info!(server = %self.server.id(), "the server speaks Streamable HTTP now");
-        self.sse.store(None);
+        self.sse.clear();
         answer
     }
 
@@ -187,16 +187,16 @@ impl Found {
     /// The server over HTTP+SSE, if that is what it speaks; `before` is how often was searched before the call.
     async fn search(&self, before: u64) -> Option<Arc<Era<Sse>>> {
         let _searching = self.searching.lock().await;
-        if self.sse.load().is_none() && self.searches.load(Ordering::Acquire) == before {
+        if self.sse.get().is_none() && self.searches.load(Ordering::Acquire) == before {
             let sse = Sse::new(&self.server, &self.url, &self.headers);
             let is_there = sse.connected().await.is_ok();
             self.searches.fetch_add(1, Ordering::Release);
             if is_there {
                 tracing::info!(server = %self.server.id(), "the server speaks HTTP+SSE; its entry says http");
-                self.sse.store(Some(Arc::new(Era::initialize_only(sse, &self.server))));
+                self.sse.set(Arc::new(Era::initialize_only(sse, &self.server)));
             }
         }
-        self.sse.load_full()
+        self.sse.get()
     }
 }
 

@@ -11,7 +11,13 @@ use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName};
 use memchr::memmem;
 use serde_json::{Map, Value, value::RawValue};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 const KEY: &str = "x-mcp-header";
 /// Tools with such arguments that are remembered: those that were listed last, because nothing says that one is gone but that
@@ -26,7 +32,11 @@ const SHOWN: usize = 64;
 
 /// What the lists of a server say about its tools.
 #[derive(Debug, Default)]
-pub(super) struct Annotations(ArcSwap<Known>);
+pub(super) struct Annotations {
+    known: ArcSwap<Known>,
+    /// Whether any are known: hardly any server has such tools, and each call looks.
+    any: AtomicBool,
+}
 
 /// Tools by name.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +64,7 @@ impl Annotations {
     /// Learns from a page of `tools/list`. Gives the page without the tools whose annotations are no good, if there are
     /// such: no client can call those rightly, and the others are none the worse for it.
     pub(super) fn learn(&self, page: &Json) -> Option<Json> {
-        let nothing_known = self.0.load().tools.is_empty();
+        let nothing_known = !self.any.load(Ordering::Acquire);
         if nothing_known && memmem::find(page.as_bytes(), KEY.as_bytes()).is_none() {
             return None;
         }
@@ -81,25 +91,25 @@ impl Annotations {
     }
 
     fn remember(&self, learnt: &[(String, Arc<[Param]>)]) {
-        let known = self.0.load();
+        let known = self.known.load();
         if learnt.iter().all(|(name, params)| params.is_empty() && !known.tools.contains_key(name.as_str())) {
             return;
         }
-        self.0.rcu(|known| {
+        self.known.rcu(|known| {
             let mut known = Known::clone(known);
             learnt.iter().for_each(|(name, params)| known.learn(name, params));
             known.forget();
             known
         });
+        self.any.store(true, Ordering::Release);
     }
 
     /// The headers of a call, as far as its tool's annotations are known.
     pub(super) fn headers(&self, call: &Call) -> Option<HeaderMap> {
-        let known = self.0.load();
-        // Hardly any server has such tools, and arguments are read for no other.
-        if known.tools.is_empty() {
+        if !self.any.load(Ordering::Acquire) {
             return None;
         }
+        let known = self.known.load();
         let Tool { params, .. } = call.params.name().and_then(|name| known.tools.get(&*name))?;
         let arguments = call.params.member("arguments").and_then(|arguments| arguments.read::<Value>().ok())?;
         let mut headers = HeaderMap::new();
@@ -290,7 +300,7 @@ mod tests {
     }
 
     fn knows(annotations: &Annotations, name: &str) -> bool {
-        annotations.0.load().tools.contains_key(name)
+        annotations.known.load().tools.contains_key(name)
     }
 
     #[test]
@@ -305,12 +315,12 @@ mod tests {
         for come in (MAX_TOOLS..2 * MAX_TOOLS - 1).step_by(1000) {
             list(come..come + 1);
             assert!(knows(&annotations, &come.to_string()), "tools that come later are learnt");
-            assert_eq!(annotations.0.load().tools.len(), MAX_TOOLS);
+            assert_eq!(annotations.known.load().tools.len(), MAX_TOOLS);
         }
         assert!(knows(&annotations, "0"), "it was listed again");
         assert!(!knows(&annotations, "1"), "nobody has listed it for the longest time");
         list(0..MAX_TOOLS + 7);
-        assert_eq!(annotations.0.load().tools.len(), MAX_TOOLS);
+        assert_eq!(annotations.known.load().tools.len(), MAX_TOOLS);
     }
 
     #[test]
@@ -323,7 +333,7 @@ mod tests {
             annotations.learn(&page(json!([{"name": n.to_string(), "inputSchema": schema}])));
             assert!(knows(&annotations, &n.to_string()));
         }
-        let known = annotations.0.load();
+        let known = annotations.known.load();
         let bytes: usize = known.tools.iter().map(|(name, tool)| name.len() + tool.bytes()).sum();
         assert!((MAX_BYTES / 2..=MAX_BYTES).contains(&bytes), "{bytes}");
         assert!(!knows(&annotations, "0"));
