@@ -1,4 +1,5 @@
 use super::head::{Framing, Head, number};
+use crate::chunked;
 use bytes::BytesMut;
 use http::StatusCode;
 use std::ops::Range;
@@ -8,16 +9,16 @@ const LONGEST: usize = 1 << 10;
 
 /// The last head of a server on a connection, to be compared with the next one.
 ///
-/// A server says the same before each answer but for its length and, once a second, the time. To see that costs a quarter of
-/// what it costs to read it.
+/// A server says the same before each answer but for its length and, once a second, the time, and the same before each stream.
+/// To see that costs a quarter of what it costs to read it.
 #[derive(Debug, Default)]
 pub(super) struct Repeated(Option<Box<Last>>);
 
 #[derive(Debug)]
 struct Last {
     text: Vec<u8>,
-    /// Where in the text the length of the body stands.
-    length: Range<usize>,
+    /// Where in the text the length of the body stands; that of a body in chunks nowhere.
+    length: Option<Range<usize>>,
     status: StatusCode,
     kind: Option<Range<usize>>,
     keeps_alive: bool,
@@ -27,6 +28,12 @@ impl Repeated {
     /// The head at the beginning of `buffer`, if all of it is there and it is the last one again.
     pub(super) fn take(&self, buffer: &mut BytesMut) -> Option<Head> {
         let Last { text, length, status, kind, keeps_alive } = &**self.0.as_ref()?;
+        let Some(length) = length else {
+            buffer.strip_prefix(&text[..])?;
+            let (text, framing) = (buffer.split_to(text.len()).freeze(), Framing::Chunked(chunked::State::default()));
+            let (status, kind) = (*status, kind.clone());
+            return Some(Head { status, text, kind, length: None, framing, keeps_alive: *keeps_alive });
+        };
         let rest = buffer.strip_prefix(&text[..length.start])?;
         let (digits, rest) = rest.split_at(rest.iter().position(|byte| !byte.is_ascii_digit())?);
         rest.strip_prefix(&text[length.end..])?;
@@ -38,10 +45,15 @@ impl Repeated {
         Some(Head { status: *status, text, kind, length: Some(length), framing, keeps_alive: *keeps_alive })
     }
 
-    /// Remembers a head that says how long its body is. Of other statuses than 200 that may mean something else.
+    /// Remembers a head that says how its body ends. Of other statuses than 200 that may mean something else.
     pub(super) fn put(&mut self, head: &Head) {
-        let Some(length) = head.length.clone().filter(|_| head.status == StatusCode::OK) else { return };
-        if head.text.len() > LONGEST {
+        let length = head.length.clone();
+        let says_one = match head.framing {
+            Framing::Length(_) => length.is_some(),
+            Framing::Chunked(_) => length.is_none(),
+            Framing::Close => false,
+        };
+        if !says_one || head.status != StatusCode::OK || head.text.len() > LONGEST {
             return;
         }
         // The next one takes the memory of this one.
@@ -90,6 +102,22 @@ mod tests {
     }
 
     #[test]
+    fn the_head_of_a_stream_is_remembered_as_it_is() {
+        let stream = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n4\r\n";
+        let mut repeated = Repeated::default();
+        assert!(both(&mut repeated, stream).is_none());
+        for _ in 0..2 {
+            let head = both(&mut repeated, stream).unwrap();
+            assert_eq!((&head.text[head.kind.unwrap()], head.length), (&b"text/event-stream"[..], None));
+        }
+        assert!(both(&mut repeated, &head("4")).is_none());
+        assert!(both(&mut repeated, stream).is_none(), "another was the last");
+        for at in 0..stream.len() - 3 {
+            assert!(both(&mut repeated, &stream[..at]).is_none(), "{at} bytes");
+        }
+    }
+
+    #[test]
     fn a_head_that_differs_anywhere_is_read_anew() {
         let known = head("4");
         let end = known.len() - "body".len();
@@ -117,7 +145,8 @@ mod tests {
         for text in [
             "HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n".to_owned(),
             "HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 4\r\n\r\n".to_owned(),
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(),
+            "HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(),
+            "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
             format!("HTTP/1.1 200 OK\r\nlong: {}\r\ncontent-length: 4\r\n\r\n", "x".repeat(LONGEST)),
         ] {
             let mut repeated = Repeated::default();
