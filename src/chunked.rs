@@ -61,6 +61,10 @@ pub(crate) fn next(state: &mut State, buffer: &mut BytesMut) -> Result<Option<By
                 };
                 return Ok(Some(data));
             }
+            State::Break if buffer.starts_with(b"\r\n") => {
+                buffer.advance(2);
+                *state = State::Size;
+            }
             State::Break => match line(buffer, 0, |_| ())? {
                 Some(_) => *state = State::Size,
                 None => return Ok(None),

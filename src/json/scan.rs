@@ -278,8 +278,16 @@ impl<'a> Scanner<'a> {
 
     fn digits(&mut self) -> Result<(), Malformed> {
         let start = self.at;
-        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
+        loop {
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            let (digits, looked) = match rest.first_chunk() {
+                Some(bytes) => (leading_digits(*bytes), bytes.len()),
+                None => (rest.iter().take_while(|byte| byte.is_ascii_digit()).count(), usize::MAX),
+            };
+            self.at += digits;
+            if digits < looked {
+                break;
+            }
         }
         if self.at == start { Err(self.fault("a digit")) } else { Ok(()) }
     }
@@ -316,6 +324,16 @@ impl<'a> Scanner<'a> {
     fn fault_at(offset: usize, expected: &'static str) -> Malformed {
         Malformed::new(Fault::Text { offset, expected })
     }
+}
+
+/// How many digits come first.
+#[inline]
+fn leading_digits(bytes: [u8; 8]) -> usize {
+    const EACH: u64 = u64::MAX / 0xff;
+    // Digits become what is below ten; of what is not, the highest bit is set, or is after the addition.
+    let values = u64::from_le_bytes(bytes) ^ (EACH * 0x30);
+    let others = (values.wrapping_add(EACH * (0x80 - 10)) | values) & (EACH * 0x80);
+    (others.trailing_zeros() / 8) as usize
 }
 
 /// The bracket that ends an object, or an array.
@@ -386,6 +404,22 @@ mod tests {
         }
         assert!(check(b"\"a\"\xff").is_err());
         assert!(check("\"\u{10348}é\"".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn digits_are_counted_up_to_whatever_is_none() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut text = *b"01234567";
+                text[at] = byte;
+                let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                assert_eq!(leading_digits(text), digits, "{byte:#x} at {at}");
+            }
+        }
+        for length in 1..30 {
+            assert!(check("9".repeat(length).as_bytes()).is_ok());
+            assert!(check(format!("[{}]", "9".repeat(length)).as_bytes()).is_ok());
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What stands between the quotes of a string, skipped as fast as memory gives it.
 
-use wide::u8x16;
+use wide::{CmpEq, CmpLt, i8x16, u8x16};
 
 /// A part of a string: plain bytes and whole escapes.
 pub(super) struct Run {
@@ -59,19 +59,50 @@ pub(super) fn run_from(text: &[u8], at: usize, known: usize) -> Run {
 
 /// Where the quote stands that ends a string of plain bytes, as most are that are not long. Else the byte up to which it is
 /// known to be plain.
+///
+/// Called for each name: what most need is a leaf of few instructions, and nobody has a copy of it.
+#[inline(never)]
 pub(super) fn plain(text: &[u8], at: usize) -> Result<usize, usize> {
-    let mut end = at;
-    loop {
-        let Marks { special, foreign } = marks(text, end);
-        let stop = (special | foreign).trailing_zeros() as usize;
-        if stop < LANES {
-            return if text.get(end + stop) == Some(&b'"') { Ok(end + stop) } else { Err(end) };
+    let rest = text.get(at..).unwrap_or_default();
+    if let Some(block) = rest.first_chunk() {
+        let stop = stop_in(block);
+        if block.get(stop) == Some(&b'"') {
+            return Ok(at + stop);
         }
-        end += LANES;
+    }
+    plain_beyond(text, at)
+}
+
+/// As [`plain`], of what does not end in its first block.
+#[inline(never)]
+fn plain_beyond(text: &[u8], at: usize) -> Result<usize, usize> {
+    let mut end = at;
+    while let Some(block) = text.get(end..).and_then(|rest| rest.first_chunk()) {
+        match stop_in(block) {
+            LANES => end += LANES,
+            stop if block[stop] == b'"' => return Ok(end + stop),
+            _ => return Err(end),
+        }
         if end == at + SHORT {
             return Err(end);
         }
     }
+    let left = text.get(end..).unwrap_or_default();
+    let plain = |byte: &u8| matches!(byte, 0x20..0x80) && !matches!(byte, b'"' | b'\\');
+    match left.iter().position(|byte| !plain(byte)) {
+        Some(stop) if left[stop] == b'"' => Ok(end + stop),
+        _ => Err(end),
+    }
+}
+
+/// Where the first byte stands that is not plain; behind the block if there is none.
+#[inline]
+fn stop_in(block: &[u8; LANES]) -> usize {
+    let bytes = i8x16::from(block.map(|byte| byte as i8));
+    // What is not ASCII is negative.
+    let low = bytes.cmp_lt(i8x16::splat(0x20));
+    let special = low | bytes.cmp_eq(i8x16::splat(b'"' as i8)) | bytes.cmp_eq(i8x16::splat(b'\\' as i8));
+    (special.move_mask() as u32 | BEHIND).trailing_zeros() as usize
 }
 
 impl Run {

@@ -161,12 +161,16 @@ impl Places {
 
     /// Moves what stands at `end` or behind it by so much, or back by what is missing to 2³².
     pub(super) fn shift(&mut self, end: u32, by: u32) {
-        for Member { key, value } in self.each_mut() {
+        let move_on = |Member { key, value }: &mut Member| {
             for at in [key, &mut value.start, &mut value.end] {
-                if *at >= end {
-                    *at = at.wrapping_add(by);
-                }
+                *at = at.wrapping_add(if *at >= end { by } else { 0 });
             }
+        };
+        for member in [&mut self.name, &mut self.uri, &mut self.meta, &mut self.told] {
+            move_on(member);
+        }
+        if self.meta.value.is_some() {
+            self.known.iter_mut().for_each(move_on);
         }
     }
 
