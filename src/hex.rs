@@ -2,14 +2,9 @@
 
 /// Appends a number in as few digits as it has.
 pub(crate) fn append(out: &mut Vec<u8>, number: u64) {
-    let (mut digits, mut at, mut left) = ([0; 16], 16, number);
-    loop {
-        at -= 1;
-        digits[at] = b"0123456789abcdef"[(left & 0xf) as usize];
-        left >>= 4;
-        if left == 0 {
-            return out.extend_from_slice(&digits[at..]);
-        }
+    let digits = (u64::BITS - (number | 1).leading_zeros()).div_ceil(4);
+    for place in (0..digits).rev() {
+        out.push(b"0123456789abcdef"[(number >> (4 * place)) as usize & 0xf]);
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::Method;
 use bytes::Bytes;
+use std::ops::Range;
 
 /// One JSON-RPC 2.0 message; parameters and results are slices of the bytes it was parsed from.
 ///
@@ -67,7 +68,10 @@ impl Message {
 
     fn read(bytes: Bytes, decides: bool) -> Result<Self, Malformed> {
         let mut parts = Parts::default();
-        let walked = object::visit_members(&bytes, |scanner, key| parts.take(scanner, &bytes, &key.name));
+        // As nearly every message begins.
+        let opening = if bytes.starts_with(OPENING) { OPENING } else { b"" };
+        parts.version = opening.get(VERSION).map(Raw::new);
+        let walked = object::visit_behind(&bytes, opening, |scanner, key| parts.take(scanner, &bytes, &key.name));
         let read = walked.and_then(|()| parts.kind(&bytes, decides));
         match read {
             Ok(kind) => Ok(parts.finish(&bytes, kind)),
@@ -75,6 +79,10 @@ impl Message {
         }
     }
 }
+
+const OPENING: &[u8] = br#"{"jsonrpc":"2.0","#;
+/// Where in it the version stands.
+const VERSION: Range<usize> = 11..16;
 
 fn id(bytes: &Bytes, raw: Raw<'_>) -> Result<Id, Malformed> {
     Id::from_json(Json::trusted(bytes.slice_ref(raw.as_bytes())))
@@ -286,6 +294,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":5,"method":"a","method":"b"}"#,
             r#"{"jsonrpc":"2.0","id":5,"method":"a","params":[]}"#,
             r#"{"jsonrpc":"2.0","id":5,"method":7}"#,
+            r#"{"jsonrpc":"2.0","id":5,"method":"a","jsonrpc":"2.0"}"#,
             r#"{"jsonrpc":"2.0","id":5,"result":1,"error":{}}"#,
             r#"{"jsonrpc":"2.0","id":5}"#,
         ] {
@@ -294,7 +303,7 @@ mod tests {
             assert_eq!(error.id().and_then(Id::as_u64), Some(5), "{text}: {error}");
             assert_eq!(error.asks(), text.contains("method"), "{text}");
         }
-        for text in ["", "[]", "{", "nonsense", "{}}"] {
+        for text in ["", "[]", "{", "nonsense", "{}}", r#"{"jsonrpc":"2.0","#, r#"{"jsonrpc":"2.0",}"#] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse(r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#).unwrap_err().is_json());

@@ -226,6 +226,16 @@ pub(super) fn visit_members<'a>(
     object: &'a [u8],
     visit: impl FnMut(&mut Scanner<'a>, Key<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
+    visit_behind(object, b"", visit)
+}
+
+/// As [`visit_members`], without those in `opening`: the bracket and members up to a comma, which the text was found to begin with.
+#[inline]
+pub(super) fn visit_behind<'a>(
+    object: &'a [u8],
+    opening: &[u8],
+    visit: impl FnMut(&mut Scanner<'a>, Key<'a>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let mut scanner = Scanner::new(object);
     if scanner.peek() != Some(b'{') {
         // A text of another kind is JSON, but no object; a text that is no JSON is not even that.
@@ -233,7 +243,7 @@ pub(super) fn visit_members<'a>(
         scanner.end()?;
         return Err(Malformed::shape("not an object"));
     }
-    scanner.members(visit)?;
+    scanner.members_behind(opening, visit)?;
     scanner.end()
 }
 

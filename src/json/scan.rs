@@ -104,11 +104,25 @@ impl<'a> Scanner<'a> {
     /// The members of the object that comes next; `visit` takes each value.
     pub(super) fn members(
         &mut self,
+        visit: impl FnMut(&mut Self, Key<'a>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        self.members_behind(b"", visit)
+    }
+
+    /// As [`members`](Self::members), without those in `opening`: an object's bracket and members up to a comma, which the text was
+    /// found to begin with.
+    #[inline]
+    pub(super) fn members_behind(
+        &mut self,
+        opening: &[u8],
         mut visit: impl FnMut(&mut Self, Key<'a>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
-        self.expect(b'{', "an object")?;
+        match opening.len() {
+            0 => self.expect(b'{', "an object")?,
+            length => self.at += length,
+        }
         self.around += 1;
-        if !self.take(b'}') {
+        if !opening.is_empty() || !self.take(b'}') {
             loop {
                 let key = self.key()?;
                 visit(self, key)?;
