@@ -67,6 +67,40 @@ fn an_edit_that_would_be_too_deep_is_refused() {
 }
 
 #[test]
+fn each_member_that_is_known_by_its_name_may_stand_once_as_any_other() {
+    let known = ["name", "uri", "_meta", "arguments", "progressToken", "progress", "total", "message", "cursor"];
+    let once: Vec<String> = known
+        .into_iter()
+        .chain(["requestState", "inputResponses", "ref", "other"])
+        .map(|key| format!("{key:?}:1"))
+        .collect();
+    assert!(Params::parse(Json::parse(format!("{{{}}}", once.join(","))).unwrap()).is_ok());
+    let of_meta: Vec<String> = META_KEYS.into_iter().map(|key| format!("{key:?}:1")).collect();
+    let refused =
+        |text: String| matches!(Params::parse(Json::parse(text).unwrap()).unwrap_err().fault(), Fault::Duplicate(_));
+    for again in &once {
+        assert!(refused(format!("{{{},{again}}}", once.join(","))), "{again}");
+    }
+    for again in &of_meta {
+        assert!(refused(format!("{{\"_meta\":{{{},{again}}}}}", of_meta.join(","))), "{again}");
+    }
+}
+
+#[test]
+fn another_token_of_a_note_moves_what_stands_behind_it() {
+    for token in ["1", "\"a longer one\""] {
+        let mut note = params(r#"{"name":"n","progressToken":77,"_meta":{"a":1,"progressToken":2},"uri":"u"}"#);
+        note.tell(&Json::parse(token).unwrap());
+        assert_eq!(
+            note.as_str(),
+            format!(r#"{{"name":"n","progressToken":{token},"_meta":{{"a":1,"progressToken":2}},"uri":"u"}}"#)
+        );
+        assert_eq!(note.told_token().unwrap().as_str(), token);
+        assert_places(&note);
+    }
+}
+
+#[test]
 fn a_member_that_stands_twice_is_refused_also_in_meta() {
     for text in [r#"{"a":1,"a":2}"#, r#"{"_meta":{"a":1,"\u0061":2}}"#, r#"{"_meta":{},"_meta":{}}"#] {
         let refused = Params::parse(Json::parse(text).unwrap()).unwrap_err();
