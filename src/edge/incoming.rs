@@ -1,27 +1,10 @@
 use super::error::Refusal;
-use crate::{
-    Method,
-    json::{Id, Json, MAX_BATCH, Message, Params, elements},
-};
+use crate::json::{Id, Json, MAX_BATCH, Message, elements};
 use bytes::Bytes;
 
 /// What was posted.
 pub(super) enum Incoming {
-    Request {
-        id: Id,
-        method: Method,
-        params: Params,
-    },
-    Notification {
-        method: Method,
-        params: Params,
-    },
-    Response {
-        #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only sessions ask"))]
-        id: Option<Id>,
-        #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only sessions ask"))]
-        outcome: Result<Json, Json>,
-    },
+    One(Message),
     /// The elements of an array, not yet parsed.
     #[cfg(feature = "legacy")]
     Batch(Vec<Bytes>),
@@ -31,7 +14,7 @@ impl Incoming {
     /// One message, or the elements of a batch.
     pub(super) fn parse(bytes: Bytes) -> Result<Self, Refusal> {
         if !bytes.trim_ascii_start().starts_with(b"[") {
-            return Self::parse_one(bytes);
+            return Self::message(bytes).map(Incoming::One);
         }
         match elements(&bytes, MAX_BATCH)? {
             #[cfg(feature = "legacy")]
@@ -41,33 +24,33 @@ impl Incoming {
     }
 
     /// One message.
-    pub(super) fn parse_one(bytes: Bytes) -> Result<Self, Refusal> {
+    pub(super) fn message(bytes: Bytes) -> Result<Message, Refusal> {
         let large = bytes.len() > SHARED;
-        Ok(match Message::parse(bytes)? {
-            Message::Request { id, method, params } => {
-                Incoming::Request { id: if large { unshared(&id) } else { id }, method, params }
-            }
-            Message::Notification { method, params } => Incoming::Notification { method, params },
-            Message::Response { id, outcome } => Incoming::Response { id, outcome },
-        })
+        let mut message = Message::parse(bytes)?;
+        if let Message::Request { id, .. } = &mut message
+            && large
+        {
+            *id = unshared(id);
+        }
+        Ok(message)
     }
 
     /// The id of a request.
     #[cfg(feature = "legacy")]
     pub(super) fn id(&self) -> Option<&Id> {
         match self {
-            Incoming::Request { id, .. } => Some(id),
-            _ => None,
+            Incoming::One(message) => request_id(message),
+            Incoming::Batch(_) => None,
         }
     }
+}
 
-    /// The parameters of a request or notification.
-    #[cfg(feature = "legacy")]
-    pub(super) fn params(&self) -> Option<&Params> {
-        match self {
-            Incoming::Request { params, .. } | Incoming::Notification { params, .. } => Some(params),
-            _ => None,
-        }
+/// The id of a request.
+#[cfg(feature = "legacy")]
+pub(super) fn request_id(message: &Message) -> Option<&Id> {
+    match message {
+        Message::Request { id, .. } => Some(id),
+        _ => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     Call, Method, ParamHeaders, Revision,
     error::Problem,
     header::{MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION},
-    json::{self, Json, Params},
+    json::{self, Json, Message, Params},
     meta,
 };
 #[cfg(feature = "legacy")]
@@ -33,14 +33,18 @@ pub(super) fn claims(head: &Head<'_>, incoming: &Incoming) -> bool {
         Field::Once(version) => is_modern(version),
         Field::Twice => head.headers.get_all(MCP_PROTOCOL_VERSION).iter().any(is_modern),
     };
-    let carries = |params: &Params| params.reserved(meta::PROTOCOL_VERSION).is_some();
+    let carries = |message: &Message| match message {
+        Message::Request { params, .. } | Message::Notification { params, .. } => {
+            params.reserved(meta::PROTOCOL_VERSION).is_some()
+        }
+        Message::Response { .. } => false,
+    };
     named
         || match incoming {
-            Incoming::Batch(elements) => elements.iter().any(|element| {
-                let parsed = Incoming::parse_one(element.clone());
-                parsed.is_ok_and(|one| one.params().is_some_and(carries))
-            }),
-            one => one.params().is_some_and(carries),
+            Incoming::One(message) => carries(message),
+            Incoming::Batch(elements) => {
+                elements.iter().any(|element| Incoming::message(element.clone()).is_ok_and(|message| carries(&message)))
+            }
         }
 }
 
@@ -56,9 +60,11 @@ fn is_modern(version: &HeaderValue) -> bool {
 #[inline(never)]
 pub(super) fn begin<'a, S: Inner>(inner: &'a Arc<S>, head: Head<'_>, incoming: Incoming) -> Result<Begun<'a>, Refusal> {
     let (id, method, params) = match incoming {
-        Incoming::Request { id, method, params } => (id, method, params),
-        Incoming::Notification { method, params } => return notification(inner, head, method, params),
-        Incoming::Response { .. } => return Err(Refusal::invalid("nothing was asked that could be answered")),
+        Incoming::One(Message::Request { id, method, params }) => (id, method, params),
+        Incoming::One(Message::Notification { method, params }) => return notification(inner, head, method, params),
+        Incoming::One(Message::Response { .. }) => {
+            return Err(Refusal::invalid("nothing was asked that could be answered"));
+        }
         #[cfg(feature = "legacy")]
         Incoming::Batch(_) => return Err(Refusal::invalid("this revision has no batches")),
     };

@@ -15,6 +15,7 @@ use crate::{
         running::Inner,
         writer::Writer,
     },
+    json::Message,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future, stream};
@@ -60,8 +61,8 @@ pub(super) fn allow(entry: &Entry, elements: &[Bytes]) -> Result<(), Refusal> {
 
 /// The answers to one message; `None` where it wants none.
 fn answer<S: Inner>(inner: &Arc<S>, entry: &Arc<Entry>, extensions: Extensions, element: Bytes) -> Option<Answers> {
-    let begun = match Incoming::parse_one(element) {
-        Ok(Incoming::Request { id, method, params }) => {
+    let begun = match Incoming::message(element) {
+        Ok(Message::Request { id, method, params }) => {
             let writer = Writer::legacy(id.clone(), &method);
             if let Some(outcome) = local(entry, &method, &params) {
                 return Some(one(writer.done(outcome).1.into_bytes()));
@@ -69,16 +70,15 @@ fn answer<S: Inner>(inner: &Arc<S>, entry: &Arc<Entry>, extensions: Extensions, 
             let ticket = entry.begin(&id);
             ticket.and_then(|ticket| Dialogue::start(inner, entry, ticket, writer, (method, params, extensions), false))
         }
-        Ok(Incoming::Notification { method, params }) => {
+        Ok(Message::Notification { method, params }) => {
             let running = told(inner, entry, extensions, method, params).ok()??;
             // An array has no place for the failure of a notification.
             return Some(Box::pin(running.take(1).filter_map(|_| future::ready(None))));
         }
-        Ok(Incoming::Response { id, outcome }) => {
+        Ok(Message::Response { id, outcome }) => {
             entry.questions().answer(id.as_ref(), outcome);
             return None;
         }
-        Ok(Incoming::Batch(_)) => return None,
         Err(refusal) => Err(refusal),
     };
     Some(match begun {

@@ -17,7 +17,7 @@ use crate::{
         writer::Writer,
     },
     error::Problem,
-    json::{Id, Json, Params},
+    json::{Id, Json, Message, Params},
     reply::Outcome,
 };
 use futures_util::{StreamExt, stream};
@@ -34,16 +34,20 @@ impl Legacy {
     ) -> Result<Begun<'a>, Refusal> {
         let Head { target, extensions, .. } = head;
         let incoming = match incoming {
-            Incoming::Request { id, method, params } if method == Method::INITIALIZE => {
+            Incoming::One(Message::Request { id, method, params }) if method == Method::INITIALIZE => {
                 return Ok(Begun::waiting(self.initialize(inner, extensions, id, params)));
             }
             other => other,
         };
         let entry = self.named(target, &extensions, incoming.id())?;
         match incoming {
-            Incoming::Request { id, method, params } => begin(inner, entry, extensions, id, method, params),
-            Incoming::Notification { method, params } => notification(inner, &entry, extensions, method, params),
-            Incoming::Response { id, outcome } => {
+            Incoming::One(Message::Request { id, method, params }) => {
+                begin(inner, entry, extensions, id, method, params)
+            }
+            Incoming::One(Message::Notification { method, params }) => {
+                notification(inner, &entry, extensions, method, params)
+            }
+            Incoming::One(Message::Response { id, outcome }) => {
                 entry.questions().answer(id.as_ref(), outcome);
                 Ok(Begun::Answered(bare(StatusCode::ACCEPTED).into()))
             }

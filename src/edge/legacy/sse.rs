@@ -17,7 +17,7 @@ use crate::{
         answer::{deliver, event_stream},
         error::{Refusal, bare},
         headers::Fields,
-        incoming::Incoming,
+        incoming::{Incoming, request_id},
         layer::Settings,
         legacy::Legacy,
         media::not_acceptable,
@@ -28,7 +28,7 @@ use crate::{
         writer::Writer,
     },
     error::Problem,
-    json::{Id, Params},
+    json::{Id, Message, Params},
     sse,
 };
 use bytes::Bytes;
@@ -107,7 +107,7 @@ impl Legacy {
                 batch::allow(&entry, &elements)?;
                 take_all(inner, &entry, &extensions, elements).await;
             }
-            one => take(inner, &entry, extensions, one).await?,
+            Incoming::One(message) => take(inner, &entry, extensions, message).await?,
         }
         Ok(bare(StatusCode::ACCEPTED))
     }
@@ -155,8 +155,8 @@ impl Drop for Open {
 async fn take_all<S: Inner>(inner: &Arc<S>, entry: &Arc<Entry>, extensions: &Extensions, elements: Vec<Bytes>) {
     let mut refused = Vec::new();
     for element in elements {
-        let one = Incoming::parse_one(element);
-        let is_answered = one.as_ref().map_or(true, |one| one.id().is_some());
+        let one = Incoming::message(element);
+        let is_answered = one.as_ref().map_or(true, |one| request_id(one).is_some());
         let taken = match one {
             Ok(one) => take(inner, entry, extensions.clone(), one).await,
             Err(refusal) => Err(refusal),
@@ -173,11 +173,11 @@ async fn take<S: Inner>(
     inner: &Arc<S>,
     entry: &Arc<Entry>,
     extensions: Extensions,
-    incoming: Incoming,
+    message: Message,
 ) -> Result<(), Refusal> {
-    match incoming {
-        Incoming::Request { id, method, params } => request(inner, entry, extensions, id, method, params),
-        Incoming::Notification { method, params } => {
+    match message {
+        Message::Request { id, method, params } => request(inner, entry, extensions, id, method, params),
+        Message::Notification { method, params } => {
             let initialized = method == Method::INITIALIZED;
             if let Some(running) = told(inner, entry, extensions.clone(), method, params)? {
                 deliver(running).await?;
@@ -187,11 +187,10 @@ async fn take<S: Inner>(
             }
             Ok(())
         }
-        Incoming::Response { id, outcome } => {
+        Message::Response { id, outcome } => {
             entry.questions().answer(id.as_ref(), outcome);
             Ok(())
         }
-        Incoming::Batch(_) => Ok(()),
     }
 }
 

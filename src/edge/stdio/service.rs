@@ -14,7 +14,7 @@ use crate::{
         running::{Inner, Running},
     },
     error::Problem,
-    json::{Id, Params},
+    json::{Id, Message, Params},
     upstream::stdio::{Line, Lines},
 };
 use futures_util::StreamExt;
@@ -138,39 +138,40 @@ impl<S: Inner> Lanes<S> {
     }
 
     /// The messages of a line: one, or those of a batch.
-    fn parse(&self, line: Line) -> Vec<Result<Incoming, Refusal>> {
+    fn parse(&self, line: Line) -> Vec<Result<Message, Refusal>> {
         match line {
             Line::Whole(line) if line.trim_ascii().is_empty() => Vec::new(),
             Line::Whole(line) => match Incoming::parse(line) {
                 #[cfg(feature = "legacy")]
                 Ok(Incoming::Batch(elements)) if self.legacy.has_batches() => {
-                    elements.into_iter().map(Incoming::parse_one).collect()
+                    elements.into_iter().map(Incoming::message).collect()
                 }
-                one => vec![one],
+                #[cfg(feature = "legacy")]
+                Ok(Incoming::Batch(_)) => vec![Err(Refusal::invalid("this revision has no batches"))],
+                Ok(Incoming::One(message)) => vec![Ok(message)],
+                Err(refusal) => vec![Err(refusal)],
             },
             Line::Cut { .. } => vec![Err(Problem::rpc(413, -32600, "the message is too large").into())],
         }
     }
 
-    fn take(&self, message: Incoming) -> Result<(), Refusal> {
+    fn take(&self, message: Message) -> Result<(), Refusal> {
         match message {
-            Incoming::Request { id, method, params } => self.request(id, method, params),
-            Incoming::Notification { method, params } => {
+            Message::Request { id, method, params } => self.request(id, method, params),
+            Message::Notification { method, params } => {
                 // A notification is never answered.
                 if let Err(refusal) = self.notification(method, params) {
                     tracing::debug!(?refusal, "a notification was not taken");
                 }
                 Ok(())
             }
-            Incoming::Response { id, outcome } => {
+            Message::Response { id, outcome } => {
                 #[cfg(feature = "legacy")]
                 self.legacy.answer(id.as_ref(), outcome);
                 #[cfg(not(feature = "legacy"))]
                 let _ = (id, outcome);
                 Ok(())
             }
-            #[cfg(feature = "legacy")]
-            Incoming::Batch(_) => Err(Refusal::invalid("this revision has no batches")),
         }
     }
 
