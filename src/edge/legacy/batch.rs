@@ -68,7 +68,8 @@ fn answer<S: Inner>(inner: &Arc<S>, entry: &Arc<Entry>, extensions: Extensions, 
                 return Some(one(writer.done(outcome).1.into_bytes()));
             }
             let ticket = entry.begin(&id);
-            ticket.and_then(|ticket| Dialogue::start(inner, entry, ticket, writer, (method, params, extensions), false))
+            ticket
+                .and_then(|ticket| Dialogue::start(inner, entry, ticket, writer, (method, &params, extensions), false))
         }
         Ok(Message::Notification { method, params }) => {
             let running = told(inner, entry, extensions, method, params).ok()??;

@@ -116,7 +116,7 @@ impl Dialogue {
         entry: &Arc<Entry>,
         ticket: Ticket,
         writer: Writer,
-        (method, params, extensions): (Method, Params, Extensions),
+        (method, params, extensions): (Method, &Params, Extensions),
         in_parts: bool,
     ) -> Result<Self, Refusal> {
         let in_parts = in_parts && parts::suit(&method);
@@ -127,10 +127,10 @@ impl Dialogue {
             _ => None,
         };
         if let Some(wanted) = subscribes.filter(|_| entry.client().is_some()) {
-            return Ok(answering.on(feed::change(inner, entry, &params, extensions, wanted)));
+            return Ok(answering.on(feed::change(inner, entry, params, extensions, wanted)));
         }
         let asks = Rounds::<S>::suit(&method);
-        let call = entry.call(method, &params, extensions);
+        let call = entry.call(method, params, extensions);
         let mut call = call.ok_or_else(|| Refusal::invalid("the session is not initialized"))?;
         call.in_parts = in_parts;
         Ok(match asks {

@@ -42,7 +42,7 @@ impl Legacy {
         let entry = self.named(target, &extensions, incoming.id())?;
         match incoming {
             Incoming::One(Message::Request { id, method, params }) => {
-                begin(inner, entry, extensions, id, method, params)
+                begin(inner, entry, extensions, id, method, &params)
             }
             Incoming::One(Message::Notification { method, params }) => {
                 notification(inner, &entry, extensions, method, params)
@@ -69,9 +69,9 @@ fn begin<'a, S: Inner>(
     extensions: Extensions,
     id: Id,
     method: Method,
-    params: Params,
+    params: &Params,
 ) -> Result<Begun<'a>, Refusal> {
-    if let Some(outcome) = local(&entry, &method, &params) {
+    if let Some(outcome) = local(&entry, &method, params) {
         let (status, message) = Writer::legacy(id, &method).done(outcome);
         return Ok(Begun::Answered(json(status, message).into()));
     }

@@ -217,7 +217,7 @@ pub(in crate::edge) fn request<S: Inner>(
         return Ok(());
     }
     let cancelled = ticket.cancelled().clone();
-    let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, params, extensions), false);
+    let dialogue = Dialogue::start(inner, entry, ticket, writer, (method, &params, extensions), false);
     let mut dialogue = dialogue.map_err(|refusal| refusal.with_id(&id))?;
     let entry = entry.clone();
     tokio::spawn(async move {
