@@ -1,7 +1,7 @@
 //! The time, read once in a poll.
 //!
 //! Half a dozen layers note when a call came or was answered, all within the few microseconds of one poll. To read a clock takes
-//! some 40 ns on a virtual machine, which for each of them would be a thirtieth of what a call costs.
+//! some 40 ns on a virtual machine: ten readings would be a fortieth of what a call costs.
 
 use std::cell::Cell;
 use tokio::time::Instant;
