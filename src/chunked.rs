@@ -44,8 +44,17 @@ pub(crate) fn next(state: &mut State, buffer: &mut BytesMut) -> Result<Option<By
     loop {
         match *state {
             State::Size => {
-                let Some(size) = line(buffer, MAX_LINE, size)? else { return Ok(None) };
-                *state = match size? {
+                let size = match plain_size(buffer) {
+                    Some((size, length)) => {
+                        buffer.advance(length);
+                        size
+                    }
+                    None => match line(buffer, MAX_LINE, size)? {
+                        Some(size) => size?,
+                        None => return Ok(None),
+                    },
+                };
+                *state = match size {
                     0 => State::Trailers(0),
                     size => State::Data(size),
                 };
@@ -94,6 +103,20 @@ fn line<T>(buffer: &mut BytesMut, limit: usize, read: impl FnOnce(&[u8]) -> T) -
     let read = read(line);
     buffer.advance(end + 1);
     Ok(Some(read))
+}
+
+/// A size as most are written, of a few digits and nothing else, and the length of its line with the break.
+#[inline]
+fn plain_size(buffer: &[u8]) -> Option<(u64, usize)> {
+    const MOST_DIGITS: usize = 8;
+    let mut size = 0;
+    for (at, byte) in buffer.iter().take(MOST_DIGITS + 1).enumerate() {
+        match char::from(*byte).to_digit(16) {
+            Some(digit) => size = size << 4 | u64::from(digit),
+            None => return (at > 0 && buffer[at..].starts_with(b"\r\n")).then_some((size, at + 2)),
+        }
+    }
+    None
 }
 
 fn size(line: &[u8]) -> Result<u64, NotChunked> {

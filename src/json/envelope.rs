@@ -1,7 +1,7 @@
 use super::{
     Fault, Id, Json, Malformed, Members, Params,
     object::{self, Raw},
-    params::{Amiss, Places},
+    params::{Amiss, Places, TELLS},
     scan::Scanner,
 };
 use crate::Method;
@@ -68,10 +68,9 @@ impl Message {
 
     fn read(bytes: Bytes, decides: bool) -> Result<Self, Malformed> {
         let mut parts = Parts::default();
-        // As nearly every message begins.
-        let opening = if bytes.starts_with(OPENING) { OPENING } else { b"" };
-        parts.version = opening.get(VERSION).map(Raw::new);
-        let walked = object::visit_behind(&bytes, opening, |scanner, key| parts.take(scanner, &bytes, &key.name));
+        let walked = parts.opening(&bytes).and_then(|opening| {
+            object::visit_behind(&bytes, opening, |scanner, key| parts.take(scanner, &bytes, &key.name))
+        });
         let read = walked.and_then(|()| parts.kind(&bytes, decides));
         match read {
             Ok(kind) => Ok(parts.finish(&bytes, kind)),
@@ -80,9 +79,16 @@ impl Message {
     }
 }
 
+/// As nearly every message begins.
 const OPENING: &[u8] = br#"{"jsonrpc":"2.0","#;
 /// Where in it the version stands.
 const VERSION: Range<usize> = 11..16;
+
+/// As most notes of progress go on behind that, up to their parameters; no message is more frequent.
+const PROGRESS: &[u8] = br#""method":"notifications/progress","params":"#;
+/// Where in such a note the method stands, and its parameters begin.
+const METHOD: Range<usize> = OPENING.len() + 9..PARAMS - 10;
+const PARAMS: usize = OPENING.len() + PROGRESS.len();
 
 fn id(bytes: &Bytes, raw: Raw<'_>) -> Result<Id, Malformed> {
     Id::from_json(Json::trusted(bytes.slice_ref(raw.as_bytes())))
@@ -112,6 +118,23 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    /// Takes what a message begins with that is compared and not read, if it begins so.
+    #[inline]
+    fn opening(&mut self, bytes: &'a Bytes) -> Result<&'a [u8], Malformed> {
+        if !bytes.starts_with(OPENING) {
+            return Ok(b"");
+        }
+        self.version = Some(Raw::new(&bytes[VERSION]));
+        let tells = bytes[OPENING.len()..].strip_prefix(PROGRESS).is_some_and(|params| params.starts_with(TELLS));
+        if !tells {
+            return Ok(OPENING);
+        }
+        self.method = Some(Raw::new(&bytes[METHOD]));
+        let mut scanner = Scanner::within(bytes, PARAMS, 1);
+        self.params = Some(Raw::new(self.places.scan_told(&mut scanner, &mut self.amiss)?));
+        Ok(&bytes[..scanner.at()])
+    }
+
     pub(super) fn take(&mut self, scanner: &mut Scanner<'a>, bytes: &'a Bytes, key: &[u8]) -> Result<(), Malformed> {
         let place = match key {
             b"jsonrpc" => &mut self.version,
@@ -266,124 +289,4 @@ pub fn elements(bytes: &Bytes, max: usize) -> Result<Option<Vec<Bytes>>, Malform
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Message, Malformed> {
-        Message::parse(Bytes::copy_from_slice(text.as_bytes()))
-    }
-
-    #[test]
-    fn the_three_kinds_are_told_apart() {
-        let request = parse(r#"{"jsonrpc":"2.0","id":"x","method":"tools/list"}"#).unwrap();
-        assert!(
-            matches!(request, Message::Request { id, params, .. } if id.as_str() == "\"x\"" && params.as_str() == "{}")
-        );
-        let note = parse(r#"{"method":"notifications/initialized","jsonrpc":"2.0","params":{"a":1}}"#).unwrap();
-        assert!(matches!(note, Message::Notification { params, .. } if params.as_str() == r#"{"a":1}"#));
-        let result = parse(r#"{"jsonrpc":"2.0","result":[1],"id":3}"#).unwrap();
-        assert!(matches!(result, Message::Response { id: Some(id), outcome: Ok(_) } if id.as_u64() == Some(3)));
-        let error = parse(r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":""}}"#).unwrap();
-        assert!(matches!(error, Message::Response { id: None, outcome: Err(_) }));
-    }
-
-    #[test]
-    fn a_faulty_message_is_refused_with_the_id_it_carries() {
-        for text in [
-            r#"{"id":5,"method":"a"}"#,
-            r#"{"jsonrpc":"2.0","id":5,"method":"a","method":"b"}"#,
-            r#"{"jsonrpc":"2.0","id":5,"method":"a","params":[]}"#,
-            r#"{"jsonrpc":"2.0","id":5,"method":7}"#,
-            r#"{"jsonrpc":"2.0","id":5,"method":"a","jsonrpc":"2.0"}"#,
-            r#"{"jsonrpc":"2.0","id":5,"result":1,"error":{}}"#,
-            r#"{"jsonrpc":"2.0","id":5}"#,
-        ] {
-            let error = parse(text).unwrap_err();
-            assert!(error.is_json(), "{text}: {error}");
-            assert_eq!(error.id().and_then(Id::as_u64), Some(5), "{text}: {error}");
-            assert_eq!(error.asks(), text.contains("method"), "{text}");
-        }
-        for text in ["", "[]", "{", "nonsense", "{}}", r#"{"jsonrpc":"2.0","#, r#"{"jsonrpc":"2.0",}"#] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-        assert!(parse(r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#).unwrap_err().is_json());
-        assert!(!parse(r#"{"jsonrpc":"2.0","id":1,"method":"a""#).unwrap_err().is_json());
-    }
-
-    #[test]
-    fn a_member_that_may_be_taken_for_another_is_refused_in_a_request_and_nowhere_else() {
-        let message =
-            |id: &str, params: &str| parse(&format!(r#"{{"jsonrpc":"2.0","method":"m","params":{params}{id}}}"#));
-        for (params, member) in [
-            (r#"{"name":"read_file","Name":"delete_file"}"#, "Name"),
-            (r#"{"NAME":"delete_file","name":"read_file"}"#, "NAME"),
-            (r#"{"uri":"a","Uri":"b"}"#, "Uri"),
-            (r#"{"name":"a","argument\u017f":{}}"#, "argument\u{17f}"),
-            (r#"{"name":"a","name\u0000":"b"}"#, "name\\0"),
-            (r#"{"name":"a","_Meta":{}}"#, "_Meta"),
-            (r#"{"name":"a","_meta":{"progresstoken":1}}"#, "progresstoken"),
-            (r#"{"name":"a","_meta":{"IO.modelcontextprotocol/logLevel":1}}"#, "IO.modelcontextprotocol/logLevel"),
-            (r#"{"name":"a","RequestState":"s"}"#, "RequestState"),
-            (r#"{"ref":{"type":"ref/prompt","name":"a"},"Ref":{}}"#, "Ref"),
-            (r#"{"ref":{"type":"ref/prompt","name":"a","Name":"b"}}"#, "Name"),
-            (r#"{"ref":{"Type":"ref/resource","type":"ref/prompt"}}"#, "Type"),
-        ] {
-            let error = message(r#","id":5"#, params).unwrap_err();
-            assert!(matches!(error.fault(), Fault::Alike { .. }), "{params}: {error}");
-            assert!(error.to_string().contains(&format!("\"{member}\"")), "{params}: {error}");
-            assert!(error.is_json() && error.asks() && error.id().and_then(Id::as_u64) == Some(5), "{params}");
-            assert!(message("", params).is_ok(), "nothing is decided by a notification: {params}");
-            let asked = format!(r#"{{"jsonrpc":"2.0","method":"m","params":{params},"id":5}}"#);
-            assert!(Message::of_server(asked.into()).is_ok(), "nor by a question of a server: {params}");
-        }
-        for params in [
-            r#"{"name":"a","arguments":{"Name":1,"NAME":2,"URI":3,"name\u0000":4,"_Meta":{"Name":5}}}"#,
-            r#"{"name":"a","names":1,"title":"Name","_meta":{"traceparent":"x","Name":1,"name":2}}"#,
-            r#"{"ref":{"type":"ref/prompt","name":"a","title":"A"},"argument":{"Name":"x"}}"#,
-            r#"{"ref":["Name"]}"#,
-        ] {
-            assert!(message(r#","id":5"#, params).is_ok(), "{params}");
-        }
-    }
-
-    #[test]
-    fn a_result_knows_which_members_it_has_however_they_are_spelled() {
-        let result = |text: &str| match parse(&format!(r#"{{"jsonrpc":"2.0","result":{text},"id":3}}"#)).unwrap() {
-            Message::Response { outcome: Ok(result), .. } => result,
-            other => panic!("{other:?}"),
-        };
-        let some = result(r#"{"a":{"ttlMs":1},"b":"resultType","\u0063acheScope":"x","structuredContent":{}}"#);
-        assert!(some.has("structuredContent") && some.has("cacheScope"));
-        assert!(!some.has("ttlMs") && !some.has("resultType"));
-        assert!(some.has("a") && !some.has("c"), "also of members that are not noted");
-        assert!(!result("[\"ttlMs\"]").has("ttlMs"));
-        assert!(Json::from_static(r#"{"ttlMs":1}"#).has("ttlMs"));
-    }
-
-    #[cfg(feature = "legacy")]
-    #[test]
-    fn a_result_knows_whether_it_asks_for_more() {
-        for (text, asks) in [
-            (r#"{"resultType":"input_required","inputRequests":{}}"#, true),
-            (r#"{"a":[1], "result\u0054ype" : "input_required" }"#, true),
-            (r#"{"resultType":"complete","content":["input_required"]}"#, false),
-            (r#"{"content":{"resultType":"input_required"}}"#, false),
-            (r#"{"kind":"input_required"}"#, false),
-            (r#"{}"#, false),
-        ] {
-            let parsed = parse(&format!(r#"{{"jsonrpc":"2.0","id":3,"result":{text}}}"#)).unwrap();
-            let Message::Response { outcome: Ok(scanned), .. } = parsed else { panic!("{parsed:?}") };
-            assert_eq!((scanned.asks(), Json::parse(text).unwrap().asks()), (asks, asks), "{text}");
-        }
-    }
-
-    #[test]
-    fn batches_are_split_without_copying() {
-        let body = Bytes::from_static(b" [ {\"a\":1} , 2 ]");
-        assert_eq!(elements(&body, MAX_BATCH).unwrap().unwrap(), ["{\"a\":1}", "2"]);
-        assert_eq!(elements(&Bytes::from_static(b"{}"), MAX_BATCH).unwrap(), None);
-        let array = |n: usize| elements(&Bytes::from(format!("[{}1]", "1,".repeat(n - 1))), MAX_BATCH);
-        assert_eq!(array(MAX_BATCH).unwrap().unwrap().len(), MAX_BATCH);
-        assert!(array(MAX_BATCH + 1).unwrap_err().is_json());
-    }
-}
+mod tests;

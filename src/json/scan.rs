@@ -31,7 +31,12 @@ impl<'a> Scanner<'a> {
 
     /// Goes on at a byte of a text that was read up to there.
     pub(super) fn at_byte(text: &'a [u8], at: usize) -> Self {
-        Self { text, at, around: 0 }
+        Self::within(text, at, 0)
+    }
+
+    /// As [`at_byte`](Self::at_byte), within so many brackets.
+    pub(super) fn within(text: &'a [u8], at: usize, around: usize) -> Self {
+        Self { text, at, around }
     }
 
     /// All of the text.
@@ -42,6 +47,11 @@ impl<'a> Scanner<'a> {
     /// How many bytes were taken.
     pub(super) fn at(&self) -> usize {
         self.at
+    }
+
+    /// How many brackets are open.
+    pub(super) fn around(&self) -> usize {
+        self.around
     }
 
     /// The next byte that is no white space, which is not taken.
@@ -109,8 +119,8 @@ impl<'a> Scanner<'a> {
         self.members_behind(b"", visit)
     }
 
-    /// As [`members`](Self::members), without those in `opening`: an object's bracket and members up to a comma, which the text was
-    /// found to begin with.
+    /// As [`members`](Self::members), without those in `opening`: an object's bracket and members, with the comma behind them or
+    /// without, which is known to come next.
     #[inline]
     pub(super) fn members_behind(
         &mut self,
@@ -122,10 +132,14 @@ impl<'a> Scanner<'a> {
             length => self.at += length,
         }
         self.around += 1;
+        let mut is_behind = opening.last().is_some_and(|last| *last != b',');
         if !opening.is_empty() || !self.take(b'}') {
             loop {
-                let key = self.key()?;
-                visit(self, key)?;
+                if !is_behind {
+                    let key = self.key()?;
+                    visit(self, key)?;
+                }
+                is_behind = false;
                 let next = self.peek();
                 match next {
                     Some(b',') => self.at += 1,
@@ -292,6 +306,13 @@ impl<'a> Scanner<'a> {
 
     fn digits(&mut self) -> Result<(), Malformed> {
         let start = self.at;
+        // As many numbers are: how far a call is, and of how much.
+        if let Some([b'0'..=b'9', next, ..]) = self.text.get(start..)
+            && !next.is_ascii_digit()
+        {
+            self.at += 1;
+            return Ok(());
+        }
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
             let (digits, looked) = match rest.first_chunk() {

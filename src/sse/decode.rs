@@ -41,6 +41,9 @@ const LINE_SLACK: usize = 64;
 /// A longer line leaves no room for the next one behind, on a stream that may stay open for days.
 const KEPT: usize = 64 << 10;
 
+/// A line of nearly every event, which is compared and not read.
+const MESSAGE: &[u8] = b"event: message\n";
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Decoder {
@@ -67,6 +70,12 @@ impl Decoder {
     pub fn decode(&mut self, chunk: &mut Bytes) -> Result<Option<Event>, TooLarge> {
         loop {
             self.skip_break(chunk);
+            if self.line.is_empty() && chunk.starts_with(MESSAGE) {
+                chunk.advance(MESSAGE.len());
+                self.at_start = false;
+                self.event.take(Field::Event, b"message");
+                self.check(self.event.size)?;
+            }
             let end = match chunk.first() {
                 // As most events end, of which each has one.
                 Some(b'\n') => Some(0),

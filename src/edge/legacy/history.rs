@@ -134,7 +134,7 @@ impl History {
                     Some(text) => told.keep(line, place, text, &self.budget),
                     None => {}
                 }
-                let forgotten = if told.is_full() { told.forget_oldest(&self.budget) } else { None };
+                let forgotten = if told.is_full() { told.forget_oldest() } else { None };
                 (forgotten, told.is_full())
             });
             drop(forgotten);
@@ -162,7 +162,7 @@ impl History {
     pub(super) fn close(&self) {
         let forgotten = lock(&self.told).change(&self.told, &self.budget, |told| {
             told.closed = true;
-            self.budget.bytes.fetch_sub(mem::take(&mut told.bytes), Ordering::Relaxed);
+            told.bytes = 0;
             (mem::take(&mut told.lines), mem::take(&mut told.messages))
         });
         drop(forgotten);
@@ -172,11 +172,21 @@ impl History {
 impl Told {
     /// Makes a change of what `here` holds, after which the session stands among all exactly if it keeps anything.
     fn change<T>(&mut self, here: &Arc<Mutex<Told>>, budget: &Budget, change: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.bytes;
         let changed = change(self);
+        self.account(before, budget);
         if self.stands.is_some() == self.messages.is_empty() {
             self.stand(here, budget);
         }
         changed
+    }
+
+    /// Says by how much it differs from the bytes it had before: once for what came and what went for it, which most messages of
+    /// a stream are as long as.
+    fn account(&self, before: usize, budget: &Budget) {
+        if self.bytes != before {
+            budget.bytes.fetch_add(self.bytes.wrapping_sub(before), Ordering::Relaxed);
+        }
     }
 
     /// Goes to where its oldest message is.
@@ -194,15 +204,15 @@ impl Told {
         if self.stands != Some(number) {
             return None;
         }
-        let is_oldest = self.messages.front().is_some_and(|message| message.number == number);
-        let forgotten = if is_oldest { self.forget_oldest(budget) } else { None };
+        let (is_oldest, before) = (self.messages.front().is_some_and(|message| message.number == number), self.bytes);
+        let forgotten = if is_oldest { self.forget_oldest() } else { None };
+        self.account(before, budget);
         self.stand(here, budget);
         forgotten
     }
 
     fn keep(&mut self, line: u64, place: u64, text: Bytes, budget: &Budget) {
         self.bytes += text.len();
-        budget.bytes.fetch_add(text.len(), Ordering::Relaxed);
         let number = budget.last.fetch_add(1, Ordering::Relaxed);
         self.messages.push_back(Message { line, place, text, number });
         if let Some(known) = self.lines.get_mut(&line) {
@@ -215,10 +225,9 @@ impl Told {
     }
 
     /// Keeps the oldest message no longer; what went with it is to be dropped without the lock.
-    fn forget_oldest(&mut self, budget: &Budget) -> Option<(Bytes, Option<Known>)> {
+    fn forget_oldest(&mut self) -> Option<(Bytes, Option<Known>)> {
         let Message { line, text, .. } = self.messages.pop_front()?;
         self.bytes -= text.len();
-        budget.bytes.fetch_sub(text.len(), Ordering::Relaxed);
         Some((text, self.forget(line, 1)))
     }
 

@@ -14,7 +14,7 @@ use places::Member;
 
 pub(super) use alike::Amiss;
 pub(crate) use alike::is_taken_for;
-pub(super) use places::Places;
+pub(super) use places::{Places, TELLS};
 #[cfg(feature = "legacy")]
 pub(crate) use preset::Preset;
 use std::borrow::Cow;

@@ -32,6 +32,9 @@ const STATE: u16 = 1 << 9;
 const RESPONSES: u16 = 1 << 10;
 const REF: u16 = 1 << 11;
 
+/// What the parameters of most notes of progress begin with.
+pub(in crate::json) const TELLS: &[u8] = br#"{"progressToken":"#;
+
 /// Where a value lies; nowhere if it is empty, as no value of JSON is. `u32` because a message is far below 4 GiB; larger
 /// ones are refused.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,12 +86,33 @@ impl Places {
         scanner: &mut Scanner<'a>,
         amiss: &mut Amiss,
     ) -> Result<&'a [u8], Malformed> {
+        self.scan_behind(scanner, b"", amiss)
+    }
+
+    /// As [`scan`](Self::scan), of an object that begins with [`TELLS`], which is compared and not read.
+    pub(in crate::json) fn scan_told<'a>(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        amiss: &mut Amiss,
+    ) -> Result<&'a [u8], Malformed> {
+        let (text, base) = (scanner.text(), scanner.at());
+        let mut token = Scanner::within(text, base + TELLS.len(), scanner.around() + 1);
+        self.told = Member { key: 1, value: span(&mut token, base)? };
+        self.scan_behind(scanner, &text[base..token.at()], amiss)
+    }
+
+    fn scan_behind<'a>(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        opening: &[u8],
+        amiss: &mut Amiss,
+    ) -> Result<&'a [u8], Malformed> {
         let (mut seen, base) = (Seen::default(), scanner.at());
         if scanner.text().len() > u32::MAX as usize {
             return Err(Malformed::shape("parameters above 4 GiB"));
         }
-        let mut met = 0;
-        scanner.members(|scanner, key| {
+        let mut met = if opening.is_empty() { 0 } else { TOLD };
+        scanner.members_behind(opening, |scanner, key| {
             let bit = match &*key.name {
                 b"name" => set(&mut self.name, scanner, base, key.at, NAME)?,
                 b"uri" => set(&mut self.uri, scanner, base, key.at, URI)?,
