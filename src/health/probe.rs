@@ -132,14 +132,15 @@ where
     }
 
     async fn ask(&mut self, started: Instant, patience: Duration) -> Asked {
-        let deadline = started + patience;
         let service = &mut self.service;
-        match timeout_at(deadline, poll_fn(|cx| service.poll_ready(cx))).await {
+        match timeout_at(started + patience, poll_fn(|cx| service.poll_ready(cx))).await {
             // The service keeps what it has reserved so far for the next question.
             Err(_) => return Asked::NotSent,
             Ok(Err(error)) => return failed(&*error.into()),
             Ok(Ok(())) => {}
         }
+        // However long it waited to be asked, the server has all the time to answer.
+        let deadline = Instant::now() + patience;
         let answer = service.call(Call::new(Method::PING, Params::empty()));
         let outcome = async { answer.await.map_err(Into::into)?.outcome().await };
         match timeout_at(deadline, outcome).await {

@@ -124,6 +124,22 @@ async fn what_could_not_be_asked_is_no_verdict() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_has_all_its_time_however_long_it_took_to_ask() {
+    let board = Board::default();
+    let (service, mut handle) = mock::pair::<Call, Reply>();
+    handle.allow(0);
+    tokio::spawn(Probe::new(service, board.endpoint(&"a".into()), INTERVAL).run());
+    sleep(Duration::from_millis(4990)).await;
+    handle.allow(1);
+    let respond = asked(&mut handle).await.1;
+    sleep(Duration::from_millis(4990)).await;
+    respond.send_response(single());
+    tokio::task::yield_now().await;
+    assert!(last_check(&board).await.healthy);
+    assert!(board.verdict("a").is_well());
+}
+
+#[tokio::test(start_paused = true)]
 async fn thresholds_count_answers_in_a_row() {
     let three = NonZeroU32::new(3).unwrap();
     let board = Board::new(Thresholds { fall: three, rise: three });
