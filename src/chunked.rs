@@ -143,10 +143,10 @@ mod tests {
 
     #[test]
     fn a_body_reads_the_same_however_it_is_cut() {
-        let text = b"3\r\nabc\r\nA;ext=\"x\"\r\n0123456789\r\n00\r\ntrailer: x\r\n\r\nbeyond";
+        let text = b"3\r\nabc\r\nA;ext=\"x\"\r\n0123456789\r\n0b\r\n0123456789a\r\n000000003\r\ndef\r\n00\r\ntrailer: x\r\n\r\nbeyond";
         for step in 1..text.len() {
             let (data, state, left) = read(text, step).unwrap();
-            assert_eq!((&data[..], state), (&b"abc0123456789"[..], State::End), "in steps of {step}");
+            assert_eq!((&data[..], state), (&b"abc01234567890123456789adef"[..], State::End), "in steps of {step}");
             assert_eq!(left, 6);
         }
         assert_eq!(read(b"5\r\nab", 9).unwrap().1, State::Data(3));

@@ -310,10 +310,13 @@ mod tests {
     #[test]
     fn a_stream_reads_the_same_however_it_is_cut() {
         let text = b"\xef\xbb\xbfdata: one\r\n\r\n: a comment\r\rdata:two\rdata\rdata:  three\r\revent: endpoint\n\
-            data: /post\nid: 7\nretry: 250\nunknown: x\n\nid\n\nevent: alone\n\nretry: soon\nid: a\0b\n\ndata: cut";
+            data: /post\nid: 7\nretry: 250\nunknown: x\n\nevent: message\ndata: three\n\nevent: other\nevent: message\n\
+            data: four\n\nid\n\nevent: alone\n\nretry: soon\nid: a\0b\n\ndata: cut";
         let mut expected = vec![Event::new("one"), Event::new("two\n\n three")];
         let endpoint = Event::new("/post").with_event("endpoint").with_id("7");
-        expected.extend([endpoint.with_retry(Duration::from_millis(250)), Event::default().with_id("")]);
+        let message = |text: &'static str| Event::new(text).with_event("message");
+        expected.extend([endpoint.with_retry(Duration::from_millis(250)), message("three"), message("four")]);
+        expected.push(Event::default().with_id(""));
         for step in 1..text.len() {
             assert_eq!(read(text, step).unwrap(), expected, "in steps of {step}");
         }

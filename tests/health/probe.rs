@@ -104,9 +104,8 @@ async fn no_answer_in_time_is_a_failure_and_cancels_the_question() {
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_asked_is_no_verdict() {
     let board = Board::default();
-    let (service, mut handle) = mock::pair::<Call, Reply>();
+    let mut handle = probed(&board);
     handle.allow(0);
-    tokio::spawn(Probe::new(service, board.endpoint(&"a".into()), INTERVAL).run());
     let mut verdicts = board.subscribe();
     assert!(timeout(INTERVAL * 4, verdicts.changed()).await.is_err());
     assert_eq!(board.last_check("a"), None);
@@ -126,9 +125,8 @@ async fn what_could_not_be_asked_is_no_verdict() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_has_all_its_time_however_long_it_took_to_ask() {
     let board = Board::default();
-    let (service, mut handle) = mock::pair::<Call, Reply>();
+    let mut handle = probed(&board);
     handle.allow(0);
-    tokio::spawn(Probe::new(service, board.endpoint(&"a".into()), INTERVAL).run());
     sleep(Duration::from_millis(4990)).await;
     handle.allow(1);
     let respond = asked(&mut handle).await.1;
