@@ -153,6 +153,7 @@ mod revision;
 pub mod route;
 pub mod seal;
 mod session;
+mod spent;
 pub mod sse;
 pub mod subscribe;
 pub mod timeout;

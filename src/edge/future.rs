@@ -1,24 +1,31 @@
 //! The future of [`Edge`](super::Edge).
 
 use super::Body;
-use crate::clock;
+use crate::{
+    clock,
+    spent::{self, Spent},
+};
 use http::Response;
 use std::{
     convert::Infallible,
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// The answer to one HTTP request.
 ///
 /// Boxed, because the call it runs must be able to move on into the body of the response, or into a session.
-pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
+pub struct ResponseFuture(Option<Pin<Box<dyn Answer>>>);
+
+trait Answer: Future<Output = Response<Body>> + Spent {}
+
+impl<F: Future<Output = Response<Body>> + Spent> Answer for F {}
 
 impl ResponseFuture {
     pub(super) fn new(answer: impl Future<Output = Response<Body>> + Send + 'static) -> Self {
-        Self(Box::pin(answer))
+        Self(Some(Box::pin(answer)))
     }
 }
 
@@ -26,7 +33,10 @@ impl Future for ResponseFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        clock::during(|| self.0.as_mut().poll(cx).map(Ok))
+        let answer = self.0.as_mut().expect("polled after completion");
+        let response = ready!(clock::during(|| answer.as_mut().poll(cx)));
+        self.0.take().into_iter().for_each(|answer| spent::later(answer));
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -14,13 +14,14 @@ use super::{
 };
 use crate::{BoxError, Call, Reply};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, poll_immediate};
 use http::{Method, Request, Response, request::Parts};
 use std::{
     convert::Infallible,
     fmt,
     future::{Future, ready},
     mem,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -159,13 +160,21 @@ where
     B::Error: Into<BoxError>,
 {
     async move {
-        let Parts { uri, headers, extensions, .. } = parts;
-        let (uri, headers) = (&*uri, &*headers);
+        let extensions = mem::take(&mut parts.extensions);
+        let (uri, headers) = (&parts.uri, &parts.headers);
         let Fields { media, target } = Fields::of(headers);
         media.check(headers)?;
         let body = gather(body, media.declared(), &edge.settings).await?;
-        let head = Head { uri, headers, target: &target, extensions: mem::take(extensions) };
-        begin(edge, head, body)?.answered(edge.settings.keep_alive).await
+        let head = Head { uri, headers, target: &target, extensions };
+        let mut answered = pin!(begin(edge, head, body)?.answered(edge.settings.keep_alive));
+        match poll_immediate(&mut answered).await {
+            Some(answered) => answered,
+            None => {
+                // While there is nothing else to do, and nobody looks at them any more.
+                drop(mem::take(&mut parts.headers));
+                answered.await
+            }
+        }
     }
 }
 
