@@ -97,6 +97,12 @@ impl Heads {
         self.repeated.is_some()
     }
 
+    /// How many heads were read, and not compared.
+    #[cfg(test)]
+    pub(super) fn read(&self) -> usize {
+        self.repeated.read
+    }
+
     /// Where the head ends. Each byte is looked at once, however it arrives.
     fn end(&mut self, buffer: &[u8]) -> Result<Option<usize>, Refused> {
         for at in memchr::memchr_iter(b'\n', &buffer[self.seen..]) {

@@ -56,12 +56,18 @@ impl<'a> Lines<'a> {
         let Range { start, end } = line;
         let line = &self.text[start..end];
         let colon = line.iter().position(|byte| *byte == b':')?;
-        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
-        let value = &line[colon + 1..];
-        let before = value.iter().take_while(|byte| is_space(byte)).count();
-        let after = value[before..].iter().rev().take_while(|byte| is_space(byte)).count();
-        Some(Header { name: name(&line[..colon])?, value: start + colon + 1 + before..end - after })
+        let value = value(line, colon);
+        Some(Header { name: name(&line[..colon])?, value: start + value.start..start + value.end })
     }
+}
+
+/// Where the value stands in a line with a colon there: white space around it is no part of it.
+pub(super) fn value(line: &[u8], colon: usize) -> Range<usize> {
+    let is_space = |byte: &&u8| matches!(byte, b' ' | b'\t');
+    let value = &line[colon + 1..];
+    let before = value.iter().take_while(is_space).count();
+    let after = value[before..].iter().rev().take_while(is_space).count();
+    colon + 1 + before..line.len() - after
 }
 
 impl Iterator for Lines<'_> {
