@@ -51,7 +51,8 @@ struct Place {
 impl Repeated {
     /// The head at the beginning of `buffer`, if all of it is there and it is the last one again.
     pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Option<Head> {
-        let last = &mut **self.last.as_mut()?;
+        // Looked at before anything is read, too.
+        let last = &mut **self.last.as_mut().filter(|_| !buffer.is_empty())?;
         let end = last.again(buffer).or_else(|| last.alike(buffer))?;
         self.misses = 0;
         buffer.advance(end);
