@@ -14,12 +14,12 @@ use super::{
 };
 use crate::{BoxError, Call, Reply};
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, poll_immediate};
+use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, request::Parts};
 use std::{
     convert::Infallible,
     fmt,
-    future::{Future, ready},
+    future::{Future, poll_fn, ready},
     mem,
     pin::pin,
     sync::Arc,
@@ -167,14 +167,15 @@ where
         let body = gather(body, media.declared(), &edge.settings).await?;
         let head = Head { uri, headers, target: &target, extensions };
         let mut answered = pin!(begin(edge, head, body)?.answered(edge.settings.keep_alive));
-        match poll_immediate(&mut answered).await {
-            Some(answered) => answered,
-            None => {
-                // While there is nothing else to do, and nobody looks at them any more.
+        poll_fn(move |cx| {
+            let answered = answered.as_mut().poll(cx);
+            if answered.is_pending() {
+                // Nobody looks at them any more, and there is nothing else to do now.
                 drop(mem::take(&mut parts.headers));
-                answered.await
             }
-        }
+            answered
+        })
+        .await
     }
 }
 
