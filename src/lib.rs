@@ -153,7 +153,6 @@ mod revision;
 pub mod route;
 pub mod seal;
 mod session;
-mod spent;
 pub mod sse;
 pub mod subscribe;
 pub mod timeout;

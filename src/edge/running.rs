@@ -1,12 +1,10 @@
 use crate::{
     BoxError, Call, Reply,
     reply::{Event, Events},
-    spent::{self, Spent},
 };
 use futures_util::{Stream, TryFutureExt};
 use std::{
     future::Future,
-    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -30,12 +28,8 @@ impl<S> Inner for S where
 /// Dropping it cancels the call, at whichever stage it is.
 pub(super) struct Running(State);
 
-trait Head: Future<Output = Result<Reply, BoxError>> + Spent {}
-
-impl<F: Future<Output = Result<Reply, BoxError>> + Spent> Head for F {}
-
 enum State {
-    Head(Pin<Box<dyn Head>>),
+    Head(Pin<Box<dyn Future<Output = Result<Reply, BoxError>> + Send>>),
     Tail(Events),
     Over,
 }
@@ -56,9 +50,7 @@ impl Stream for Running {
                 State::Tail(events) => return Pin::new(events).poll_next(cx),
                 State::Over => return Poll::Ready(None),
             };
-            if let State::Head(head) = mem::replace(&mut self.0, State::Over) {
-                spent::later(head);
-            }
+            self.0 = State::Over;
             match reply.map(Reply::into_single) {
                 Ok(Ok(outcome)) => return Poll::Ready(Some(Ok(Event::Done(outcome)))),
                 Ok(Err(events)) => self.0 = State::Tail(events),

@@ -17,7 +17,6 @@ use crate::{
     },
     json::Params,
     reply::{Event, Outcome, Whole},
-    spent::{self, Spent},
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -74,7 +73,7 @@ pub(super) struct Dialogue(Box<dyn Course>);
 
 /// How a dialogue goes on, whatever its events come from: in one box with them, because it is handed from one to another
 /// before it is read.
-trait Course: Spent {
+trait Course: Send {
     fn poll_said(&mut self, cx: &mut Context<'_>) -> Poll<Option<Said>>;
 
     /// The messages do not reach the client any more; who hears nothing is not asked either.
@@ -82,9 +81,6 @@ trait Course: Spent {
 
     /// From here on, messages go into a stream.
     fn stream(&mut self);
-
-    /// All has been said: what others may need is given back.
-    fn end(&mut self);
 
     /// What is still to come, as the rest of an answer whose result began with `first`.
     fn respond(self: Box<Self>, first: Bytes) -> Response<Body>;
@@ -239,11 +235,6 @@ where
         }
     }
 
-    fn end(&mut self) {
-        self.asked.clear();
-        self.live.leave();
-    }
-
     fn respond(self: Box<Self>, first: Bytes) -> Response<Body> {
         parts::respond(self.writer, first, self.live)
     }
@@ -289,8 +280,7 @@ impl Stream for Kept {
         let Some(dialogue) = &mut self.0 else { return Poll::Ready(None) };
         let said = ready!(dialogue.poll_next_unpin(cx));
         if !said.as_ref().is_some_and(Said::goes_on) {
-            dialogue.0.end();
-            self.0.take().into_iter().for_each(|dialogue| spent::later(Box::into_pin(dialogue.0)));
+            self.0 = None;
         }
         Poll::Ready(said)
     }

@@ -45,7 +45,7 @@ pub(super) struct Live<G, E = Running> {
     events: Option<E>,
     over: Over,
     // After the call, so that its place is free only when it has gone.
-    place: Option<G>,
+    _place: G,
 }
 
 impl<G> Live<G> {
@@ -58,12 +58,7 @@ impl<G> Live<G> {
 
 impl<G, E> Live<G, E> {
     pub(super) fn new(events: E, over: Over, place: G) -> Self {
-        Self { events: Some(events), over, place: Some(place) }
-    }
-
-    /// Gives the place of a call back that has its outcome.
-    pub(super) fn leave(&mut self) {
-        self.place = None;
+        Self { events: Some(events), over, _place: place }
     }
 }
 

@@ -6,10 +6,10 @@ use super::{
     upload::{Upload, upload},
     wire::Wire,
 };
-use crate::{clock, spent};
+use crate::clock;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::Either;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header, response::Parts};
+use http::{HeaderValue, Method, Request, Response, Version, header, response::Parts};
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 use std::{
@@ -86,8 +86,6 @@ struct Exchange {
     broken: Option<Ended>,
     is_head: bool,
     is_http11: bool,
-    /// The fields of the answer, which go with the rest once it is written.
-    said: HeaderMap,
 }
 
 impl Exchange {
@@ -196,7 +194,6 @@ where
                     if let Some(upload) = &mut exchange.upload {
                         ready!(wire.poll_skip(upload, cx))?;
                     }
-                    exchange.said = HeaderMap::new();
                     let now = wire.idle();
                     // What has arrived already is answered first.
                     let place = this.place.as_mut().filter(|_| wire.input.is_empty());
@@ -225,7 +222,7 @@ where
         let Head { parts, mut framing, keeps_alive, expects } = head;
         *this.is_last |= !keeps_alive;
         let (is_head, is_http11) = (parts.method == Method::HEAD, parts.version == Version::HTTP_11);
-        *this.exchange = Exchange { upload: None, expects, broken: None, is_head, is_http11, said: HeaderMap::new() };
+        *this.exchange = Exchange { upload: None, expects, broken: None, is_head, is_http11 };
         let body = match whole(&mut framing, this.wire.input.buffer()) {
             Some(body) => Incoming::whole(body),
             None => {
@@ -252,7 +249,6 @@ where
         exchange.expects = false;
         let ends = (*this.is_last, !exchange.is_http11);
         response::head(this.wire.output.buffer(), status, &headers, coding, ends);
-        exchange.said = headers;
         this.state.set(if coding.is_over() { State::Answered } else { State::Sending { body, coding } });
     }
 
@@ -285,7 +281,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         *this.is_last = *this.is_last || this.closing.poll(cx).is_ready();
-        spent::during(|| clock::during(|| self.poll_steps(cx)))
+        clock::during(|| self.poll_steps(cx))
     }
 }
 
