@@ -13,9 +13,11 @@ use std::{
 fn clients(folder: &Path) -> Vec<(&'static str, PathBuf, &'static str, Value)> {
     let programs = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" };
     let url = "http://127.0.0.1:4321/mcp";
+    // Without symbolic links, on the way to the target directory, say: so the program writes them.
+    let written = |path: &Path| fs::canonicalize(path).unwrap();
     let launch = json!({
-        "command": env!("CARGO_BIN_EXE_tower-mcp-gateway"),
-        "args": ["serve", "--stdio", "--config", folder.join("tower-mcp-gateway.json")],
+        "command": written(env!("CARGO_BIN_EXE_tower-mcp-gateway").as_ref()),
+        "args": ["serve", "--stdio", "--config", written(&folder.join("tower-mcp-gateway.json"))],
     });
     vec![
         ("claude-desktop", format!("{programs}/Claude/claude_desktop_config.json").into(), "mcpServers", launch),
