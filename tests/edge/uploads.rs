@@ -3,10 +3,11 @@
 use super::support::*;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use http::HeaderValue;
 use http_body::Frame;
 use http_body_util::{BodyExt, Limited, StreamBody};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 use tower::{Service, ServiceExt};
 use tower_mcp_gateway::{BoxError, edge::EdgeLayer};
@@ -97,4 +98,28 @@ async fn the_edge_is_ready_while_what_is_behind_is_not() {
     behind.allow(0);
     let ready = futures_util::future::poll_fn(|cx| Service::<Post>::poll_ready(&mut edge, cx));
     assert!(futures_util::FutureExt::now_or_never(ready).is_some());
+}
+
+/// A header's value that tells when it goes.
+struct Told(Arc<()>);
+
+impl AsRef<[u8]> for Told {
+    fn as_ref(&self) -> &[u8] {
+        b"told"
+    }
+}
+
+#[tokio::test]
+async fn the_fields_of_a_request_are_not_kept_while_its_call_waits() {
+    let (edge, mut behind) = edge();
+    let kept = Arc::new(());
+    let mut request = modern(json!(1), "tools/list", json!({}));
+    let value = HeaderValue::from_maybe_shared(Bytes::from_owner(Told(kept.clone()))).unwrap();
+    request.headers_mut().insert("x-told", value);
+    let mut answer = tokio_test::task::spawn(edge.clone().oneshot(request));
+    behind.allow(1);
+    assert!(answer.poll().is_pending());
+    assert_eq!(Arc::strong_count(&kept), 1);
+    next(&mut behind).await.1.send_response(result(json!({})).into());
+    assert_eq!(answer.await.unwrap().status(), 200);
 }

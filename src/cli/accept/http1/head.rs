@@ -97,10 +97,10 @@ impl Heads {
         self.repeated.is_some()
     }
 
-    /// How many heads were read, and not compared.
+    /// How many heads in a row were read as a whole.
     #[cfg(test)]
-    pub(super) fn read(&self) -> usize {
-        self.repeated.read
+    pub(super) fn misses(&self) -> u8 {
+        self.repeated.misses()
     }
 
     /// Where the head ends. Each byte is looked at once, however it arrives.
@@ -145,6 +145,10 @@ fn parse(text: &Bytes, count: usize, known: &mut Vec<u8>) -> Result<Head, Refuse
         expects: told.expects && is_http11,
     })
 }
+
+/// The headers that [`Told`] looks at beside the length of the body: where one of them is another, so may all of it be.
+pub(super) static TELLING: [HeaderName; 4] =
+    [header::HOST, header::TRANSFER_ENCODING, header::CONNECTION, header::EXPECT];
 
 /// What the headers say about the body's end and the connection's.
 #[derive(Debug, Default)]
