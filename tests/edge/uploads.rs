@@ -101,7 +101,9 @@ async fn the_edge_is_ready_while_what_is_behind_is_not() {
 }
 
 /// A header's value that tells when it goes.
-struct Told(Arc<()>);
+struct Told {
+    _alive: Arc<()>,
+}
 
 impl AsRef<[u8]> for Told {
     fn as_ref(&self) -> &[u8] {
@@ -114,7 +116,7 @@ async fn the_fields_of_a_request_are_not_kept_while_its_call_waits() {
     let (edge, mut behind) = edge();
     let kept = Arc::new(());
     let mut request = modern(json!(1), "tools/list", json!({}));
-    let value = HeaderValue::from_maybe_shared(Bytes::from_owner(Told(kept.clone()))).unwrap();
+    let value = HeaderValue::from_maybe_shared(Bytes::from_owner(Told { _alive: kept.clone() })).unwrap();
     request.headers_mut().insert("x-told", value);
     let mut answer = tokio_test::task::spawn(edge.clone().oneshot(request));
     behind.allow(1);
