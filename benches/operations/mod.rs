@@ -16,12 +16,13 @@ use tower_mcp_gateway::{
     origin::OriginLayer,
     registry::{Registry, Server},
     reply::{self, Note, Outcome},
+    seal::{Keys, Purpose},
     sse::{Decoder, Event, encode},
 };
 
 /// The operations, by the names they are measured under.
-pub(crate) const ALL: [&str; 8] =
-    ["parse", "splice", "write", "encode", "decode", "call", "call-of-10000-tools", "call-with-10-notes"];
+pub(crate) const ALL: [&str; 9] =
+    ["parse", "splice", "write", "encode", "decode", "seal", "call", "call-of-10000-tools", "call-with-10-notes"];
 
 /// The largest event that is decoded, in bytes.
 const LIMIT: usize = 1 << 20;
@@ -38,6 +39,7 @@ pub(crate) fn of(name: &str) -> Box<dyn FnMut()> {
         "write" => written(),
         "encode" => encoded(),
         "decode" => decoded(),
+        "seal" => sealed(),
         "call" => call(1, 1, 0),
         "call-of-10000-tools" => call(200, 50, 0),
         "call-with-10-notes" => call(1, 1, 10),
@@ -89,6 +91,12 @@ fn decoded() -> Box<dyn FnMut()> {
         let event = Decoder::new(LIMIT).decode(&mut black_box(bytes.clone()));
         assert!(matches!(black_box(event), Ok(Some(_))));
     })
+}
+
+/// The id of a session: what it is about, and what a client told of itself.
+fn sealed() -> Box<dyn FnMut()> {
+    let keys = Keys::generate().expect("randomness");
+    Box::new(move || drop(black_box(keys.seal(Purpose::Session, black_box(&[7; 130])))))
 }
 
 /// A call through every layer of the gateway: from an HTTP request to the last byte of its answer, with a server in

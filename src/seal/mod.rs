@@ -16,7 +16,8 @@
 
 pub mod error;
 mod keys;
+mod nonce;
 
-#[cfg(feature = "legacy")]
-pub(crate) use self::keys::Nonce;
 pub use self::keys::{Keys, Purpose};
+#[cfg(feature = "legacy")]
+pub(crate) use self::nonce::Nonce;

@@ -22,6 +22,7 @@ const MOST_MISSES: u8 = 4;
 #[derive(Debug, Default)]
 pub(super) struct Repeated {
     /// The latest first.
+    #[expect(clippy::vec_box, reason = "they change places")]
     known: Vec<Box<Known>>,
     /// How many heads in a row were read as a whole.
     misses: u8,
