@@ -84,14 +84,16 @@ impl Repeated {
     /// Remembers a head that was read from `text`.
     pub(super) fn put(&mut self, text: &Bytes, head: &Head) {
         self.misses = self.misses.saturating_add(1);
+        // What answers a GET may last for as long as the client does.
+        if self.misses > MOST_MISSES || head.parts.method == Method::GET {
+            self.known = Vec::new();
+        }
         // A client that asks once and leaves is not worth it either.
-        let is_worth_it = (2..=MOST_MISSES).contains(&self.misses) && text.len() <= LONGEST;
-        match Some(head).filter(|_| is_worth_it).and_then(|head| Known::of(text, head)) {
-            Some(known) => {
-                self.known.truncate(MOST - 1);
-                self.known.insert(0, Box::new(known));
-            }
-            None => self.known = Vec::new(),
+        let stays = self.misses > 1 || !self.known.is_empty();
+        let is_worth_it = stays && self.misses <= MOST_MISSES && text.len() <= LONGEST;
+        if let Some(known) = Some(head).filter(|_| is_worth_it).and_then(|head| Known::of(text, head)) {
+            self.known.truncate(MOST - 1);
+            self.known.insert(0, Box::new(known));
         }
     }
 }
@@ -99,8 +101,7 @@ impl Repeated {
 impl Known {
     fn of(text: &Bytes, head: &Head) -> Option<Self> {
         let headers = &head.parts.headers;
-        // What answers a GET may last for as long as the client does, and nothing is remembered meanwhile. Of a name that stands there
-        // twice it could not be told which of the two is another now.
+        // Of a name that stands there twice it could not be told which of the two is another now.
         let is_other = head.parts.method == Method::GET || head.expects || headers.len() != headers.keys_len();
         if is_other || head.framing.known().is_none() {
             return None;
@@ -300,6 +301,9 @@ mod tests {
                 assert!(n < 2 || heads.misses() == 0, "{text}");
             }
         }
+        both(&mut heads, &head("5", &format!("long: {}\r\n", "x".repeat(LONGEST)))).unwrap();
+        both(&mut heads, &delete("one")).unwrap();
+        assert_eq!(heads.misses(), 0, "one between them that is not kept does them no harm");
         for n in 0..MOST {
             both(&mut heads, &head("5", &format!("of-{n}: 1\r\n"))).unwrap();
         }
