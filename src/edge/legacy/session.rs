@@ -111,7 +111,7 @@ impl Entry {
             asking: Asking::default(),
             history: History::new(base, budget),
             feed: Feed::default(),
-            since: Instant::now(),
+            since: clock::now(),
             seen: AtomicU64::new(0),
         }
     }

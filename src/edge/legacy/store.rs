@@ -142,8 +142,9 @@ impl Sessions {
     /// Whether one more would be taken in; asked before work is done for it.
     pub(super) fn room(&self) -> Result<(), Refusal> {
         let is_full = || lock(&self.store).entries.len() >= self.max;
-        self.sweep(if is_full() { Self::SEARCH.min(self.idle) } else { self.pause }, Instant::now());
-        if is_full() { Err(full()) } else { Ok(()) }
+        let was_full = is_full();
+        self.sweep(if was_full { Self::SEARCH.min(self.idle) } else { self.pause }, clock::now());
+        if was_full && is_full() { Err(full()) } else { Ok(()) }
     }
 
     /// The session of `owner` with this id, which is in use from now. One that is not known any more, or was never known here, is

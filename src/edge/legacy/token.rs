@@ -2,6 +2,7 @@ use super::client::Told;
 use crate::{
     Revision,
     auth::Mark,
+    clock,
     json::{Json, object::push_member},
     seal::{Keys, Nonce, Purpose},
 };
@@ -121,7 +122,7 @@ impl Clock {
     }
 
     pub(super) fn now(&self) -> u64 {
-        self.at(Instant::now())
+        self.at(clock::now())
     }
 
     /// The second in which `now` lies.
