@@ -11,7 +11,7 @@ use std::{env, net::SocketAddr, path::Path};
 
 /// What is sent: its name, the client's era, the request, how many connections send, and how much of the server's own cost
 /// the gateway may cost.
-const RUNS: [(&str, Era, Op, u32, Option<f64>); 10] = [
+const RUNS: [(&str, Era, Op, u32, Option<f64>); 11] = [
     ("echo of 200 bytes, 16 connections", Era::Early, Op::Echo, 16, None),
     ("echo, 64 connections", Era::Early, Op::Echo, 64, None),
     ("echo, 256 connections", Era::Early, Op::Echo, 256, None),
@@ -21,6 +21,7 @@ const RUNS: [(&str, Era, Op, u32, Option<f64>); 10] = [
     ("the same, 2026-07-28", Era::Modern, Op::Stream, 8, None),
     ("tools/list of 500 tools, 4", Era::Early, Op::List, 4, Some(1.5)),
     ("tools/list, 2026-07-28, 4", Era::Modern, Op::List, 4, Some(1.5)),
+    ("server/discover, 2026-07-28, 4", Era::Modern, Op::Discover, 4, Some(1.5)),
     ("initialize, initialized, DELETE, 4", Era::Early, Op::Session, 4, Some(1.5)),
 ];
 

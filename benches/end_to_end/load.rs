@@ -30,6 +30,8 @@ pub(crate) enum Op {
     Stream,
     /// `tools/list`.
     List,
+    /// `server/discover`, of 2026-07-28.
+    Discover,
     /// `initialize`, `notifications/initialized` and DELETE.
     Session,
 }
@@ -118,6 +120,7 @@ impl Client {
         stream.set_nodelay(true).expect("a socket");
         let expected: &[u8] = match load.op {
             Op::List => b"tool_49\"",
+            Op::Discover => b"\"supportedVersions\"",
             Op::Stream => b"done",
             Op::Session => b"",
             Op::Echo | Op::Blob => b"\"content\"",

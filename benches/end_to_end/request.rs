@@ -35,10 +35,11 @@ pub(crate) fn of(load: &Load, session: &str) -> String {
         Op::Echo => load.tool,
         Op::Blob => "blob",
         Op::Stream => "stream",
-        Op::List | Op::Session => "",
+        Op::List | Op::Discover | Op::Session => "",
     };
     let (method, params) = match load.op {
         Op::List | Op::Session => ("tools/list", meta),
+        Op::Discover => ("server/discover", meta),
         _ => {
             let text = "x".repeat(200);
             ("tools/call", format!(r#""name":"{tool}","arguments":{{"text":"{text}"}},{meta}"#))
