@@ -1,7 +1,4 @@
-use super::{
-    error::{InvalidKeys, NoRandomness},
-    nonce::{self, Nonce},
-};
+use super::error::{InvalidKeys, NoRandomness};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -10,6 +7,7 @@ use chacha20poly1305::{
 use sha2::{Digest, Sha256};
 use std::{fmt, sync::Arc};
 
+const NONCE: usize = 24;
 const TAG: usize = 16;
 
 /// The secrets of a gateway, or of a fleet of them: the first seals, all open. Clones share them.
@@ -29,6 +27,24 @@ const TAG: usize = 16;
 /// ```
 #[derive(Clone)]
 pub struct Keys(Arc<[XChaCha20Poly1305]>);
+
+/// What seals one token and no other; whoever has the token can read it.
+#[derive(Debug)]
+pub(crate) struct Nonce([u8; NONCE]);
+
+impl Nonce {
+    /// Asked of the system each time: what was drawn ahead would be used twice where a process is forked or a machine cloned, and two
+    /// tokens of one nonce show what is in them.
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).map(|()| Self(nonce))
+    }
+
+    #[cfg(feature = "legacy")]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// What a token is for; one purpose's tokens are nothing to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,10 +120,10 @@ impl Keys {
     /// As [`seal`](Self::seal), with a nonce that was drawn before.
     pub(crate) fn seal_with(&self, nonce: Nonce, purpose: Purpose, content: &[u8]) -> String {
         let Nonce(nonce) = nonce;
-        let mut out = Vec::with_capacity(nonce::BYTES + content.len() + TAG);
+        let mut out = Vec::with_capacity(NONCE + content.len() + TAG);
         out.extend_from_slice(&nonce);
         out.extend_from_slice(content);
-        let sealed = (&mut out[nonce::BYTES..]).into();
+        let sealed = (&mut out[NONCE..]).into();
         let tag = self.0[0].encrypt_inout_detached(&XNonce::from(nonce), purpose.tag(), sealed);
         out.extend_from_slice(&tag.expect("a token is far below the cipher's limit"));
         URL_SAFE_NO_PAD.encode(out)
@@ -116,15 +132,15 @@ impl Keys {
     /// Whether both are the same secrets in the same order.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         // Told by what each makes of nothing: the ciphers do not show their keys. The nonce seals nothing else.
-        let mark = |key: &XChaCha20Poly1305| key.encrypt(&XNonce::from([0; nonce::BYTES]), &[][..]).ok();
+        let mark = |key: &XChaCha20Poly1305| key.encrypt(&XNonce::from([0; NONCE]), &[][..]).ok();
         self.0.iter().map(mark).eq(other.0.iter().map(mark))
     }
 
     /// What was sealed; `None` for whatever these keys did not seal for this purpose.
     pub fn open(&self, purpose: Purpose, token: &str) -> Option<Vec<u8>> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (nonce, sealed) = bytes.split_at_checked(nonce::BYTES)?;
-        let nonce = XNonce::from(<[u8; nonce::BYTES]>::try_from(nonce).ok()?);
+        let (nonce, sealed) = bytes.split_at_checked(NONCE)?;
+        let nonce = XNonce::from(<[u8; NONCE]>::try_from(nonce).ok()?);
         let payload = || Payload { msg: sealed, aad: purpose.tag() };
         self.0.iter().find_map(|key| key.decrypt(&nonce, payload()).ok())
     }

@@ -16,8 +16,7 @@
 
 pub mod error;
 mod keys;
-mod nonce;
 
-pub use self::keys::{Keys, Purpose};
 #[cfg(feature = "legacy")]
-pub(crate) use self::nonce::Nonce;
+pub(crate) use self::keys::Nonce;
+pub use self::keys::{Keys, Purpose};

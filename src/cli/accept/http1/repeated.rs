@@ -87,10 +87,11 @@ impl Repeated {
         // What answers a GET may last for as long as the client does.
         if self.misses > MOST_MISSES || head.parts.method == Method::GET {
             self.known = Vec::new();
+            return;
         }
         // A client that asks once and leaves is not worth it either.
         let stays = self.misses > 1 || !self.known.is_empty();
-        let is_worth_it = stays && self.misses <= MOST_MISSES && text.len() <= LONGEST;
+        let is_worth_it = stays && text.len() <= LONGEST;
         if let Some(known) = Some(head).filter(|_| is_worth_it).and_then(|head| Known::of(text, head)) {
             self.known.truncate(MOST - 1);
             self.known.insert(0, Box::new(known));
@@ -102,8 +103,7 @@ impl Known {
     fn of(text: &Bytes, head: &Head) -> Option<Self> {
         let headers = &head.parts.headers;
         // Of a name that stands there twice it could not be told which of the two is another now.
-        let is_other = head.parts.method == Method::GET || head.expects || headers.len() != headers.keys_len();
-        if is_other || head.framing.known().is_none() {
+        if head.expects || headers.len() != headers.keys_len() || head.framing.known().is_none() {
             return None;
         }
         let line = |(name, value): (&HeaderName, &HeaderValue)| {
